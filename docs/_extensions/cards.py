@@ -23,6 +23,7 @@ def card_lines(path: Path) -> Iterator[str]:
         "Family": f"`{card.get('family', 'gaussian')}`",
         "Predictor of interest": f"`{card['focal']}`" if "focal" in card else "",
         "Residual SD by": f"`{card['residual_by']}`" if "residual_by" in card else "",
+        "Residual SD": f"`{card['sigma']}`" if "sigma" in card else "",
         "Priors": "; ".join([f"set `{priors.get('set', 'weak')}`", *stated]),
         "Scales stated": "; ".join(f"`{name}`: {scale['reason']}" for name, scale in card.get("scales", {}).items()),
         "Assumptions": "".join(f"\n  - {line}" for line in card["assumptions"]),

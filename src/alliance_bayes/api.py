@@ -117,6 +117,10 @@ class Model(ModelSpec):
     residual_by
         A categorical column by whose levels the residual SD differs, each level's with a prior of its own; one
         residual SD for everybody by default. Families ``gaussian``, ``student_t`` and ``censored_gaussian`` only.
+    sigma
+        Columns along which the residual SD differs, as the right side of a formula: ``"~ alliance + provider_type"``.
+        Its logarithm is linear in them, with coefficients ``gamma``; the parameter ``sigma`` is the SD at the centring
+        values and first levels. In place of ``residual_by``, in the same families.
     trials
         The column that says of how many trials the outcome counts the successes; family ``binomial`` only.
     missing

@@ -22,6 +22,7 @@ from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL, lies_within
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.model.roles import columns_of
+from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.moments import Moments
 from alliance_bayes.notebook import overview
 from alliance_bayes.remedies import argument, setting
@@ -266,7 +267,10 @@ class FittedModel:
 
     @property
     def parameters(self) -> Mapping[str, np.ndarray]:
-        """Stacked draws of the family's own parameters, one column a level where ``sigma`` differs by level."""
+        """Stacked draws of the family's own parameters, one column a level where ``sigma`` differs by level.
+
+        Where it differs along columns, ``sigma`` is that at the centring values.
+        """
         return {name: self.stacked[name] for name in self.design.family.parameters}
 
     @cached_property
@@ -473,10 +477,14 @@ class FittedModel:
         Returns
         -------
         dict
-            By name, shape (n_draws,); ``sigma`` of shape (n_draws, n_rows) where it differs by the levels of a factor,
-            ``cutpoints`` of shape (n_draws, n_levels - 1).
+            By name, shape (n_draws,); ``sigma`` of shape (n_draws, n_rows) where it differs between rows, ``cutpoints``
+            of shape (n_draws, n_levels - 1).
         """
         own = {name: values[which] for name, values in self.parameters.items()}
+        if self.design.sigma is not None:
+            columns = (self.design.rows if rows is None else rows).sigma
+            assert columns is not None
+            own["sigma"] = own["sigma"][:, None] * np.exp(self.stacked[GAMMA][which] @ columns.T)
         if self.design.residual is not None:
             if residual is None:
                 residual = (self.design.rows if rows is None else rows).residual

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -64,12 +65,12 @@ def first(result):
 
 
 # ------------------------------------------------------------------------------------------------------------ spread
-def test_a_spread_that_grows_along_a_column_is_seen_and_a_residual_sd_by_groups_named(model, frame):
+def test_a_spread_that_grows_along_a_column_is_seen_and_a_model_of_the_residual_sd_named(model, frame):
     grows = np.exp(0.35 * standard(frame["who5_baseline"]))
     count, found = detected("spread", model, frame, lambda rng, noise: noise * grows)
     assert count == SETS
     assert first(found)["column"] == "who5_baseline"
-    assert "cut who5_baseline into groups and give each its own (residual_by)" in found.sentence
+    assert 'Let the residual SD differ along it, too: sigma = "~ who5_baseline".' in found.sentence
     assert "family" not in found.sentence
     # The SD of a part over that of all rows is about that of its sizes; a tenth of 400 knows it to 0.12.
     parts = found.table[(found.table["column"] == "who5_baseline")]
@@ -78,6 +79,47 @@ def test_a_spread_that_grows_along_a_column_is_seen_and_a_residual_sd_by_groups_
         assert abs(part["spread"] - grows[own].mean() / np.sqrt((grows**2).mean())) < 4 * 0.12
     assert parts["spread"].iloc[-1] > 1 + parts["limit"].iloc[-1]
     assert [plot.name for plot in found.plots] == ["spread-alliance", "spread-who5-baseline"]
+
+
+def test_the_remedy_makes_it_pass_and_what_is_left_is_named_beside_it(frame):
+    # Of the mean and the spread that made the outcomes; a spread along another column is still to be seen.
+    z, x = standard(frame["who5_baseline"]), standard(frame["age"])
+    options = {
+        "formula": "who5_followup ~ alliance + who5_baseline + age",
+        "sds": {"beta": 0.05, "sigma": 0.2, "gamma": 0.001},
+    }
+    rng = np.random.default_rng(2)
+    mean = fitted(frame, **options).predict().values[0, 0]
+    y = mean + 15 * np.exp(0.35 * z) * rng.normal(size=len(frame))
+    slope = {"gamma": [0.35 / frame["who5_baseline"].std(ddof=0)]}
+    cured = fitted(frame.assign(who5_followup=y), means=slope, spec={"sigma": "~ who5_baseline"}, **options)
+    assert CHECKS["spread"](Context(cured)).verdict == "pass"
+    assert CHECKS["spread"](Context(fitted(frame.assign(who5_followup=y), **options))).verdict == "warn"
+    more = mean + np.exp(0.4 * x) * (y - mean)
+    left = CHECKS["spread"](
+        Context(fitted(frame.assign(who5_followup=more), means=slope, spec={"sigma": "~ who5_baseline"}, **options))
+    )
+    assert left.verdict == "warn"
+    assert re.search(r'differ along (it|them), too: sigma = "~ [^"]*\bage\b[^"]*"\.', left.sentence)
+    by_sex = {"residual_by": "sex"}
+    swapped = CHECKS["spread"](Context(fitted(frame.assign(who5_followup=y), spec=by_sex, **options))).sentence
+    assert 'sigma = "~ sex + who5_baseline", in place of residual_by.' in swapped
+
+
+def test_a_spread_that_bends_along_a_column_of_the_residual_sd_is_answered_by_a_spline(frame):
+    z = standard(frame["who5_baseline"])
+    options = {
+        "formula": "who5_followup ~ alliance + who5_baseline",
+        "sds": {"beta": 0.05, "sigma": 0.2, "gamma": 0.001},
+    }
+    mean = fitted(frame, **options).predict().values[0, 0]
+    y = mean + 12 * np.exp(0.5 * (z**2 - 1)) * np.random.default_rng(6).normal(size=len(frame))
+    spec = {"sigma": "~ who5_baseline"}
+    found = CHECKS["spread"](
+        Context(fitted(frame.assign(who5_followup=y), means={"gamma": [0.0]}, spec=spec, **options))
+    )
+    assert found.verdict == "warn"
+    assert re.search(r'sigma = "~ (alliance \+ )?bs\(who5_baseline, df=4\)"\.', found.sentence)
 
 
 def test_a_spread_along_a_column_that_the_model_does_not_use_is_seen(model, frame):

@@ -76,6 +76,24 @@ def test_every_option_takes_the_place_of_its_key(capsys: pytest.CaptureFixture[s
     assert "words stay" not in err
 
 
+def test_a_model_of_the_residual_sd_is_an_option_and_refused_in_its_words(
+    capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    formula = "who5_followup ~ alliance + (1 | site)"
+    status, out, err = run(capsys, "card", formula, "--sigma", "alliance + sex")
+    assert status == 0, err
+    assert tomllib.loads(out)["sigma"] == "~ alliance + sex"
+    status, out, err = run(capsys, "card", formula, "--sigma", "~ (1 | site)")
+    assert (status, out) == (2, "")
+    assert err == (
+        "error: --sigma '~ (1 | site)' pools over 'site', which the model of a residual SD does not. Write the column "
+        "itself (--sigma '~ site'), or give each level an SD of its own: --residual-by site.\n"
+    )
+    status, _, err = run(capsys, "fit", formula, table, "-o", "f.nc", "--sigma", "~ aliance")
+    assert status != 0
+    assert "aliance" in err
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_fit_keeps_the_card_that_options_made_and_a_page_of_it_is_verified(
@@ -172,7 +190,7 @@ def test_no_text_is_more_than_refused(text: str, mark: str) -> None:
         for name in ("prior", "roles", "centre", "scales", "events", "among", "words", "exhaustive", "derived"):
             with contextlib.suppress(ab.AllianceBayesError):
                 model_of("y ~ x + (1 | g)", ModelOptions(**{name: listed}))
-        for name in ("family", "priors", "focal", "against", "alliance", "residual_by", "trials", "rows"):
+        for name in ("family", "priors", "focal", "against", "alliance", "residual_by", "sigma", "trials", "rows"):
             with contextlib.suppress(ab.AllianceBayesError):
                 model_of("y ~ x + (1 | g)", ModelOptions(**{name: given_text}))
         with contextlib.suppress(ab.AllianceBayesError):

@@ -105,6 +105,29 @@ def test_residual_sds_by_level_are_those_of_numpy(family: str) -> None:
         np.testing.assert_allclose(log_p, expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "censored_gaussian"])
+def test_residual_sds_along_columns_are_those_of_numpy(family: str) -> None:
+    mixed = {"gamma[alliance]": "StudentT(4, 0, 0.5)", "set": "weak"}
+    for priors in ("weak", mixed):  # one kind of prior is one variable, several kinds are stacked
+        design, table = applied(EVERY_KIND, family=family, sigma="~ alliance + provider_type", priors=priors)
+        model = build_graph(design, table)
+        names = list(posterior_dims(design))
+        assert posterior_dims(design)["sigma"] == ()
+        assert posterior_dims(design)["gamma"] == model.named_vars_to_dims["gamma"] == ("sigma_term",)
+        observed = model.logp(vars=model.observed_RVs, sum=False)[0]
+        function = model.compile_fn(
+            [*model.replace_rvs_by_values([model[name] for name in names]), observed], inputs=model.value_vars
+        )
+        *drawn, log_p = function(random_points(model, 1)[0])
+        values = dict(zip(names, drawn, strict=True))
+        own = {name: np.asarray(values[name]) for name in design.family.parameters}
+        assert design.rows.sigma is not None
+        own["sigma"] = np.array([own["sigma"] * np.exp(row @ values["gamma"]) for row in design.rows.sigma])
+        assert np.ptp(own["sigma"]) > 0
+        expected = design.family.log_density(linear_predictor(design, values), own, design.outcome)
+        np.testing.assert_allclose(log_p, expected, rtol=1e-10, atol=1e-10)
+
+
 def test_without_common_terms_only_the_level_effects_speak() -> None:
     design, priors = applied("who5_followup ~ 1 + (1 || country)", family="cumulative")
     model = build_graph(design, priors)

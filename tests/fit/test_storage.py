@@ -34,6 +34,10 @@ CASES = {
         "who5_followup ~ alliance + (1 | country)",
         {"family": "student_t", "residual_by": "sex", "priors": {"sigma[male]": "HalfNormal(9)"}},
     ),
+    "residual SD along columns": (
+        "who5_followup ~ alliance + (1 | country)",
+        {"sigma": "~ alliance * sex + age", "priors": {"gamma[age]": "Normal(0, 0.1)"}, "centre": {"age": 40.0}},
+    ),
     "counts": ("who5_followup ~ alliance + (1 | country)", {"family": "beta_binomial", "centre": {"alliance": 4.0}}),
 }
 

@@ -97,7 +97,7 @@ def test_a_numeric_column_has_no_levels_unless_they_are_declared() -> None:
         ModelSpec(FORMULA, residual_by="n_sessions").design(frame)
     assert str(caught.value) == (
         "residual_by='n_sessions': the column is numeric, so it has no levels. Give it as text, or declare its levels "
-        "(levels={'n_sessions': ['...']})."
+        "(levels={'n_sessions': ['...']}); an SD that differs along its numbers is sigma='~ n_sessions'."
     )
     design = ModelSpec(FORMULA, residual_by="n_sessions", levels={"n_sessions": ("4", "3")}).design(frame)
     assert design.residual == ResidualFactor("n_sessions", ("4", "3"))

@@ -268,8 +268,8 @@ def test_unknown_keys_are_listed_with_the_known_ones() -> None:
     assert str(caught.value) == (
         "card: unknown key(s) 'famly'. Known keys: format, name, title, question, estimand, assumptions, sources, "
         "formula, family, exhaustive, "
-        "focal, against, contrast, alliance, residual_by, trials, autoscale, rows, derived, weights, weights_kind, "
-        "missing, auxiliary, priors, centre, scales, "
+        "focal, against, contrast, alliance, residual_by, sigma, trials, autoscale, rows, derived, weights, "
+        "weights_kind, missing, auxiliary, priors, centre, scales, "
         "roles, levels, events, among, error, reliability, covariates."
     )
 

@@ -173,7 +173,7 @@ def test_every_function_that_a_message_names_has_words_for_both() -> None:
 
 
 #: Words before an equals sign in messages that are no remedies: attributes and options within formulas and numbers.
-NO_REMEDY = re.compile(r"^, knots=|\b(s|bs|poly|contrasts)\(|<|\bid=|simulated \(|\bmean=\{")
+NO_REMEDY = re.compile(r"^, (?:knots|df)=|\b(s|bs|poly|contrasts)\(|<|\bid=|simulated \(|\bmean=\{")
 
 
 def test_no_message_names_an_argument_past_the_fields() -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import numpy as np
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from alliance_bayes.checks import CheckReport
+from alliance_bayes.report.text import MINUS
 from builders import fitted, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + (1 | country)"
@@ -55,3 +59,58 @@ def test_levels_that_may_be_one_person_are_not_named(checks_of: Callable[..., Ch
         ("sigma 1", "HalfNormal(25.0)"),
         ("sigma 2", "HalfNormal(5.0)"),
     ]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_sd_along_columns_is_said_in_words_symbols_and_numbers(checks_of: Callable[..., CheckReport]) -> None:
+    frame = rows(150, countries=3)
+    fit = fitted(
+        frame,
+        formula=FORMULA,
+        draws=100,
+        means={"sigma": 12.0, "gamma": [-0.3, 0.2]},
+        sds={"sigma": 0.01, "gamma": 0.001},
+        spec={"sigma": "~ alliance + sex", "contrast": (3.0, 5.0), "focal": "alliance"},
+    )
+    report = rendered(fit, checks=checks_of())
+    page = BeautifulSoup(report.html, "html.parser")
+    text = " ".join(page.get_text(" ").split())
+    assert "with SD σ; σ differs with alliance and sex: its logarithm is linear in them" in text
+    centre = frame["alliance"].mean()
+    lines = [line.get_text() for line in page.select("ul.equations li")]
+    assert lines[0] == "who5_followup ~ Normal(η, σ)"
+    assert f"σ = σ₀ · exp(γ[alliance] · (alliance {MINUS} {centre:.5g}) + γ[sex[male]] · 1[sex[male]])" in lines
+    assert "and a residual SD whose logarithm is linear in columns (~ alliance + sex)" in text
+    priors = {entry["parameter"]: entry["prior"] for entry in report.numbers["model"]["priors"]}
+    assert (priors["sigma"], priors["gamma[sex[male]]"]) == ("HalfNormal(25.0)", "Normal(0.0, 0.5)")
+
+    table = page.select("#table-residual-sds")[0]
+    found = {}
+    for row in table.select("tbody tr"):
+        quantity, mean, *_ = (" ".join(cell.get_text().split()) for cell in row.select("th, td"))
+        found[quantity] = float(mean)
+    men = np.exp(2 * 0.2 * (frame["sex"] == "male"))
+    at = {value: 12 * np.exp(-0.3 * (value - centre)) * np.sqrt(men.mean()) for value in (3.0, 5.0)}
+    slope = np.exp(-0.6 * (frame["alliance"] - centre))
+    women = 12 * np.sqrt(slope.mean())
+    expected = {
+        "alliance: 3": at[3.0],
+        "alliance: 5": at[5.0],
+        "alliance: 5 over 3, ratio of SDs": np.exp(-0.6),
+        "sex: female": women,
+        "sex: male": women * np.exp(0.2),
+        "sex: male over female, ratio of SDs": np.exp(0.2),
+    }
+    assert found.keys() == expected.keys()
+    for quantity, value in expected.items():
+        # Two digits of the posterior SD, and 400 draws with an SD of a thousandth.
+        assert found[quantity] == pytest.approx(value, rel=2e-3), quantity
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_sds_of_levels_of_a_few_people_are_not_shown(checks_of: Callable[..., CheckReport]) -> None:
+    frame = rows(150, countries=3)
+    frame["provider_type"] = pd.Categorical(["both"] * 2 + ["coach"] * 74 + ["therapist"] * 74, ordered=True)
+    fit = fitted(frame, formula=FORMULA, draws=60, means={"sigma": 12.0}, spec={"sigma": "~ provider_type"})
+    report = rendered(fit, checks=checks_of(), small=5)
+    assert not BeautifulSoup(report.html, "html.parser").select("#table-residual-sds")

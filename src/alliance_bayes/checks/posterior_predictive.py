@@ -276,7 +276,12 @@ def _remedy(outside: pd.DataFrame, design: Design) -> str:
     # Levels whose spread is theirs have a residual SD of their own to have; those of a combination are no column.
     single = [name for name in groups if name in design.frame and name != own]
     return " ".join(
-        REMEDIES(name, factor=single[0] if single else "", alternatives=design.family.alternatives)
+        REMEDIES(
+            name,
+            factor=single[0] if single else "",
+            sigma="" if design.sigma is None else design.sigma.formula.text.removeprefix("sigma "),
+            alternatives=design.family.alternatives,
+        )
         for name, wanted in (
             ("mean", "mean" in found),
             ("spread_of_levels", bool(single) and "sigma" in design.family.parameters),

@@ -11,6 +11,7 @@ from alliance_bayes.diagnostics import convergence, smoothed
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
+from alliance_bayes.model.sigma import GAMMA
 
 __all__ = ["LIMIT", "power_scaling", "scaled_parameters"]
 
@@ -125,6 +126,9 @@ def scaled_parameters(fit: FittedModel) -> Iterator[tuple[str, Prior, np.ndarray
                 yield own, priors[own].prior, draws[name][:, position]
         elif name in priors and draws[name].ndim == 1:
             yield name, priors[name].prior, draws[name]
+    if design.sigma is not None:
+        for position, own in enumerate(design.sigma.parameters):
+            yield own, priors[own].prior, draws[GAMMA][:, position]
     for factor in design.factors:
         for position, term in enumerate(factor.terms):
             name = f"tau_{factor.name}[{term}]"

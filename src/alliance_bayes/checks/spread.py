@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, label_of, legend, slug
 from alliance_bayes.checks.lack_of_fit import Basis, discrepancies, judged, orthonormal, spline_basis
 from alliance_bayes.checks.residuals import edges_of, fired_of, named
-from alliance_bayes.model import Design
+from alliance_bayes.model import Design, ModelSpec
+from alliance_bayes.model.grammar import in_formula, windowed_named
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ class Spread(Check):
                 first=next((name for name in fired if name != EXPECTED), ""),
                 expected=fired == [EXPECTED],
                 kind=kind,
+                one=len([name for name in fired if name != EXPECTED]) == 1,
+                sigma=_sigma_along(context.fit.spec, [name for name in fired if name != EXPECTED]),
+                instead=context.fit.spec.residual_by or "",
                 alternatives=design.family.alternatives,
                 ends=design.outcome.lower is not None or design.outcome.upper is not None,
             )
@@ -176,9 +180,30 @@ def _limit(replicated: np.ndarray, rate: float) -> np.ndarray:
     return float(np.quantile(worst, 1 - rate)) * sd
 
 
+def _sigma_along(spec: ModelSpec, columns: Sequence[str]) -> str:
+    """The model of the residual SD that differs along some columns, too; empty where the fit can have none."""
+    if not columns or spec.missing == "impute" or spec.weights_kind == "sampling":
+        return ""
+    there, kept = spec.parsed_sigma, spec.residual_by or ""
+    if there is not None:
+        # Along what is there already the logarithm of the SD bends: a spline takes the place of the line.
+        left = replace(there, common=tuple(name for name in there.common if name not in columns))
+        kept = str(left).partition("~")[2].strip() if left.common != ("Intercept",) else ""
+    before = () if there is None else there.columns
+    splines = "" if there is None else there.text
+    more = [
+        f"bs({in_formula(name)}, df=4)" if name in before else name if windowed_named(name) else in_formula(name)
+        for name in columns
+        if f"bs({in_formula(name)}," not in splines
+    ]
+    return f"~ {' + '.join([*([kept] if kept else []), *more])}" if more else ""
+
+
 def _known(design: Design) -> np.ndarray:
-    """What the residual spread may be as it likes by: everybody's, or that of each level that has its own."""
+    """What the residual spread may be as it likes by: everybody's, that of each level, or along columns."""
     n = design.rows.n
+    if design.rows.sigma is not None:
+        return orthonormal(np.column_stack([np.ones(n), design.rows.sigma]), 1e-10)
     if design.rows.residual is None:
         return np.full((n, 1), 1 / np.sqrt(n))
     return orthonormal(np.eye(int(design.rows.residual.max()) + 1)[design.rows.residual], 1e-10)

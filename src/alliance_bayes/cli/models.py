@@ -23,8 +23,8 @@ __all__ = ["MODEL", "ModelOptions", "is_formula", "model_of"]
 _TABLES = ("priors", "centre", "scales", "roles", "events", "among", "error", "reliability", "covariates")
 _LISTS = ("exhaustive", "derived", "auxiliary")
 _PLAIN = (
-    *("family", "focal", "against", "alliance", "autoscale", "residual_by", "trials", "rows"),
-    *("weights", "weights_kind"),
+    *("family", "focal", "against", "alliance", "autoscale", "residual_by", "sigma", "trials"),
+    *("rows", "weights", "weights_kind"),
 )
 _WORDS = ("name", "title", "question", "estimand", "assumptions", "sources")
 
@@ -124,6 +124,14 @@ class ModelOptions(OptionGroup):
     residual_by: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="A factor by whose levels the residual SD differs.", show_default=False),
+    ] = None
+    sigma: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMULA",
+            help="Columns along which the residual SD differs: --sigma '~ alliance'.",
+            show_default=False,
+        ),
     ] = None
     trials: Annotated[
         str | None,

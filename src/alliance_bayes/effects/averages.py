@@ -140,6 +140,7 @@ def _step(settings: Sequence[Counterfactual]) -> float:
         assert change is not None
         arrays = [(rows.known, change.known), *((rows.z[name], change.z[name]) for name in rows.z)]
         arrays += [(rows.basis[name], change.basis[name]) for name in rows.basis]
+        arrays += [] if rows.sigma is None or change.sigma is None else [(rows.sigma, change.sigma)]
         for values, changes in arrays:
             spread, largest = values.std(axis=0), np.abs(changes).max(axis=0, initial=0.0)
             fastest = max([fastest, *(largest[spread > 0] / spread[spread > 0])])
@@ -324,10 +325,11 @@ def _blocked(fit: FittedModel, settings: Sequence[Counterfactual], seed: int, ta
                 continue
         unseen = members[0][1].unseen
         new = {name: fit.new_levels(name, [label], seed=seed)[:, 0] for name, label in unseen.items()}
-        add = partial(_add, out, fit, members, tables, new, seed)
+        own = tables.by_row if fit.design.sigma is not None else tables.blocks
+        add = partial(_add if fit.design.sigma is None else _add_by_row, out, fit, members, tables, new, seed)
         # Blocks are of different draws, and what takes time in them releases the interpreter's lock.
         with ThreadPoolExecutor(processors()) as pool:
-            list(pool.map(add, tables.blocks(members[0][1].rows.n)))
+            list(pool.map(add, own(members[0][1].rows.n)))
     return out
 
 
@@ -382,6 +384,38 @@ def _add(
                 chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
                 together = np.hstack([np.zeros((len(base), 0)), *chosen])
                 out[which, position] += weight * node_weight * table.mean(eta, strata, together, z, rows.weights)
+
+
+def _add_by_row(
+    out: np.ndarray,
+    fit: FittedModel,
+    members: Sequence[_Member],
+    tables: Tabulations,
+    new: Mapping[str, np.ndarray],
+    seed: int,
+    which: slice,
+) -> None:
+    """The same as :func:`_add` where each row has a residual SD of its own, so that no table is of several."""
+    rows, replaced, averaged = members[0][1].rows, tuple(members[0][1].levels), members[0][1].averaged
+    family, own = fit.design.family, fit.parameters_at(which, rows)
+    base = fit.linear_predictor(rows, which=which, seed=seed, without=(*replaced, *averaged))
+    effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
+    sd = level_sd(fit, rows, averaged, which)
+    nodes, node_weights = np.zeros(1), np.ones(1)
+    if family.normal:
+        # Normal effects on top of normal noise are more of it.
+        own = own | {"sigma": np.hypot(own["sigma"], sd)}
+    else:
+        nodes, node_weights = _quadrature(float((sd / own["sigma"]).max(initial=0.0)), unbounded=False)
+    for node, node_weight in zip(nodes, node_weights, strict=True):
+        for position, grid, weight in members:
+            for levels in product(*grid.levels.values()):
+                eta = base + node * sd
+                for name, level in zip(replaced, levels, strict=True):
+                    eta += effects[name][:, level] @ rows.z[name].T
+                values = tables.function(family, eta, own, fit.design.outcome)
+                mean = np.average(values, axis=1, weights=rows.weights)
+                out[which, position] += weight * node_weight * mean
 
 
 def level_sd(fit: FittedModel, rows: Rows, factors: Sequence[str], which: slice) -> np.ndarray:

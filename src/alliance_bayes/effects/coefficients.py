@@ -17,6 +17,7 @@ from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Column
+from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["COEFFICIENTS", "coefficients"]
@@ -54,7 +55,8 @@ def coefficients(
         ``level_correlation``
             Correlation of two terms' effects.
         ``parameter``
-            A parameter of the family, such as the residual SD.
+            A parameter of the family, such as the residual SD; where that differs along columns (``sigma="~ x"``),
+            the SD at the centring values, ``sigma``, and what one unit adds to its logarithm, ``gamma[x]``.
 
     Raises
     ------
@@ -134,6 +136,9 @@ class Coefficients(Estimand):
                     yield row("parameter", values, term=name, factor=of.name, level=of.levels[number])
                 else:
                     yield row("parameter", values, term=name if len(columns) == 1 else f"{name}[{number + 1}]")
+        if design.sigma is not None:
+            for name, draws in zip(design.sigma.parameters, fit.stacked[GAMMA].T, strict=True):
+                yield row("parameter", draws, term=name)
 
 
 COEFFICIENTS = Coefficients()

@@ -153,8 +153,8 @@ class Counterfactuals:
         Design columns are made of them, or the residual SD differs by them and what is averaged with it.
         """
         own = frozenset.union(*self._variables)
-        if self.design.residual is not None and (self.spread or self.design.family.mean_needs_sigma):
-            own |= {self.design.residual.name}
+        if self.spread or self.design.family.mean_needs_sigma:
+            own |= self.design.of_residual
         return own & frozenset(self.categorical)
 
     def of(
@@ -351,7 +351,8 @@ class Counterfactuals:
 
 
 def _finite(rows: Rows) -> bool:
-    return all(np.isfinite(values).all() for values in (rows.known, *rows.z.values(), *rows.basis.values()))
+    of_sigma = () if rows.sigma is None else (rows.sigma,)
+    return all(np.isfinite(own).all() for own in (rows.known, *rows.z.values(), *rows.basis.values(), *of_sigma))
 
 
 def _many_columns(labels: Sequence[str], used: np.ndarray, high: Collection[str]) -> str:

@@ -27,10 +27,12 @@ __all__ = [
     "covariance",
     "dense",
     "levels_of_variation",
+    "mean_square_sigma",
     "other_columns",
     "outcome_spread",
     "projected",
     "rooted",
+    "sigma_ends",
     "unique_variance",
 ]
 
@@ -83,15 +85,23 @@ def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
     family, outcome, rows = fit.design.family, fit.design.outcome, fit.design.rows
     n_draws = prod(fit.shape)
     if family.linear:
+        explained = np.maximum(total_covariance(contributions(fit)), 0.0)
+        if fit.design.sigma is not None:
+            return Spread(explained, _of_rows(fit))
         # The residual variance depends on the row's level of the residual factor at most, so one row a level gives it.
         shares = fit.design.residual_shares
         by_level = family.residual_variance(np.zeros((n_draws, shares.size)), fit.parameters, outcome)
-        return Spread(np.maximum(total_covariance(contributions(fit)), 0.0), by_level @ shares)
+        return Spread(explained, by_level @ shares)
     tables = tables or Tabulations(fit)
     explained, residual = np.empty(n_draws), np.empty(n_draws)
     nothing, strata = np.zeros((rows.n, 0)), rows.strata
     for which in fit.blocks(rows.n):
         eta = fit.linear_predictor(rows, which=which)
+        if fit.design.sigma is not None:
+            own = fit.parameters_at(which)
+            explained[which] = _variance(family.expectation(eta, own, outcome), rows.weights)
+            residual[which] = np.average(family.residual_variance(eta, own, outcome), axis=1, weights=rows.weights)
+            continue
         table = tables.expected(which, eta.min(axis=1), eta.max(axis=1))
         explained[which] = _variance(table(eta, strata), rows.weights)
         if outcome.trials is not None:
@@ -104,6 +114,30 @@ def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
             eta, strata, np.zeros((len(eta), 0)), nothing, rows.weights
         )
     return Spread(explained, residual)
+
+
+def _of_rows(fit: FittedModel) -> np.ndarray:
+    """Residual variance of a family that is linear, averaged over rows of which each has its own, shape (n_draws,)."""
+    design, out = fit.design, np.empty(prod(fit.shape))
+    for which in fit.blocks(design.rows.n):
+        own = fit.parameters_at(which)
+        each = design.family.residual_variance(np.zeros_like(own["sigma"]), own, design.outcome)
+        out[which] = np.average(each, axis=1, weights=design.weights)
+    return out
+
+
+def sigma_ends(fit: FittedModel) -> np.ndarray:
+    """The residual SDs, shape (n_draws,) or (n_draws, k): of rows with SDs of their own the least and the largest."""
+    if fit.design.sigma is None:
+        return fit.stacked["sigma"]
+    each = (fit.parameters_at(which)["sigma"] for which in fit.blocks(fit.design.rows.n))
+    return np.concatenate([np.stack([own.min(axis=1), own.max(axis=1)], axis=1) for own in each])
+
+
+def mean_square_sigma(fit: FittedModel) -> np.ndarray:
+    """Mean over the analysed rows of the squared residual SD, of which each has its own, shape (n_draws,)."""
+    each = (fit.parameters_at(which)["sigma"] for which in fit.blocks(fit.design.rows.n))
+    return np.concatenate([np.average(own**2, axis=1, weights=fit.design.weights) for own in each])
 
 
 def _variance(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
@@ -272,8 +306,12 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
     for which in fit.blocks(n):
         actual, other = fit.linear_predictor(rows, which=which), fit.linear_predictor(without, which=which)
         low, high = np.minimum(actual, other).min(axis=1), np.maximum(actual, other).max(axis=1)
-        table = tables.expected(which, low, high)
-        change = table(actual, strata) - table(other, strata)
+        if fit.design.sigma is None:
+            table = tables.expected(which, low, high)
+            change = table(actual, strata) - table(other, strata)
+        else:
+            family, own = fit.design.family, fit.parameters_at(which)
+            change = np.subtract(*(family.expectation(eta, own, fit.design.outcome) for eta in (actual, other)))
         fitted_squares = sum(((change @ block) ** 2).sum(axis=1) for block in basis)
         out[which] = np.maximum((change**2).sum(axis=1) - fitted_squares, 0.0) / (n - 1)
     return out

@@ -366,12 +366,14 @@ def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, cho
     design = fit.design
     rows, groups = rows.take(places), chosen[places].T
     counting = rows.weights
-    # What the chance depends on besides the linear predictor: the level of the residual factor, and the goal.
-    strata = rows.strata * values.size + which_value
+    # What the chance depends on besides the linear predictor: the level of the residual factor, or the row where each
+    # has an SD of its own, and the goal.
+    whose = rows.strata if design.sigma is None else np.arange(places.size)
+    strata = whose * values.size + which_value
 
     def given(eta: np.ndarray, which: slice | np.ndarray, strata: np.ndarray) -> np.ndarray:
         level, value = np.divmod(strata, values.size)
-        own = fit.parameters_at(which, residual=level)
+        own = fit.parameters_at(which, *([] if design.sigma is None else [rows.take(level)]), residual=level)
         chances = AtLeast(cuts[value, None], single=True)(design.family, eta, own, design.outcome)
         return chances if higher else 1 - chances
 

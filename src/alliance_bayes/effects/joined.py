@@ -40,7 +40,8 @@ type Given = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 def joins(fit: FittedModel, n_rows: int) -> bool:
     """Whether averages over so many rows are tried with the rows joined."""
-    return n_rows * prod(fit.shape) > EVERY_ROW and fit.design.rows.weights is None
+    alike = fit.design.rows.weights is None and fit.design.sigma is None
+    return n_rows * prod(fit.shape) > EVERY_ROW and alike
 
 
 def joined_average(fit: FittedModel, rows: Rows, strata: np.ndarray, given: Given) -> np.ndarray | None:

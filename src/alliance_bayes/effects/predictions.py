@@ -19,6 +19,7 @@ from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import NEW_LEVEL
+from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
@@ -126,12 +127,14 @@ def _outcomes(analysis: Analysis, everybody: Counterfactual) -> np.ndarray:
     rng = np.random.default_rng([seed, 0])
     place = rng.integers(design.rows.n, size=n_draws)
     grid_of = rng.integers(len(everybody.grids), size=n_draws)
-    eta, strata = np.empty(n_draws), np.zeros(n_draws, dtype=np.intp)
+    eta, strata, log_ratio = np.empty(n_draws), np.zeros(n_draws, dtype=np.intp), np.zeros(n_draws)
     for number, grid in enumerate(everybody.grids):
         which = np.flatnonzero(grid_of == number)
         rows = grid.rows.take(place[which])
         eta[which] = (fit.coefficients_of_known[which] * rows.known).sum(axis=1)
         strata[which] = rows.strata
+        if rows.sigma is not None:
+            log_ratio[which] = (fit.stacked[GAMMA][which] * rows.sigma).sum(axis=1)
         for factor in design.factors:
             name, u = factor.name, fit.stacked[f"u_{factor.name}"][which]
             index = rows.index[name]
@@ -149,5 +152,7 @@ def _outcomes(analysis: Analysis, everybody: Counterfactual) -> np.ndarray:
     own = dict(fit.parameters)
     if design.residual is not None:
         own["sigma"] = own["sigma"][np.arange(n_draws), strata][:, None]
+    if design.sigma is not None:
+        own["sigma"] = (own["sigma"] * np.exp(log_ratio))[:, None]
     noise = np.random.default_rng([seed, 1])
     return np.asarray(design.family.simulate(eta[:, None], own, design.outcome, noise))[:, 0]

@@ -11,6 +11,7 @@ import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
+from alliance_bayes.effects.explained import sigma_ends
 from alliance_bayes.effects.means import later_first, levels_to_compare
 from alliance_bayes.effects.options import AtOptions, with_common_options
 from alliance_bayes.effects.ratings import ALL_OTHERS, MOST_PAIRED
@@ -199,7 +200,7 @@ def _cuts(analysis: Analysis) -> np.ndarray:
     if fit.design.family.discrete:
         most = float((mean + _FAR * np.sqrt(analysis.spread.total)).max())
         return 1.0 + np.arange(np.ceil(max(most, 1.0))) if most <= _MOST_CELLS else np.linspace(1, most, _MOST_CELLS)
-    sigma = fit.stacked["sigma"]
+    sigma = sigma_ends(fit)
     largest = sigma if sigma.ndim == 1 else sigma.max(axis=1)
     # For a censored outcome this is that of the observed one, which the limits below make good.
     sd = np.sqrt(analysis.spread.explained + largest**2)

@@ -133,6 +133,10 @@ class Tabulations:
         """Slices of the stacked draws such that linear predictors and tables stay within a fixed amount of memory."""
         return self.fit.blocks(n_rows if self.n_functions is None else max(n_rows, self._points * self.n_functions))
 
+    def by_row(self, n_rows: int) -> Iterator[slice]:
+        """Slices of the draws such that what is expected of every row stays within a fixed amount of memory."""
+        return self.fit.blocks(n_rows * (self.n_functions or 1))
+
     def given(self, eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
         """What is expected at linear predictors of shape (n_draws, n), of some draws, by strata of shape (n,)."""
         own = self.fit.parameters_at(which, residual=strata)

@@ -10,7 +10,7 @@ import numpy as np
 from alliance_bayes.cohort.flow import plural
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.estimand import Estimand
-from alliance_bayes.effects.explained import contributions, covariance
+from alliance_bayes.effects.explained import contributions, covariance, mean_square_sigma
 from alliance_bayes.effects.options import IntervalOptions, with_common_options
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
@@ -216,7 +216,11 @@ def _residual(analysis: Analysis) -> np.ndarray:
         residual=lambda: analysis.spread.residual,
         shares=design.residual_shares,
     )
-    return np.broadcast_to(design.family.predictor_variance(fit.parameters, design.outcome, rows), analysis.n_draws)
+    own = dict(fit.parameters)
+    if design.sigma is not None:
+        # What is asked for is a mean over the rows of its square.
+        own["sigma"] = np.sqrt(mean_square_sigma(fit))
+    return np.broadcast_to(design.family.predictor_variance(own, design.outcome, rows), analysis.n_draws)
 
 
 def _new_level(

@@ -16,6 +16,7 @@ from alliance_bayes.engines.scaled import ScaledEffects
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 from alliance_bayes.model.layout import posterior_coords
+from alliance_bayes.model.sigma import GAMMA, SIGMA_DIM
 
 __all__ = ["add_prior", "build_graph", "graph_of", "linear_predictor", "observe"]
 
@@ -33,7 +34,8 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
     Returns
     -------
     pymc.Model
-        With ``beta`` (dim ``term``), the family's parameters, and for each pooled factor ``tau_<factor>`` (dim
+        With ``beta`` (dim ``term``), the family's parameters, ``gamma`` (dim ``sigma_term``) where the residual SD
+        differs along columns, and for each pooled factor ``tau_<factor>`` (dim
         ``<factor>_term``), ``u_<factor>`` (dims ``<factor>``, ``<factor>_term``) and, where correlated,
         ``corr_<factor>``; for each smooth ``tau_s_<column>`` and ``u_s_<column>`` (dim ``s_<column>``). The outcome
         carries the name of its column and the dim ``obs``.
@@ -181,9 +183,12 @@ def observe(design: Design, priors: PriorTable, eta: Any) -> None:
 
 
 def _parameter(name: str, design: Design, priors: PriorTable) -> Any:
-    """A parameter of the family: a scalar, one value a row (shape (n,)) where it differs by level, or cutpoints."""
+    """A parameter of the family: a scalar, one value a row (shape (n,)) where it differs, or cutpoints."""
     if design.family.parameters[name].support == "simplex":
         return _cutpoints(name, design.outcome.known_levels.size, priors[name].prior.arguments["a"])
+    if name == "sigma" and design.sigma is not None:
+        gamma = add_priors(GAMMA, [priors[own].prior for own in design.sigma.parameters], dims=SIGMA_DIM)
+        return add_prior(name, priors[name].prior) * pt.exp(pt.dot(pt.constant(design.rows.sigma), gamma))
     if name != "sigma" or design.residual is None:
         return add_prior(name, priors[name].prior)
     levels = add_priors(name, [priors[own].prior for own in design.residual.parameters], dims=design.residual.name)

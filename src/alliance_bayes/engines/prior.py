@@ -9,6 +9,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.model import Design, PooledFactor, PriorTable
 from alliance_bayes.model.layout import posterior_dataset
+from alliance_bayes.model.sigma import GAMMA
 
 __all__ = ["sample_prior"]
 
@@ -55,6 +56,8 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
         concentration = np.full(design.outcome.known_levels.size, priors[name].prior.arguments["a"])
         below = np.clip(np.cumsum(rng.dirichlet(concentration, draws), axis=-1)[:, :-1], 1e-12, 1 - 1e-12)
         values[name] = np.log(below) - np.log1p(-below)
+    if design.sigma is not None:
+        values[GAMMA] = np.stack([priors[own].prior.draw(rng, draws) for own in design.sigma.parameters], axis=-1)
     for factor in design.factors:
         values |= _factor_draws(factor, priors, draws, rng)
     for smooth in design.smooths:

@@ -284,7 +284,7 @@ def _known_levels(everybody: pd.DataFrame, design: Design) -> np.ndarray:
 
 
 def _check_shape(spec: ModelSpec) -> None:
-    if not spec.observation.conjugate or spec.residual_by is not None:
+    if not spec.observation.conjugate or spec.of_residual:
         raise ModelError("the joint model of ratings and outcome is gaussian with one residual SD. Leave both as such.")
     if spec.weights is not None:
         raise ModelError("the joint model of ratings and outcome counts all people alike. Take the weights out.")

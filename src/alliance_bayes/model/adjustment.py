@@ -142,8 +142,14 @@ def spec_without(spec: ModelSpec, columns: Iterable[str]) -> ModelSpec:
     """
     out = set(columns)
     formula = formula_without(spec.parsed, out)
-    bare = replace(spec, formula=formula, priors=spec.prior_set, roles={}, centre={}, covariates={}, levels={})
-    kept = set(bare.parsed.columns)
+    sigma = None
+    if spec.parsed_sigma is not None:
+        _, _, left = formula_without(spec.parsed_sigma, out).partition("~")
+        sigma = left if left.strip() != "1" else None
+    bare = replace(
+        spec, formula=formula, sigma=sigma, priors=spec.prior_set, roles={}, centre={}, covariates={}, levels={}
+    )
+    kept = set(bare.columns)
     factors = {part for group in bare.parsed.groups for part in (group.factor, *group.factor.split(":"))}
     known = set(bare.priors)
     return replace(

@@ -48,6 +48,7 @@ _MODEL = (
     "contrast",
     "alliance",
     "residual_by",
+    "sigma",
     "trials",
     "autoscale",
     "rows",
@@ -59,8 +60,8 @@ _MODEL = (
 )
 _TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among", "error", "reliability", "covariates")
 _TEXTS = (
-    *("formula", "family", "focal", "against", "alliance", "residual_by", "trials", "weights", "weights_kind"),
-    *("missing", "name", "title", "question", "estimand"),
+    *("formula", "family", "focal", "against", "alliance", "residual_by", "sigma", "trials", "weights"),
+    *("weights_kind", "missing", "name", "title", "question", "estimand"),
 )
 _LISTS = ("exhaustive", "auxiliary", "assumptions", "sources")
 _NUMBERS = ("mean", "sd", "lower", "upper", "step", "smallest_relevant_change")
@@ -85,10 +86,10 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     ----------
     text
         TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``against``,
-        ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, ``weights``,
-        ``weights_kind``, ``missing``, ``auxiliary``, the words (``name, title, question, estimand, assumptions,
-        sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``, ``[levels]``,
-        ``[events.<column>]``, ``[among.<column>]``, ``[error]``, ``[reliability]``,
+        ``contrast``, ``alliance``, ``residual_by``, ``sigma``, ``trials``, ``autoscale``, ``rows``, ``derived``,
+        ``weights``, ``weights_kind``, ``missing``, ``auxiliary``, the words (``name, title, question, estimand,
+        assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``,
+        ``[levels]``, ``[events.<column>]``, ``[among.<column>]``, ``[error]``, ``[reliability]``,
         ``[covariates]``.
     source
         What to call the card in messages.
@@ -151,6 +152,8 @@ def card_text(spec: ModelSpec) -> str:
         table["alliance"] = spec.alliance
     if spec.residual_by is not None:
         table["residual_by"] = spec.residual_by
+    if spec.sigma is not None:
+        table["sigma"] = spec.sigma
     if spec.trials is not None:
         table["trials"] = spec.trials
     if spec.weights is not None:

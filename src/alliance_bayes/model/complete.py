@@ -146,7 +146,13 @@ def refuse_as_predictors(formula: Formula, person: str, time: str | None, data: 
         )
 
 
-def refuse_emptied(data: pd.DataFrame, columns: Sequence[str], formula: Formula, residual_by: str | None) -> None:
+def refuse_emptied(
+    data: pd.DataFrame,
+    columns: Sequence[str],
+    formula: Formula,
+    residual_by: str | None,
+    sigma: Formula | None = None,
+) -> None:
     """Refuse a model of which the complete rows leave a column without anything to differ.
 
     Parameters
@@ -155,7 +161,7 @@ def refuse_emptied(data: pd.DataFrame, columns: Sequence[str], formula: Formula,
         All rows, with missing values.
     columns
         Columns of the model, in which a complete row has a value.
-    formula, residual_by
+    formula, residual_by, sigma
         The model.
 
     Raises
@@ -168,15 +174,21 @@ def refuse_emptied(data: pd.DataFrame, columns: Sequence[str], formula: Formula,
     kept = ~missing.any(axis=1).to_numpy()
     if kept.sum() < 2:
         raise too_few(len(data), int(kept.sum()), {str(name): int(gaps.sum()) for name, gaps in missing.items()})
-    refuse(list(_emptied(data, missing, kept, formula, residual_by)), formula)
+    refuse(list(_emptied(data, missing, kept, formula, residual_by, sigma)), formula)
 
 
 def _emptied(
-    data: pd.DataFrame, missing: pd.DataFrame, kept: np.ndarray, formula: Formula, residual_by: str | None
+    data: pd.DataFrame,
+    missing: pd.DataFrame,
+    kept: np.ndarray,
+    formula: Formula,
+    residual_by: str | None,
+    sigma: Formula | None,
 ) -> Iterator[Emptied]:
     grouping = {part for group in formula.groups for part in group.factor.split(":")} | {residual_by}
     asked = [group.factor for group in formula.groups] + ([] if residual_by is None else [residual_by])
-    for name in dict.fromkeys([*asked, *term_columns(formula), formula.outcome]):
+    of_sigma = () if sigma is None else term_columns(sigma)
+    for name in dict.fromkeys([*asked, *term_columns(formula), *of_sigma, formula.outcome]):
         parts = [name] if name in data else name.split(":")
         # A combination has one level where each of its parts has.
         if any(data.loc[kept, part].nunique() > 1 for part in parts):

@@ -37,6 +37,8 @@ _SLOPE, _INTERACTION = 0.5, 0.25
 # Elsewhere, as rstanarm and bambi have it: weak, since the scales are those of the data. Two values have the scale of
 # their step, as the levels of a factor do.
 _WEAK = 2.5
+# SD of what one SD of a column, or another level, adds to the logarithm of the residual SD: by a half, or two thirds.
+_LOG_SIGMA = 0.5
 # SD of levels, and of slopes by level, in SDs: persons differ from one another as much as outcomes do; providers
 # account for 0.2 to 29 % of the variance (Johns et al. 2019); groups differ less.
 _LEVELS: Mapping[Role, float] = {"person": 1.0, "provider": 0.35, "group": 0.25}
@@ -265,6 +267,18 @@ class Defaults:
             Prior("HalfNormal", (width * self._sd,)),
             f"standardised departure from a straight line HalfNormal({width:g}); {self._sds((), {})}",
         )
+
+    def log_sigma(self, column: Column, scales: Mapping[str, Scale]) -> StatedPrior | None:
+        """Prior of what one unit of a column, or another level, adds to the logarithm of the residual SD."""
+        if any(name not in scales for name in column.numeric):
+            return None
+        width = _LOG_SIGMA / math.prod(scales[name].sd for name in column.numeric)
+        if not column.numeric:
+            reason = f"the residual SD at one level of '{column.term}' is hardly 2.7 times that at another"
+        else:
+            sds = ", ".join(f"{scales[name].sd:.3g} {_of(name, scales[name])}" for name in column.numeric)
+            reason = f"the residual SD is hardly 2.7 times as large or small with one SD ({sds})"
+        return StatedPrior(Prior("Normal", (0.0, width)), reason)
 
     def parameter(self, name: str) -> StatedPrior | None:
         """Prior of a parameter of the family."""

@@ -33,6 +33,7 @@ from alliance_bayes.model.nobody import filled, idle_levels, in_turn
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.roles import Role, role_of
 from alliance_bayes.model.scales import Scale, is_measured, sample_scale, scale_of, two_values
+from alliance_bayes.model.sigma import SigmaModel, sigma_model
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
 from alliance_bayes.model.windows import completed
@@ -76,6 +77,8 @@ class Design:
         Whether the rows are points that stand for moments, and none is a participant.
     persons
         Number of the person of each row, shape (n_rows,), where rows with sampling weights are several of one.
+    sigma
+        The columns along which the residual SD differs; None where it does along none.
     """
 
     formula: Formula
@@ -96,6 +99,7 @@ class Design:
     trials: str | None = None
     points: bool = False
     persons: np.ndarray | None = None
+    sigma: SigmaModel | None = None
 
     @property
     def copies(self) -> np.ndarray | None:
@@ -116,7 +120,7 @@ class Design:
 
     @property
     def predictors(self) -> tuple[str, ...]:
-        """Every column that an expected outcome may depend on: those of the formula, then the residual factor."""
+        """Every column that an expected outcome may depend on: those of the formula, then of the residual SD."""
         return tuple(name for name in self.frame.columns if name not in (self.outcome.name, self.trials))
 
     @property
@@ -142,6 +146,13 @@ class Design:
             return float(away.std(ddof=1))
         away = away - self.average(away)
         return float(np.sqrt(self.weights @ away**2 / (self.n - 1)))
+
+    @property
+    def of_residual(self) -> frozenset[str]:
+        """Columns that the residual SD differs by, or along."""
+        if self.sigma is not None:
+            return self.sigma.variables
+        return frozenset() if self.residual is None else frozenset({self.residual.name})
 
     @property
     def residual_shares(self) -> np.ndarray:
@@ -177,6 +188,12 @@ class Design:
         own = {column.label: k for k, column in enumerate(self.columns) if column.order == 1 and column.numeric}
         called = {name: self.rows.x[:, own[name]] + self.centres[name] for name in found if name in own}
         return {name: values for name, values in found.items() if name in self.frame} | called
+
+    def is_centred(self, component: str) -> bool:
+        """Whether a component is centred where the analyst states no value; those of the residual SD alone are."""
+        parts = [*numeric_parts([*self._common, *(term.expr for term in self._pooled)]), *self._offsets]
+        own = {name for part in parts for name in (str(part.name), *values_of(part))}
+        return component not in own or self.formula.is_centred(component)
 
     def is_indicator(self, name: str) -> bool:
         """Whether a numeric column is 0 or 1 for everybody, and so says which of two groups people are in."""
@@ -235,7 +252,8 @@ class Design:
                     f"'{factor.name}', which no analysed row has. An unseen level of it cannot be predicted."
                 )
         trials = None if self.trials is None else frame[self.trials].to_numpy(float)
-        return _completed(rows, self.residual, self.smooths, frame, self._offset(frame), trials)
+        rows = _completed(rows, self.residual, self.smooths, frame, self._offset(frame), trials)
+        return rows if self.sigma is None else replace(rows, sigma=self.sigma.evaluate(frame, self.centres))
 
     def change(self, frame: pd.DataFrame, column: str, rows: Rows) -> Rows:
         """Exact derivatives of the design arrays of some rows with respect to a numeric column.
@@ -273,6 +291,7 @@ class Design:
                 for smooth in self.smooths
             },
             offset=None if rows.offset is None else np.sum([np.zeros(len(frame)), *offsets], axis=0),
+            sigma=None if self.sigma is None else self.sigma.change(frame, self.centres, column),
         )
 
     def _offset(self, frame: pd.DataFrame) -> np.ndarray | None:
@@ -294,9 +313,8 @@ class Design:
             )
         fixed = {part for factor in self.factors if factor.exhaustive for part in factor.name.split(":")}
         fixed |= {name for term in (*self._common, *(t.expr for t in self._pooled)) for name in term.var_names}
-        fixed |= set() if self.residual is None else {self.residual.name}
-        residual_by = None if self.residual is None else self.residual.name
-        out = filled(frame.loc[:, list(needed)], self.formula, residual_by).reset_index(drop=True)
+        fixed |= self.of_residual
+        out = filled(frame.loc[:, list(needed)], self.formula, self.of_residual).reset_index(drop=True)
         for name in needed:
             if out[name].isna().any():
                 raise ModelError(f"the new rows have missing values in '{name}'. Fill or drop them first.")
@@ -335,6 +353,7 @@ def build_design(
     smooths: tuple[Smooth, ...] | None = None,
     trials: str | None = None,
     points: bool = False,
+    sigma: Formula | None = None,
 ) -> Design:
     """Apply a formula to complete rows.
 
@@ -364,6 +383,8 @@ def build_design(
         Name of the column of trials, of a family that has them.
     points
         Whether the rows are points that stand for moments.
+    sigma
+        Formula of the residual SD, as `parse_sigma` has it.
 
     Raises
     ------
@@ -380,9 +401,10 @@ def build_design(
         raise ModelError(
             f"the model needs at least 2 complete rows but got {len(frame)}. The participant flow tells why."
         )
-    needed = dict.fromkeys([*formula.columns, *(name for name in (residual_by, trials) if name is not None)])
+    beside = [name for name in (residual_by, trials) if name is not None]
+    needed = dict.fromkeys([*formula.columns, *beside, *(() if sigma is None else sigma.columns)])
     frame = ordered_levels(frame.loc[:, list(needed)].reset_index(drop=True), formula)
-    for name in term_columns(formula):
+    for name in (*term_columns(formula), *(() if sigma is None else term_columns(sigma))):
         if isinstance(frame[name].dtype, pd.CategoricalDtype) and len(frame[name].cat.categories) < 2:
             raise ModelError(
                 f"'{name}' has only the level {frame[name].cat.categories[0]!r} in the analysed rows, so its "
@@ -407,14 +429,16 @@ def build_design(
         # The cutpoints are an ordinal model's intercepts; one more would not be identified.
         common = tuple(term for term in common if type(term).__name__ != "Intercept")
     terms = [*common, *(term.expr for term in pooled)]
+    own = {str(part.name) for part in (*numeric_parts(terms), *offsets)}
+    of_sigma = None if sigma is None else sigma_model(sigma, frame)
     centres, known = centring(
-        terms,
+        [*terms, *(() if of_sigma is None else of_sigma.terms)],
         dict(centre or {}),
         declared,
         autoscale,
         weights,
         offsets=offsets,
-        is_centred=formula.is_centred,
+        is_centred=lambda component: component not in own or formula.is_centred(component),
     )
     if outcome_scale is not None:
         known[formula.outcome] = outcome_scale
@@ -433,6 +457,8 @@ def build_design(
     offset = [np.asarray(part.value, dtype=float) - centres[part.name] for part in offsets]
     rows = _completed(rows, residual, smooths, frame, np.sum(offset, axis=0) if offset else None, counted)
     rows = replace(rows, weights=None if points else weights)
+    if of_sigma is not None:
+        rows = replace(rows, sigma=of_sigma.of_rows(frame, centres))
     return Design(
         formula,
         family,
@@ -451,6 +477,7 @@ def build_design(
         weights,
         trials,
         points,
+        sigma=of_sigma,
     )
 
 

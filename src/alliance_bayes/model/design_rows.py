@@ -87,6 +87,8 @@ class Rows:
         How many trials each outcome is of, shape (n,); None where the family has none.
     weights
         Sampling weight of each row, shape (n,); None where all count alike.
+    sigma
+        Columns that the logarithm of the residual SD is linear in, shape (n, n_sigma_terms); None where it has none.
     """
 
     x: np.ndarray
@@ -99,6 +101,7 @@ class Rows:
     trials: np.ndarray | None = None
     lacking: Mapping[str, np.ndarray] = field(default_factory=dict)
     weights: np.ndarray | None = None
+    sigma: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -123,15 +126,18 @@ class Rows:
             None if self.trials is None else self.trials[at],
             {name: lacking[at] for name, lacking in self.lacking.items()},
             None if self.weights is None else self.weights[at],
+            None if self.sigma is None else self.sigma[at],
         )
 
     def columns_beside(self, other: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Design columns, bases and offset, each with that of other rows of the same design."""
+        """Design columns, bases, offset and columns of the residual SD, each with that of other rows of the design."""
         yield self.x, other.x
         yield from ((z, other.z[name]) for name, z in self.z.items())
         yield from ((basis, other.basis[name]) for name, basis in self.basis.items())
         if self.offset is not None and other.offset is not None:
             yield self.offset, other.offset
+        if self.sigma is not None and other.sigma is not None:
+            yield self.sigma, other.sigma
 
     def put(self, at: np.ndarray, other: Rows) -> None:
         """Write the design arrays of other rows over those of some of these, by place."""
@@ -153,6 +159,7 @@ class Rows:
             z={name: z + by * change.z[name] for name, z in self.z.items()},
             basis={name: basis + by * change.basis[name] for name, basis in self.basis.items()},
             offset=None if self.offset is None or change.offset is None else self.offset + by * change.offset,
+            sigma=None if self.sigma is None or change.sigma is None else self.sigma + by * change.sigma,
         )
 
     @property

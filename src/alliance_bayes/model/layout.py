@@ -15,6 +15,7 @@ from alliance_bayes.model.design_rows import term_dim
 from alliance_bayes.model.families import Family
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import shown
+from alliance_bayes.model.sigma import GAMMA, SIGMA_DIM
 
 __all__ = ["check_names", "posterior_coords", "posterior_dataset", "posterior_dims", "refuse_shared"]
 
@@ -38,7 +39,7 @@ class _Variable(_Name):
     dims: tuple[_Name, ...] = ()
 
 
-def _variables(formula: Formula, family: Family, residual_by: str | None) -> Iterator[_Variable]:
+def _variables(formula: Formula, family: Family, residual_by: str | None, sigma: bool = False) -> Iterator[_Variable]:
     """Every variable of the posterior, in its order.
 
     ``u_<factor>`` comes before ``tau_<factor>``: ``arviz.summary`` labels the elements of a variable by the order in
@@ -57,6 +58,9 @@ def _variables(formula: Formula, family: Family, residual_by: str | None) -> Ite
     own |= {} if residual_by is None else {"sigma": (levels(residual_by),)}
     for name in family.parameters:
         yield _Variable(name, f"the parameter '{name}' of the family", None, own.get(name, ()))
+    if sigma:
+        terms = _Name(SIGMA_DIM, "the terms of the residual SD")
+        yield _Variable(GAMMA, "the coefficients of the residual SD", None, (terms,))
     for group in formula.groups:
         factor = group.factor
         terms = _Name(term_dim(factor), f"the terms pooled over '{factor}'", factor)
@@ -72,7 +76,13 @@ def _variables(formula: Formula, family: Family, residual_by: str | None) -> Ite
         yield _Variable(f"tau_{smooth.name}", f"the SD of {title}", column)
 
 
-def check_names(formula: Formula, family: Family, residual_by: str | None, trials: str | None = None) -> None:
+def check_names(
+    formula: Formula,
+    family: Family,
+    residual_by: str | None,
+    trials: str | None = None,
+    sigma: Formula | None = None,
+) -> None:
     """Refuse columns whose names the layout has for something else, before anything is computed.
 
     What a fit returns and keeps, and the PyMC graph, are looked through as they are laid out, so that a new name in the
@@ -83,7 +93,8 @@ def check_names(formula: Formula, family: Family, residual_by: str | None, trial
     ModelError
         Every column that needs another name.
     """
-    needed = tuple(dict.fromkeys([*formula.columns, *(own for own in (residual_by, trials) if own is not None)]))
+    beside = [own for own in (residual_by, trials) if own is not None]
+    needed = tuple(dict.fromkeys([*formula.columns, *beside, *(() if sigma is None else sigma.columns)]))
     for name in needed:
         marks = [mark for mark in _MARKS if mark in name]
         if marks or not name.strip(". "):
@@ -92,7 +103,7 @@ def check_names(formula: Formula, family: Family, residual_by: str | None, trial
                 f"formula {shown(formula.text)}: the column '{name}' cannot be told from a combination, a level or a "
                 f"path, because {why}. Rename the column."
             )
-    variables = tuple(_variables(formula, family, residual_by))
+    variables = tuple(_variables(formula, family, residual_by, sigma is not None))
     index = [_Name("chain", "the chains"), _Name("draw", "the draws"), _Name("obs", "the rows")]
     columns = [_Name(name, f"the values of '{name}'", name) for name in needed]
     outcome = [_Name(formula.outcome, f"the values of '{formula.outcome}'", formula.outcome)]
@@ -124,7 +135,7 @@ def refuse_shared(formula: Formula, shared: Iterable[tuple[str, str, str]]) -> N
 def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
     """Dims of every posterior variable besides chain and draw, in the order of the variables."""
     residual = None if design.residual is None else design.residual.name
-    found = {v.name: v.dims for v in _variables(design.formula, design.family, residual)}
+    found = {v.name: v.dims for v in _variables(design.formula, design.family, residual, design.sigma is not None)}
     # The rows tell how many columns there are: of none there is no coefficient, of one no correlation.
     absent = {f"corr_{factor.name}" for factor in design.factors if not factor.correlated}
     absent |= set() if design.terms else {"beta"}
@@ -138,6 +149,8 @@ def posterior_coords(design: Design) -> dict[str, list[Any]]:
         coords["cutpoint"] = [float(level) for level in design.outcome.levels[1:]]
     if design.residual is not None:
         coords[design.residual.name] = list(design.residual.levels)
+    if design.sigma is not None:
+        coords[SIGMA_DIM] = list(design.sigma.labels)
     for factor in design.factors:
         coords[factor.name] = list(factor.levels)
         coords[factor.term_dim] = list(factor.terms)

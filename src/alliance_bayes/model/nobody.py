@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["filled", "idle_levels", "in_turn", "lone_levels"]
 
 
-def _may_lack_levels(formula: Formula, residual_by: str | None = None) -> Iterator[GroupChunk]:
+def _may_lack_levels(formula: Formula, of_residual: Collection[str] = ()) -> Iterator[GroupChunk]:
     """Factors of one column that nothing else uses and over which no intercept is pooled."""
-    elsewhere = {part for name in formula.common for part in name.split(":")} | {residual_by}
+    elsewhere = {part for name in formula.common for part in name.split(":")} | {*of_residual}
     for chunk in formula.groups:
         others = [group.factor for group in formula.groups if group is not chunk]
         used = elsewhere.union(*(name.split(":") for name in others))
@@ -28,17 +28,19 @@ def _may_lack_levels(formula: Formula, residual_by: str | None = None) -> Iterat
             yield chunk
 
 
-def filled(data: pd.DataFrame, formula: Formula, residual_by: str | None = None) -> pd.DataFrame:
+def filled(data: pd.DataFrame, formula: Formula, of_residual: Collection[str] = ()) -> pd.DataFrame:
     """The rows, with the level `NOBODY` where a factor has none and nothing to pool: every term has a zero in it.
 
     Parameters
     ----------
     data
         Rows, with missing values.
-    formula, residual_by
-        The model.
+    formula
+        The model's.
+    of_residual
+        Columns that its residual SD depends on.
     """
-    for chunk in _may_lack_levels(formula, residual_by):
+    for chunk in _may_lack_levels(formula, of_residual):
         if chunk.factor not in data:
             continue
         empty = data[chunk.factor].isna().to_numpy()

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.families import FAMILIES, Family
+from alliance_bayes.model.families import Family
 from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.sigma import able_families
 from alliance_bayes.remedies import setting
 
 __all__ = ["ResidualFactor", "check_residual_by", "residual_factor"]
@@ -60,10 +61,9 @@ def check_residual_by(name: object, formula: Formula, family: Family) -> None:
             f"{setting('residual_by', 'provider_type')}, for example."
         )
     if "sigma" not in family.parameters:
-        able = ", ".join(known.name for known in FAMILIES.values() if "sigma" in known.parameters)
         raise ModelError(
             f"{setting('residual_by', name)}: family '{family.name}' has no residual SD that could differ. "
-            f"Families that have one: {able}."
+            f"Families that have one: {able_families()}."
         )
     if name == formula.outcome:
         raise ModelError(
@@ -90,7 +90,8 @@ def residual_factor(name: str, frame: pd.DataFrame) -> ResidualFactor:
     if not isinstance(column.dtype, pd.CategoricalDtype):
         raise ModelError(
             f"{setting('residual_by', name)}: the column is numeric, so it has no levels. Give it as text, or "
-            f"declare its levels ({setting('levels', {name: ['...']})})."
+            f"declare its levels ({setting('levels', {name: ['...']})}); an SD that differs along its numbers is "
+            f"{setting('sigma', f'~ {name}')}."
         )
     levels = tuple(str(level) for level in column.cat.categories)
     if len(levels) < 2:

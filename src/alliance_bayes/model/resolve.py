@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from alliance_bayes.errors import ModelError
@@ -14,6 +15,7 @@ from alliance_bayes.model.layout import refuse_shared
 from alliance_bayes.model.priors import SET, Prior, PriorTable, StatedPrior
 from alliance_bayes.model.roles import Role, RoleOf, role_of
 from alliance_bayes.model.scales import Scale, scale_of
+from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.remedies import setting
 
 __all__ = ["CATEGORICAL_COLUMNS", "preview_priors", "resolve_priors"]
@@ -35,7 +37,7 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str, allia
         The formula applied to rows.
     given
         The analyst's priors by parameter name; a term's name covers all its columns, ``tau_<factor>`` all its terms,
-        ``sigma`` all levels of the residual factor.
+        ``sigma`` all levels of the residual factor, ``gamma`` all columns of the residual SD.
     named
         The prior set that fills the rest.
     alliance
@@ -55,7 +57,17 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str, allia
     smooths = [smooth.name for smooth in design.smooths]
     origins = None if design.formula.has_intercept else design.centres
     parameters = list(
-        _parameters(design.family, design.columns, groups, smooths, defaults, design.scales, by_level, origins=origins)
+        _parameters(
+            design.family,
+            design.columns,
+            groups,
+            smooths,
+            defaults,
+            design.scales,
+            by_level,
+            () if design.sigma is None else design.sigma.columns,
+            origins=origins,
+        )
     )
     _check_parameters(parameters, design.formula)
     entries, lacking = _fill(parameters, given)
@@ -79,6 +91,7 @@ def preview_priors(
     roles: Mapping[str, Role],
     *,
     by_level: bool = False,
+    sigma: Formula | None = None,
     centre: Mapping[str, float] | None = None,
 ) -> PriorTable:
     """The priors that can be told from the formula alone, before there are rows.
@@ -91,9 +104,10 @@ def preview_priors(
     ModelError
         As `resolve_priors`, for what the formula alone can show.
     """
+    of_sigma = () if sigma is None else tuple(term for term in sigma.common if term != "Intercept")
     scales = {
         part: scale
-        for term in (*formula.common, *(t for group in formula.groups for t in group.terms))
+        for term in (*formula.common, *of_sigma, *(t for group in formula.groups for t in group.terms))
         for part in term.split(":")
         if (scale := scale_of(part, declared)) is not None
     }
@@ -125,17 +139,23 @@ def preview_priors(
     parameters = [
         (names, support, None if names[0] in coded else default, what)
         for names, support, default, what in _parameters(
-            family, common, groups, smooths, defaults, scales, origins=origins
+            family, common, groups, smooths, defaults, scales, (), tuple(map(column, of_sigma)), origins=origins
         )
     ]
     _check_parameters(parameters, formula)
     # A level's own name ("sex[male]") cannot be checked before there are levels.
     known = {name for names, *_ in parameters for name in names}
-    levelled = known - set(family.parameters) | ({"sigma"} if by_level else set())
+    levelled = known - set(family.parameters) - {GAMMA} | ({"sigma"} if by_level else set())
     later = {f"corr_{group.factor}" for group in formula.groups if group.correlated}
     later |= {name for name in given if name.split("[")[0] in levelled or f"{name.split('[')[0]}[Intercept]" in known}
+    later |= {name for name in given if name.startswith(f"{GAMMA}[") and _without_levels(name) in known}
     entries, _ = _fill(parameters, {name: prior for name, prior in given.items() if name in known or name not in later})
     return PriorTable(entries, given, named)
+
+
+def _without_levels(name: str) -> str:
+    """A coefficient of the residual SD without the levels, and numbers of columns, that are in its term."""
+    return f"{GAMMA}[{re.sub(r'\[[^\[\]]*\]', '', name[len(GAMMA) + 1 : -1])}]"
 
 
 def _parameters(
@@ -146,6 +166,7 @@ def _parameters(
     defaults: Defaults,
     scales: Mapping[str, Scale],
     by_level: tuple[str, ...] = (),
+    of_sigma: tuple[Column, ...] = (),
     *,
     origins: Mapping[str, float] | None = None,
 ) -> Iterator[_Parameter]:
@@ -164,6 +185,9 @@ def _parameters(
             defaults.parameter(name),
             f"the parameter '{name}' of the family",
         )
+    for column in of_sigma:
+        of_column = (f"{GAMMA}[{column.label}]", f"{GAMMA}[{column.term}]", GAMMA)
+        yield of_column, "real", defaults.log_sigma(column, scales), "the coefficients of the residual SD"
     for factor, columns, correlated, role in groups:
         for column in columns:
             names = (f"tau_{factor}[{column.label}]", f"tau_{factor}")

@@ -32,6 +32,7 @@ from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.roles import Role, RoleOf, check_roles, is_of_persons, person_column, role_of
 from alliance_bayes.model.scales import Scale, scale_of, scales_of, unit_of
+from alliance_bayes.model.sigma import check_sigma, parse_sigma, sigma_text
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
 from alliance_bayes.model.weighting import check_weights
@@ -86,6 +87,7 @@ class ModelSpec:
     alliance: str = "alliance"
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     residual_by: str | None = None
+    sigma: str | None = None
     trials: str | None = None
     rows: str = "participants"
     derived: tuple[str, ...] = ()
@@ -113,6 +115,9 @@ class ModelSpec:
         object.__setattr__(self, "exhaustive", tuple(self.exhaustive))
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
+        if self.sigma is not None:
+            object.__setattr__(self, "sigma", sigma_text(self.sigma))
+            check_sigma(self.sigma, self.weights_kind, imputes=self.missing == "impute")
         check_trials(self.trials, self.parsed, self.observation)
         check_weights(self.weights, self.weights_kind, self.columns, imputes=self.missing == "impute")
         for name in ("error", "reliability"):
@@ -123,7 +128,7 @@ class ModelSpec:
         made.check_used((*self.columns, *(name for one in self.parsed.windows for name in one.made_of)))
         for name in ("derived", "events", "among"):
             object.__setattr__(self, name, getattr(made, name))
-        check_names(self.parsed, self.observation, self.residual_by, self.trials)
+        check_names(self.parsed, self.observation, self.residual_by, self.trials, self.parsed_sigma)
         if self.observation.own_intercepts and not self.parsed.has_intercept:
             raise ModelError(
                 f"formula {shown(self.formula)} has no intercept, but the cutpoints of family '{self.family}' are its "
@@ -140,6 +145,7 @@ class ModelSpec:
             self.alliance,
             self.roles,
             by_level=self.residual_by is not None,
+            sigma=self.parsed_sigma,
             centre=self.centre,
         )
         object.__setattr__(self, "priors", table)
@@ -164,6 +170,13 @@ class ModelSpec:
         return parse_formula(self.formula)
 
     @cached_property
+    def parsed_sigma(self) -> Formula | None:
+        """The parsed formula of the residual SD, with the outcome in its place; None where it is everybody's."""
+        if self.sigma is None:
+            return None
+        return parse_sigma(self.sigma, self.parsed, self.observation, self.residual_by)
+
+    @cached_property
     def observation(self) -> Family:
         """The observation family."""
         return family_named(self.family)
@@ -171,8 +184,15 @@ class ModelSpec:
     @property
     def columns(self) -> tuple[str, ...]:
         """Every data column the model needs, outcome first: complete rows have a value in all of them."""
-        beside = (name for name in (self.residual_by, self.trials) if name is not None)
-        return tuple(dict.fromkeys([*self.parsed.columns, *beside]))
+        trials = () if self.trials is None else (self.trials,)
+        return tuple(dict.fromkeys([*self.parsed.columns, *self.of_residual, *trials]))
+
+    @property
+    def of_residual(self) -> tuple[str, ...]:
+        """Columns that the residual SD differs by, or along."""
+        if self.parsed_sigma is not None:
+            return self.parsed_sigma.columns[1:]
+        return () if self.residual_by is None else (self.residual_by,)
 
     @property
     def inexact(self) -> frozenset[str]:
@@ -205,7 +225,7 @@ class ModelSpec:
             The tables lack what a row or column is made of, or have another column of its name.
         """
         made = self._derivations(beside).of(cohort)
-        data = filled(made.data, self.parsed, self.residual_by)
+        data = filled(made.data, self.parsed, self.of_residual)
         return made if data is made.data else replace(made, data=data)
 
     def _derivations(self, beside: Iterable[str] = ()) -> Derivations:
@@ -240,7 +260,9 @@ class ModelSpec:
         if person is None:
             found = person_column(factors, cohort.data, self.roles)
             return self, cohort if found is None else replace(cohort, person=found)
-        refuse_as_predictors(self.parsed, person, cohort.time, cohort.data)
+        for formula in (self.parsed, self.parsed_sigma):
+            if formula is not None:
+                refuse_as_predictors(formula, person, cohort.time, cohort.data)
         return self.with_persons(person), cohort
 
     def with_persons(self, person: str) -> Self:
@@ -327,7 +349,7 @@ class ModelSpec:
         """
         needed = tuple(self.columns if columns is None else columns)
         frame, flow = cohort.complete(needed)
-        refuse_emptied(cohort.data, needed, self.parsed, self.residual_by)
+        refuse_emptied(cohort.data, needed, self.parsed, self.residual_by, self.parsed_sigma)
         return frame, flow
 
     def design(
@@ -377,6 +399,7 @@ class ModelSpec:
             smooths=smooths,
             trials=self.trials,
             points=points,
+            sigma=self.parsed_sigma,
         )
         if self.focal is not None and _is_categorical(declared, self.focal):
             _check_factor(self.focal, design)
@@ -506,6 +529,7 @@ class ModelSpec:
             ("family", self.family),
             ("predictor of interest", self.focal or ""),
             ("residual SD by", self.residual_by or ""),
+            ("residual SD", self.sigma or ""),
             ("trials", self.trials or ""),
             ("weights", f"{self.weights} ({self.weights_kind})" if self.weights else ""),
         )
@@ -514,7 +538,12 @@ class ModelSpec:
 
     def __repr__(self) -> str:
         given = f"{self.prior_set!r} + {len(self.given_priors)} given"
-        beside = {"residual_by": self.residual_by, "trials": self.trials, "weights": self.weights}
+        beside = {
+            "residual_by": self.residual_by,
+            "sigma": self.sigma,
+            "trials": self.trials,
+            "weights": self.weights,
+        }
         by = "".join(f", {name}={column!r}" for name, column in beside.items() if column is not None)
         return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given}{by})"
 

@@ -182,6 +182,11 @@ def _check_model(spec: ModelSpec) -> None:
             f"family '{spec.family}' needs every row; count, means and covariances are enough for family 'gaussian' "
             "only. Read the table and fit its rows."
         )
+    if spec.sigma is not None:
+        raise ModelError(
+            f"{setting('sigma', spec.sigma)} needs every row, which moments do not hold. Use {setting('residual_by')}, "
+            "or read the table and fit its rows."
+        )
     if spec.among or spec.events or spec.rows != "participants":
         raise ModelError(
             f"{setting('rows')}, {setting('events')} and {setting('among')} are applied to rows as they are read. Read "

@@ -18,6 +18,7 @@ from alliance_bayes.moments.files import check_belongs
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.persons import of_moments
 from alliance_bayes.moments.terms import SMALL, arithmetic, calls, refuse_offsets
+from alliance_bayes.remedies import setting
 
 __all__ = ["design_of_moments", "weighted_points"]
 
@@ -57,6 +58,11 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
         raise ModelError(
             "moments hold what a Gaussian model needs to know of its rows, and the family is "
             f"{spec.family}. Use family 'gaussian', or fit the model to the table itself."
+        )
+    if spec.sigma is not None:
+        raise ModelError(
+            f"{setting('sigma', spec.sigma)} needs every row, which moments do not hold. Use {setting('residual_by')}, "
+            "or fit the model to the table itself."
         )
     check_belongs(moments, spec)
     spec = of_moments(spec, moments)

@@ -113,7 +113,7 @@ def methods(view: View) -> Section:
 def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
     """People, model and priors."""
     design, focal, flow = fit.design, fit.spec.focal_predictor(fit.design), ShownFlow.of(fit.flow, small)
-    left = [name for name in design.centres if not design.formula.is_centred(name) and name not in fit.spec.centre]
+    left = [name for name in design.centres if not design.is_centred(name) and name not in fit.spec.centre]
     centred = {name: value for name, value in design.centres.items() if name not in left}
     hidden = (untold(fit, small) | few_lacking(fit, small)) - set(fit.spec.centre)
     factor = fit.spec.focal_factor(design)
@@ -137,6 +137,8 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         source=clean(source) if source else "",
         family=design.family.title,
         formula=clean(fit.spec.formula),
+        sigma=clean(fit.spec.sigma or ""),
+        residual_by="" if design.residual is None else column_name(design.residual.name),
         factors=[_pooled(design, factor) for factor in design.factors],
         parts=parts_of(fit),
         lags=bool([made for made in design.formula.windows if made.function == "lag"]),

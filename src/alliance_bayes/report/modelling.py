@@ -15,6 +15,7 @@ from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Column, Design, Prior, StatedPrior
+from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.report.drawn import few_lacking, lacking
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
@@ -35,6 +36,7 @@ from alliance_bayes.report.text import (
     exact,
     factor_name,
     family_sentence,
+    join,
     meaning,
     middle_of,
     pooling_sentence,
@@ -77,7 +79,7 @@ def modelling(view: View) -> Section:
                 "asked for by the analyst"
                 if name in fit.spec.centre
                 else "not centred: no intercept would take up the mean"
-                if not design.formula.is_centred(name)
+                if not design.is_centred(name)
                 else "mean of what was observed, which would tell how few values are missing"
                 if name in few
                 else "mean of those analysed, which would tell how many people have a value that few have"
@@ -126,7 +128,7 @@ def modelling(view: View) -> Section:
 
 def _is_mean(fit: FittedModel, name: str) -> bool:
     """Whether what is subtracted from a predictor is the mean of the analysed rows."""
-    return name not in fit.spec.centre and fit.design.formula.is_centred(name)
+    return name not in fit.spec.centre and fit.design.is_centred(name)
 
 
 def prior_table(fit: FittedModel, name: str, caption: str, small: int) -> Table:
@@ -181,7 +183,8 @@ def _nameless(fit: FittedModel) -> Nameless:
 def _uncalled(fit: FittedModel) -> dict[str, str]:
     """Coefficients of levels that are nobody's to name, by name, and what they are called without it."""
     nameless = _nameless(fit)
-    made = {term: nameless.hidden(term, HIDDEN) for term in fit.design.terms}
+    of_sigma = () if fit.design.sigma is None else fit.design.sigma.parameters
+    made = {term: nameless.hidden(term, HIDDEN) for term in (*fit.design.terms, *of_sigma)}
     return {term: called for term, called in made.items() if called != term}
 
 
@@ -261,7 +264,11 @@ def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
             own = [one for one in named if one[0] not in hidden]
             found += [(parameter, f"{titles[name]}: {clean(level)}", values) for parameter, level, values in own]
         else:
-            found.append((name, titles[name], draws[name]))
+            if name not in hidden:
+                found.append((name, titles[name], draws[name]))
+    if design.sigma is not None:
+        named = zip(design.sigma.parameters, design.sigma.labels, draws[GAMMA].T, strict=True)
+        found += [(own, f"log σ: {term_name(label)}", values) for own, label, values in named if own not in hidden]
     for factor in design.factors:
         for position, term in enumerate(factor.terms):
             what = "level" if term == "Intercept" else "difference" if design.is_indicator(term) else "slope"
@@ -348,17 +355,27 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior | None]) -> list[Node]
     for smooth in design.smooths:
         lines = (f"SD of the bend{prior(f'tau_{smooth.name}')}",)
         nodes.append(Node(f"Bend of {column_name(smooth.column)}", lines, smooth.size, "expectation"))
-    symbols = {"sigma": "residual SD", "nu": "degrees of freedom", "phi": "precision", "cutpoints": "cutpoints"}
     named = {*terms} | {name for name in priors if name.startswith("tau_")}
     rest = [name for name in priors if name not in named and not name.startswith("corr_")]
-    spread = tuple(f"{symbols.get(name.split('[')[0].split(' ')[0], 'parameter')}{prior(name)}" for name in rest)
+    spread = tuple(f"{_symbol(name)}{prior(name)}" for name in rest)
     if spread:
         levels = 0 if design.residual is None else len(design.residual.levels)
-        what = "Around the expectation" + (
-            "" if design.residual is None else f", by {column_name(design.residual.name)}"
-        )
+        of_residual = [column_name(name) for name in design.predictors if name in design.of_residual]
+        by = f", by {join(of_residual)}" if of_residual else ""
+        what = f"Around the expectation{by}"
         nodes.append(Node(what, tuple(dict.fromkeys(spread)), levels, "outcome"))
     return nodes
+
+
+_SYMBOLS = {"sigma": "residual SD", "nu": "degrees of freedom", "phi": "precision", "cutpoints": "cutpoints"}
+
+
+def _symbol(parameter: str) -> str:
+    """What a parameter of the outcome's distribution is called in the graph."""
+    name, _, of = parameter.partition("[")
+    if name == GAMMA and of:
+        return f"log residual SD, {term_name(of.removesuffix(']'))}"
+    return _SYMBOLS.get(name.split(" ")[0], "parameter")
 
 
 def model_graph(view: View, priors: Mapping[str, StatedPrior | None]) -> Picture:

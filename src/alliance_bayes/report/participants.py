@@ -53,7 +53,12 @@ def participants(view: View) -> Section:
 
 def alternative(fit: FittedModel) -> bool:
     """Whether the rows that were left out could have been kept, with their values drawn."""
-    return fit.moments is None and fit.flow.analysed < fit.flow.participants and fit.design.family.conjugate
+    return (
+        fit.moments is None
+        and fit.flow.analysed < fit.flow.participants
+        and fit.design.family.conjugate
+        and fit.design.sigma is None
+    )
 
 
 def describe(fit: FittedModel, small: int) -> Section:

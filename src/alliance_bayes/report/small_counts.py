@@ -17,6 +17,7 @@ from alliance_bayes.model import Column
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.levels import lies_within
 from alliance_bayes.model.nodes import Windowed
+from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.report.codings import coding_of, crossed, decided, few_valued, level_counts, tally
 from alliance_bayes.report.marks import cell_marks, column_marks, crossed_marks, factors_of, with_rest
 from alliance_bayes.report.suppression import Mark, one_way, two_way
@@ -286,6 +287,13 @@ def _parameters_hidden(fit: FittedModel, small: int) -> frozenset[str]:
         few = hidden[design.residual.name]
         named = zip(design.residual.parameters, design.residual.levels, strict=True)
         found |= {name for name, level in named if level in few}
+    if design.sigma is not None:
+        # The SD at the centring values is about the reference level, as an intercept is.
+        columns = (Column("Intercept", "Intercept", (), 0), *design.sigma.columns)
+        own = _about_hidden(fit, columns, hidden, small)
+        if untold(fit, small) & {name for column in columns for name in column.numeric}:
+            own |= {"Intercept"}
+        found |= {"sigma" if term == "Intercept" else f"{GAMMA}[{term}]" for term in own}
     for factor in design.factors:
         few, own = hidden[factor.name], _about_hidden(fit, factor.columns, hidden, small)
         found |= {f"tau_{factor.name}[{term}]" for term in own}

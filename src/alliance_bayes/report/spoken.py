@@ -52,8 +52,9 @@ def in_cells(design: Design) -> Spoken:
     choices = "|".join(map(re.escape, sorted(coded, key=lambda name: (-len(name), name))))
     # It may be part of a parameter's, a level's or a row's name: tau_country[alliance_t1], lag(who5_followup),
     # mean/provider_type=coach.
-    pattern = re.compile(rf"(?<![\w\[(.:'/])(?P<quote>'?)(?P<name>{choices})(?P=quote)(?![\w\[\])(/=])")
-    return lambda text: pattern.sub(lambda found: coded[found["name"]], text)
+    # A formula to be written stays as it is.
+    pattern = re.compile(rf"\"~ [^\"]*\"|(?<![\w\[(.:'/])(?P<quote>'?)(?P<name>{choices})(?P=quote)(?![\w\[\])(/=])")
+    return lambda text: pattern.sub(lambda found: coded.get(found["name"] or "", found.group()), text)
 
 
 def _in_pairs(design: Design) -> Spoken:

@@ -388,6 +388,9 @@ def percent_unit(unit: str, *, share: bool = False) -> str:
 def family_sentence(design: Design) -> str:
     """How an outcome varies around its expectation."""
     sentence = design.family.sentence
+    if design.sigma is not None:
+        along = join([column_name(name) for name in design.sigma.formula.columns[1:]])
+        return f"{sentence}; σ differs with {along}: its logarithm is linear in them"
     if design.residual is None:
         return sentence
     levels, what = len(design.residual.levels), column_name(design.residual.name)
@@ -461,6 +464,9 @@ def equations(design: Design, *, untold: Collection[str] = ()) -> tuple[str, ...
     for offset in design.formula.offsets:
         parts.append(_less(offset.name, design, untold))
     lines.append("η = " + " + ".join(parts))
+    if design.sigma is not None:
+        slopes = [f"γ[{clean(c.label)}]{_columns(c, design, untold)}" for c in design.sigma.columns]
+        lines.append(f"σ = σ₀ · exp({' + '.join(slopes)})")
     for factor in design.factors:
         name = clean(factor.name)
         how = (
@@ -489,7 +495,7 @@ def _columns(column: Column, design: Design, untold: Collection[str]) -> str:
 def _less(part: str, design: Design, untold: Collection[str]) -> str:
     """A numeric component less its centring value."""
     value, told = middle_of(design, part), part not in untold
-    if value == 0.0 and (told or not design.formula.is_centred(part)):
+    if value == 0.0 and (told or not design.is_centred(part)):
         return clean(part)
     return f"({clean(part)} {MINUS} {exact(value) if told else f'mean {clean(part)}'})"
 
@@ -524,6 +530,13 @@ def meaning(design: Design, parameter: str) -> str:
             known.setdefault(name, f"{fixed['sigma']}; {by}: {clean(level)}")
         if parameter.startswith("sigma "):
             known[parameter] = f"{fixed['sigma']}, at some levels of {by}"
+    if design.sigma is not None:
+        fixed_at = "at the centring values and first levels"
+        known["sigma"] = f"{fixed['sigma']}, {fixed_at} of what it differs along (σ₀)"
+        for name, column in zip(design.sigma.parameters, design.sigma.columns, strict=True):
+            simple = len(column.numeric) == column.order == 1
+            step = f" {_step(design, column.numeric[0])}" if simple else f", {term_name(column.label)}"
+            known[name] = f"difference in the logarithm of the residual SD{step}"
     of_centre = f"expected {outcome} at the centring values, {unit}"
     known["Intercept"] = of_centre if identity else f"{_LINEAR} at the centring values"
     return known.get(parameter, f"coefficient of {term_name(parameter)}")

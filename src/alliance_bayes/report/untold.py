@@ -15,6 +15,7 @@ from alliance_bayes.model import Column
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.scales import SampleScale
+from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.moments.terms import calls
 from alliance_bayes.report.codings import (
     FEW_VALUES,
@@ -129,6 +130,7 @@ def _made_of(fit: FittedModel, few: Collection[str]) -> set[str]:
     made = {name for name in fit.design.frame if (of := windowed_named(str(name))) is not None and of.source in few}
     sources = {str(name) for name in (*few, *made)}
     called = calls(fit.design.formula) | {offset.name: offset for offset in fit.design.formula.offsets}
+    called |= {} if fit.design.sigma is None else calls(fit.design.sigma.formula)
     return {str(name) for name in made} | {
         name
         for name in fit.design.centres
@@ -219,6 +221,8 @@ def telling_priors(fit: FittedModel, small: int) -> frozenset[str]:
     found = {column.label for column in design.columns if telling(column)}
     for factor in design.factors:
         found |= {f"tau_{factor.name}[{column.label}]" for column in factor.columns if telling(column)}
+    if design.sigma is not None:
+        found |= {f"{GAMMA}[{column.label}]" for column in design.sigma.columns if telling(column)}
     return frozenset(found & set(fit.priors)) - frozenset(fit.priors.given)
 
 
@@ -243,7 +247,7 @@ def telling_rows(fit: FittedModel, rows: pd.DataFrame, hidden: Collection[str], 
     held = re.compile("|".join(rf"(?<!\w){re.escape(name)} = " for name in few)) if few else re.compile(r"(?!)")
 
     def telling(estimand: str, term: object, factor: object, at: object, note: object) -> bool:
-        if estimand in ("coefficient", "odds_ratio"):
+        if estimand in ("coefficient", "odds_ratio", "parameter"):
             return term in hidden
         if estimand in ("level_sd", "level_correlation"):
             return any(f"{kind}_{factor}[{term}]" in hidden for kind in ("tau", "corr"))

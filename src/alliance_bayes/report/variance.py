@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_bayes.effects import ESTIMANDS
+from alliance_bayes.report.residual_sds import residual_sds
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -48,6 +49,7 @@ def variance(view: View) -> Section:
         "cautions": view.checked.about("variance"),
         "table": _table(estimates, rows) if shown else None,
         "picture": _picture(estimates, estimates.where("variance_share")) if shown else None,
+        "residual_sds": residual_sds(view),
         "outcome": column_name(fit.design.outcome.name),
         "units": unit_words(fit),
     }

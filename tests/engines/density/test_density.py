@@ -102,6 +102,8 @@ def graph_values(
     for own in design.family.parameters:
         if own == "sigma" and design.residual is not None:
             out[own] = np.array([value[level] for level in design.residual.parameters])
+        elif own == "sigma" and design.sigma is not None:
+            out |= {own: np.array(value[own]), "gamma": np.array([value[name] for name in design.sigma.parameters])}
         else:
             out["sticks" if own == "cutpoints" else own] = q[done:] if own == "cutpoints" else np.array(value[own])
     return out
@@ -134,6 +136,11 @@ CASES |= {
     for family in ("gaussian", "student_t", "censored_gaussian")
 }
 CASES |= {
+    f"{family} along columns": (FORMULA, {"family": family, "sigma": "~ alliance * sex + n_sessions"})
+    for family in ("gaussian", "student_t", "censored_gaussian")
+}
+CASES |= {
+    "along columns with weights": (FORMULA, {"family": "gaussian", "sigma": "~ alliance", "weighted": True}),
     "smooths": ("who5_followup ~ s(alliance, k=5) + s(age, k=4) + (1 || country)", {"family": "beta_binomial"}),
     "no intercept": ("who5_followup ~ 0 + alliance + sex + (0 + alliance || country)", {"family": "gaussian"}),
     **{

@@ -87,6 +87,8 @@ def why_not_collapsed(design: Design, priors: PriorTable) -> str:
     """Why the engine cannot take a model; empty where it can."""
     if not design.family.conjugate:
         return f"the family is {design.family.name}, not gaussian"
+    if design.sigma is not None:
+        return f"the residual SD differs along columns ({design.sigma.formula.text})"
     for term in design.terms:
         if priors[term].prior.distribution != "Normal":
             return f"the prior of '{term}' is {priors[term].prior}, not a Normal"

@@ -64,7 +64,7 @@ def log_density(q, data):  # type: ignore[no-untyped-def]
     scalars = len(data.priors)
     at_shared = scalars + len(data.lkj)
     at_effects = at_shared + data.shared.size
-    value, by_value = np.empty(scalars), np.zeros(scalars)
+    value, by_value = _values(data)
     log_p = data.constant
     for k in range(scalars):
         positive = data.priors[k, 0] >= FIRST_POSITIVE
@@ -88,7 +88,9 @@ def log_density(q, data):  # type: ignore[no-untyped-def]
         _add(eta, data.basis[j], q[at_smooths + j] * value[data.basis_tau[j]])
     at_sticks = at_smooths + data.basis_tau.size
 
+    _add_residual_sds(data, value)
     log_p += _outcome(q, data, value, by_value, eta, by_eta, gradient, at_sticks)
+    _residual_sds_back(data, value, by_value)
 
     # Standard normal numbers: the totals and the smooths' coefficients.
     for first, last in ((at_shared, at_effects), (at_smooths, at_sticks)):
@@ -108,6 +110,32 @@ def log_density(q, data):  # type: ignore[no-untyped-def]
         gradient[k] = slope_at(data.priors[k], value[k]) + (by_value[k] * value[k] + 1.0 if positive else by_value[k])
     # NUTS looks at the density alone.
     return (log_p if np.all(np.isfinite(gradient)) else np.nan), gradient
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _values(data):  # type: ignore[no-untyped-def]
+    """Room for the scalars, and behind them for the residual SD of each row where it differs along columns."""
+    size = len(data.priors) + (data.y.size if len(data.sigma_x) else 0)
+    return np.empty(size), np.zeros(size)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_residual_sds(data, value):  # type: ignore[no-untyped-def]
+    if len(data.sigma_x):
+        own = value[data.sigma :]
+        own[:] = 0.0
+        for k in range(len(data.sigma_x)):
+            _add(own, data.sigma_x[k], value[data.sigma_slope + k])
+        own[:] = value[data.sigma_base] * np.exp(own)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _residual_sds_back(data, value, by_value):  # type: ignore[no-untyped-def]
+    if len(data.sigma_x):
+        by_log = by_value[data.sigma :] * value[data.sigma :]
+        by_value[data.sigma_base] += by_log.sum() / value[data.sigma_base]
+        for k in range(len(data.sigma_x)):
+            by_value[data.sigma_slope + k] += _dot(data.sigma_x[k], by_log)
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)

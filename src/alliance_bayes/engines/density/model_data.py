@@ -12,6 +12,7 @@ from alliance_bayes.engines.correlation import lkj_arguments, partials, roots_of
 from alliance_bayes.engines.density.kernel import cutpoints_of
 from alliance_bayes.engines.prior_density import FIRST_POSITIVE, KINDS, coded
 from alliance_bayes.model import FAMILIES, Design, PooledFactor, PriorTable
+from alliance_bayes.model.sigma import GAMMA
 
 __all__ = [
     "ModelData",
@@ -70,6 +71,11 @@ class ModelData(NamedTuple):
     sigma: int  # scalar of the first residual SD
     sigma_levels: int
     sigma_index: np.ndarray
+    # Columns that the logarithm of the residual SD is linear in, and the scalars of the SD where they are zero and of
+    # the first coefficient. The SD of each row then stands behind the scalars, and its number is that of the row.
+    sigma_x: np.ndarray  # (n_columns, n)
+    sigma_base: int
+    sigma_slope: int
     shape: int  # scalar of the family's other parameter: nu, phi
     lower: float
     upper: float
@@ -104,6 +110,8 @@ def scalar_names(design: Design, priors: PriorTable) -> tuple[str, ...]:
     for own in design.family.parameters:
         if own == "sigma" and design.residual is not None:
             names += list(design.residual.parameters)
+        elif own == "sigma" and design.sigma is not None:
+            names += ["sigma", *design.sigma.parameters]
         elif design.family.parameters[own].support != "simplex":
             names.append(own)
     return tuple(names)
@@ -161,6 +169,7 @@ def model_data_of(design: Design, priors: PriorTable) -> ModelData:
         basis=_table([design.rows.basis[smooth.name][:, k] for smooth, k in columns], n),
         basis_tau=_whole([number[f"tau_{smooth.name}"] for smooth, _ in columns]),
         **_outcome(design, number),
+        **_residual_sd(design, number),
         stick_first=first,
         stick_second=second,
     )
@@ -200,14 +209,10 @@ def information(design: Design, factor: PooledFactor) -> np.ndarray:
 def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
     """Fields that say what was observed."""
     outcome, family = design.outcome, design.family
-    sigma = "sigma" if design.residual is None else design.residual.parameters[0]
     lower, upper = family.ends(outcome)
     return {
         "family": list(FAMILIES).index(family.name),
         "y": _real(outcome.coded),
-        "sigma": number.get(sigma, -1),
-        "sigma_levels": 1 if design.residual is None else len(design.residual.levels),
-        "sigma_index": _whole(design.rows.strata),
         "shape": next((number[own] for own in family.parameters if own != "sigma" and own in number), -1),
         "lower": -math.inf if lower is None else float(lower),
         "upper": math.inf if upper is None else float(upper),
@@ -215,6 +220,30 @@ def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
         "totals": _real([] if outcome.trials is None else outcome.trials),
         "weights": _real([] if design.weights is None else design.information_weights),
         "constant": family.constant(outcome) if design.weights is None else weighted_constant(design),
+    }
+
+
+def _residual_sd(design: Design, number: dict[str, int]) -> dict[str, Any]:
+    """Fields that say what residual SD each row has."""
+    rows, residual, of_sigma = design.rows, design.residual, design.sigma
+    sigma = number.get("sigma" if residual is None else residual.parameters[0], -1)
+    if of_sigma is None:
+        return {
+            "sigma": sigma,
+            "sigma_levels": 1 if residual is None else len(residual.levels),
+            "sigma_index": _whole(rows.strata),
+            "sigma_x": np.zeros((0, rows.n)),
+            "sigma_base": -1,
+            "sigma_slope": -1,
+        }
+    assert rows.sigma is not None
+    return {
+        "sigma": len(number),
+        "sigma_levels": rows.n,
+        "sigma_index": _whole(range(rows.n)),
+        "sigma_x": np.ascontiguousarray(rows.sigma.T, dtype=float),
+        "sigma_base": sigma,
+        "sigma_slope": number[of_sigma.parameters[0]],
     }
 
 
@@ -313,6 +342,8 @@ def variables_of(
             out[own] = np.stack([value[level] for level in design.residual.parameters], axis=-1)
         else:
             out[own] = value[own]
+    if design.sigma is not None:
+        out[GAMMA] = np.stack([value[name] for name in design.sigma.parameters], axis=-1)
     for f, factor in enumerate(design.factors):
         blocks = np.flatnonzero(data.block_factor == f)
         out[f"u_{factor.name}"] = np.stack([effects[b] for b in blocks], axis=-1)

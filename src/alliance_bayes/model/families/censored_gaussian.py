@@ -58,6 +58,7 @@ class CensoredGaussian(Continuous):
     equation = "{y} = y* kept between the ends of the scale, with y* ~ Normal(η, {sigma})"
     sentence = "is a normal variable with SD σ, seen only between the ends of the scale"
     parameters = ReadOnly({"sigma": SIGMA})
+    normal = True
     kernel = staticmethod(_kernel)
 
     @override

@@ -168,6 +168,8 @@ class Family(ABC):
 
     #: Whether the expected outcome is the linear predictor itself, so that averages of one are averages of the other.
     linear: ClassVar[bool] = False
+    #: Whether noise of normal distribution with SD ``sigma`` is added to the linear predictor before anything else.
+    normal: ClassVar[bool] = False
     #: Whether coefficients can be integrated out exactly.
     conjugate: ClassVar[bool] = False
     #: Whether the outcome is an event, or the share of trials with it, so that its expectation is a probability.

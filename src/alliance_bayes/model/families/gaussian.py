@@ -43,6 +43,7 @@ class Gaussian(Continuous):
     sentence = "varies around its expectation as a normal distribution with SD σ"
     parameters = ReadOnly({"sigma": SIGMA})
     linear = True
+    normal = True
     conjugate = True
     kernel = staticmethod(_kernel)
 
