@@ -251,7 +251,7 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         # By how much it was lower: a size has no sign, and neither have the figures of its interval.
         figures = [-figures[0], -figures[2], -figures[1]]
     if event:
-        points, places = SENTENCES("percentage_points"), max(0, estimates.places(row) - 2)
+        points, places = SENTENCES("percentage_points"), max(0, min(1, estimates.places(row) - 2))
         figures = [100 * end for end in figures]
     else:
         whole = None if scale is None or scale.lower != 0 or scale.upper is None else exact(scale.upper)

@@ -32,20 +32,16 @@ from alliance_bayes.report.rows import Estimates, measured_where, row_words, tex
 from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import (
     MINUS,
-    PROBABILITY,
     capital,
     clean,
     column_name,
     count,
     exact,
     factor_name,
-    interval_name,
-    is_probability,
     join,
     levels_words,
     over_words,
     percent,
-    percent_unit,
     step_of,
     unit_of,
     units,
@@ -181,15 +177,11 @@ def _beside(
     moved, ratio = abs(row["mean"] - own["mean"]) / own["sd"], row["sd"] / own["sd"]
     if moved <= DIFFERENT and abs(ratio - 1) <= DIFFERENT:
         return
-    if text_of(row, "unit") == PROBABILITY:
-        amount = _amount(estimates, row, points)
-    else:
-        amount = {"mean": estimates.mean(row), "points": points, "interval": estimates.spoken(row)}
     text = SENTENCES(
         "in_sample",
         levels=levels_words(fit.design, [factor for factor in fit.design.factors if not factor.exhaustive]),
-        mean=f"{amount['mean']}{amount['points']}",
-        interval=amount["interval"],
+        mean=f"{estimates.figures(row)[0]}{points}",
+        interval=estimates.spoken(row),
         surer=ratio < 1 - DIFFERENT,
     )
     yield Finding(text, (str(row.name),), name)
@@ -267,7 +259,7 @@ def _in_rope(estimates: Estimates, row: pd.Series) -> str:
 
 def _sentence(estimates: Estimates, row: pd.Series, direction: Claim | None = None, **words: str) -> str:
     """What the row's estimand says of it, settled or not."""
-    measure, mean = estimates.table.measure(str(row["estimand"])), estimates.mean(row)
+    measure, mean = estimates.table.measure(str(row["estimand"])), estimates.figures(row)[0]
     text = measure.sentence if direction is None or direction.settled else measure.unsettled
     known = {"mean": mean, "size": mean.removeprefix(MINUS), "interval": estimates.spoken(row)}
     if direction is not None:
@@ -298,13 +290,12 @@ def _at_values(fit: FittedModel, estimates: Estimates, checked: Checked) -> Iter
     rows = rows[rows["estimand"].isin(SAID_AT) & rows["median"].notna() & ((rows["mean"] != 0) | (rows["sd"] != 0))]
     if len(rows) <= MOST_AT:
         for _, row in rows.iterrows():
-            head, per, rest = text_of(row, "unit").partition(" per ")
             text = SENTENCES(
                 "at_values",
                 label=measured_where(estimates.table, {**row.to_dict(), "at": None}, design=fit.design),
                 of=_subject(fit, estimates, row),
                 at=clean(at_words(str(row["at"]), column_name)),
-                amount=f"{estimates.mean(row)}{'' if head == PROBABILITY else f' {units(head)}'}{per}{rest}",
+                amount=estimates.amount(row),
                 over=over_words(fit.design, text_of(row, "population")),
                 interval=estimates.spoken(row),
                 direction=estimates.direction_spoken(row),
@@ -346,7 +337,7 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
 
 def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: str) -> Finding:
     """By how much a difference changes with one more unit of a predictor."""
-    direction, amount = claim(row), _amount(estimates, row, outcome_words(fit)[1])
+    direction, mean = claim(row), estimates.figures(row)[0]
     text = SENTENCES(
         "moderation",
         level=clean(row["level"]),
@@ -356,10 +347,10 @@ def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: 
         settled=direction.settled,
         word=direction.word,
         way=direction.way,
-        mean=amount["size" if direction.settled else "mean"],
-        points=amount["points"],
+        mean=mean.removeprefix(MINUS) if direction.settled else mean,
+        points=outcome_words(fit)[1],
         over=over_words(fit.design, str(row["population"]), str(row["factor"])),
-        interval=amount["interval"],
+        interval=estimates.spoken(row),
         direction=estimates.direction_spoken(row),
     )
     return Finding(text, (str(row.name),), f"moderation: {column}", claims=(direction,))
@@ -374,7 +365,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     few = lower_is_better(fit)
     varied = varied_by(fit.design, factor)
     population = str(row["population"])
-    over, amount = _over(fit, factor, population), _amount(estimates, row, points)
+    over = _over(fit, factor, population)
     sentence = _sentence(
         estimates,
         row,
@@ -383,7 +374,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         level=clean(row["level"]),
         versus=clean(row["versus"]),
         outcome=outcome,
-        **amount,
+        points=points,
         way=f"{direction.way}{symptom_words(fit, direction)}" if direction.settled else direction.way,
         leaning=direction.though,
         over=over.replace(" over", " on average over", 1),
@@ -393,7 +384,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     text = SENTENCES(
         "difference",
         sentence=capital(sentence),
-        interval=amount["interval"],
+        interval=estimates.spoken(row),
         direction=estimates.direction_spoken(row),
         fitted="" if direction.word == fitted.word else fitted.word,
         means=join(
@@ -430,17 +421,6 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         yield Finding(text, rows, "size of the difference")
 
 
-def _amount(estimates: Estimates, row: pd.Series, points: str) -> dict[str, str]:
-    """A difference, its unit and its interval in words: of probabilities in percentage points."""
-    if not is_probability(text_of(row, "unit")):
-        mean, interval = estimates.mean(row), estimates.spoken(row)
-    else:
-        mean, ends = estimates.figures(row)
-        points = f" {percent_unit(PROBABILITY)}"
-        interval = f"{interval_name(row['interval'], float(row['prob']))} {ends.strip('()')}"
-    return {"mean": mean, "size": mean.removeprefix(MINUS), "points": points, "interval": interval}
-
-
 def _are_providers(fit: FittedModel, factor: str) -> bool:
     """Whether the levels of a pooled factor are therapists or others who provide care."""
     return any(one.name == factor and one.role.role == "provider" for one in fit.design.factors)
@@ -475,14 +455,12 @@ def _pairs(
     ]
 
     def say(row: pd.Series, direction: Claim, first: bool) -> str:
-        unit = text_of(row, "unit")
-        head, per, rest = unit.partition(" per ")
-        size = "" if head == PROBABILITY else f" {units(head)}"
-        amount = f"{estimates.mean(row)}{size}{per}{rest}" if first else estimates.mean(row)
+        mean, interval = estimates.figures(row)
+        amount = estimates.amount(row) if first else mean
         inside = (
             f"{estimates.spoken(row)}; {estimates.direction_spoken(row)}"
             if first
-            else estimates.interval(row).strip("()")
+            else interval.strip("()")
         )
         return f"{pair_name(row, width=40)}, {amount}{direction.side} ({inside})"
 

@@ -11,7 +11,7 @@ from alliance_bayes.model import PooledFactor
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.text import column_name, join, levels_words, unit_of, units
+from alliance_bayes.report.text import PROBABILITY, column_name, join, levels_words, percent_unit, unit_of, units
 from alliance_bayes.report.verdicts import Claim, claim, least_claim
 
 __all__ = [
@@ -57,10 +57,10 @@ def contrast_values(fit: FittedModel, row: pd.Series) -> tuple[float, float]:
 
 
 def outcome_words(fit: FittedModel) -> tuple[str, str]:
-    """What the outcome is called, and its unit with a blank before it."""
+    """What the outcome is called, and the unit of its differences with a blank before it."""
     name = column_name(fit.design.outcome.name)
     if fit.design.family.event:
-        return f"the probability of {name}", ""
+        return f"the probability of {name}", f" {percent_unit(PROBABILITY)}"
     return name, f" {units(unit_of(fit.design, fit.design.outcome.name))}"
 
 

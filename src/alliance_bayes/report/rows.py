@@ -236,9 +236,13 @@ class Estimates:
 
     def spoken(self, row: Row) -> str:
         """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
-        places = self.places(row)
-        ends = (number(end, places) for end in self._ends(row))
-        return f"{interval_name(row['interval'], float(row['prob']))} {' to '.join(ends)}"
+        return f"{interval_name(row['interval'], float(row['prob']))} {self.figures(row)[1].strip('()')}"
+
+    def amount(self, row: Row) -> str:
+        """The mean with its unit, as a sentence has it: "2.4 WHO-5 points per year", "8.8 percentage points", "41%"."""
+        mean, unit = self.figures(row)[0], text_of(row, "unit")
+        share = unit == PROBABILITY and not self.table.measure(str(row["estimand"])).difference
+        return mean if share or not unit else f"{mean} {percent_unit(units(unit))}"
 
     def direction(self, row: Row) -> str:
         """Probability of direction with the side it speaks of: "99% above 0"."""

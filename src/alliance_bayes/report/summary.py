@@ -29,6 +29,7 @@ from alliance_bayes.report.text import (
     is_probability,
     join,
     number,
+    percent_unit,
     units,
 )
 from alliance_bayes.report.verdicts import differ_words, plain_words, settled_words, standings_words, sure_words
@@ -208,7 +209,7 @@ def span_words(estimates: Estimates, rows: Sequence[Row], unit: str = "") -> str
     first = rows[0]
     places, scale = estimates.places(first), 1
     if is_probability(text_of(first, "unit")):
-        places, scale, unit = max(0, min(1, places - 2)), 100, unit or SENTENCES("percentage_points")
+        places, scale, unit = max(0, min(1, places - 2)), 100, unit or percent_unit(text_of(first, "unit"))
     if len(rows) == 1:
         mean, (low, high) = estimates.figures(first)[0], (float(first[end]) for end in ("lower", "upper"))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
-from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, derived, exact, join, units
+from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, derived, exact, join, percent_unit, units
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -331,7 +331,7 @@ def slope_sentence(
         Over which levels of sampled factors it is an average, as `over_words` says it.
     """
     unit, _, per = str(row["unit"]).partition(" per ")
-    direction, mean = claim(row), estimates.mean(row)
+    direction, mean = claim(row), estimates.figures(row)[0]
     return SENTENCES(
         "slope_settled" if direction.settled else "slope_unsettled",
         who=who,
@@ -341,7 +341,7 @@ def slope_sentence(
         way=direction.way,
         though=direction.though,
         mean=mean.removeprefix(MINUS) if direction.settled else mean,
-        unit=units(unit),
+        unit=percent_unit(units(unit)),
         per=per,
         over=over,
         interval=estimates.spoken(row),
@@ -351,7 +351,7 @@ def slope_sentence(
 
 def more_or_less(estimates: Estimates, row: pd.Series, *, unit: str) -> str:
     """A difference with its interval, and whether its sign is settled."""
-    direction, mean = claim(row), estimates.mean(row)
+    direction, mean = claim(row), estimates.figures(row)[0]
     return SENTENCES(
         "more_settled" if direction.settled else "more_unsettled",
         word=direction.word,
