@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,32 @@ def test_a_fit_to_a_table_looks_at_its_other_columns(report, cohort):
     assert found.table.sort_values("p", kind="stable")["column"].iloc[0] == "provider_id"
     left = int(cohort.data[["who5_followup", "alliance", "who5_baseline"]].isna().any(axis=1).sum())
     assert (report["absent"].verdict == "info") == (left < 20) or report["absent"].table["p"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("left", [0, 5])
+def test_what_there_is_nothing_of_is_not_left_undone(left):
+    rows = ab.simulate_cohort(n=200, seed=3).data[["participant_id", "who5_followup", "alliance"]]
+    rows = rows[rows["who5_followup"].notna()].reset_index(drop=True)
+    rows.loc[: left - 1, "who5_followup"] = np.nan
+    fit = ab.Model("who5_followup ~ alliance").fit(rows, seed=1, draws=300, progress=False)
+    report = fit.check(checks=["convergence", "absent", "unused_columns", "interactions", "groups", "spread"])
+
+    # Five people are too few to compare, which is something else than nobody; of one column there is no product.
+    expected = {"convergence": False, "absent": not left, "unused_columns": True, "interactions": True}
+    assert {one.name: one.nothing for one in report.results} == {**expected, "groups": True, "spread": False}
+    assert report["absent"].sentence.startswith("Nobody was left out" if not left else "Fewer than 20 people")
+    undone = json.loads(fit.report(checks=report).json)["limitations"]["not_done"]
+    listed = {one.name for one in report.results if any(line.lower().startswith(one.check.looks_at) for line in undone)}
+    assert listed == ({"absent"} if left else set())
+
+
+def test_pages_call_other_columns_of_the_table_what_they_are(fit, report):
+    page = fit.report(checks=report)
+    texts = [check["sentence"] for check in json.loads(page.json)["checks"]]
+    # As code it stays what whoever changes the model has to write.
+    outside = re.sub(r"\(1 \| provider_id\)", "", " ".join(texts))
+    assert "provider (p = " in outside
+    assert "provider_id" not in outside
 
 
 def test_a_page_shows_no_level_of_an_unused_column(fit, report, cohort, tmp_path):

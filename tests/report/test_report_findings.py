@@ -157,7 +157,7 @@ def test_models_without_a_slope_or_groups_have_the_findings_they_can(
     assert len(report.findings) == {"who5_followup ~ alliance": 4, "who5_followup ~ age": 3}.get(formula, 2)
 
 
-def test_the_probability_of_an_event_has_no_unit(checks_of: Callable[..., CheckReport]) -> None:
+def test_a_difference_of_probabilities_is_in_percentage_points(checks_of: Callable[..., CheckReport]) -> None:
     frame = rows(200)
     frame["improved"] = (frame["who5_followup"] > 50).astype(float)
     fit = fitted(
@@ -171,10 +171,13 @@ def test_the_probability_of_an_event_has_no_unit(checks_of: Callable[..., CheckR
 
     report = rendered(fit, effects=effects(fit), checks=checks_of())
 
+    # Log odds are one more a point from the mean on, so that a probability p changes by p (1 - p) a point.
+    p = 1 / (1 + np.exp(frame["alliance"].mean() - frame["alliance"]))
+    points = f"{100 * (p * (1 - p)).mean():.0f}"
     assert report.findings[0].startswith(
-        "For each additional alliance point, the probability of improved was almost certainly higher, by 0."
+        "For each additional alliance point, the probability of improved was almost certainly higher, by "
+        f"{points} percentage points on average (89% equal-tailed interval {points} to {points}; "
     )
-    assert " on average (89% equal-tailed interval 0." in report.findings[0]
 
 
 @pytest.mark.parametrize("family", ["bernoulli", "binomial"])

@@ -51,6 +51,8 @@ class Absent(Check):
         fit = context.fit
         if fit.beside is None:
             return self.result("info", SENTENCES("unknown"))
+        if not len(fit.beside.absent) and fit.flow.analysed == fit.flow.participants:
+            return self.result("info", SENTENCES("nobody"), nothing=True)
         absent, present = fit.beside.absent, _present(context)
         if len(absent) < FEWEST_ROWS:
             return self.result("info", SENTENCES("few", fewest=FEWEST_ROWS))

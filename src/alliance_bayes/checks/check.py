@@ -98,6 +98,8 @@ class CheckResult:
         Estimates among the figures, as rows of an effects table with their draws; None where there are none.
     nameless
         What takes persons' names out of `to_dict`; the tables have them, for whoever has the data.
+    nothing
+        Whether there was nothing to look at (nobody was left out, say), so that the check is not left undone.
 
     Raises
     ------
@@ -114,6 +116,7 @@ class CheckResult:
     problems: tuple[str, ...] = ()
     rows: EffectTable | None = None
     nameless: Nameless | None = field(default=None, repr=False)
+    nothing: bool = False
 
     def __post_init__(self) -> None:
         if self.verdict not in get_args(Verdict):
@@ -391,6 +394,7 @@ class Check(ABC):
         details: pd.DataFrame | None = None,
         problems: Sequence[str] = (),
         rows: EffectTable | None = None,
+        nothing: bool = False,
     ) -> CheckResult:
         """A result of this check; see :class:`CheckResult`.
 
@@ -410,6 +414,8 @@ class Check(ABC):
             A sentence for each thing that is wrong.
         rows
             Estimates that the check made, with their draws.
+        nothing
+            Whether there was nothing to look at, as the sentence says: pages then do not list the check as undone.
 
         Returns
         -------
@@ -426,6 +432,7 @@ class Check(ABC):
             empty if details is None else details,
             tuple(problems),
             rows,
+            nothing=nothing,
         )
 
 

@@ -54,7 +54,7 @@ class Interactions(Check):
         numbers, factors = _numbers(context), _factors(context)
         pairs = list(_pairs(context, numbers, factors))
         if not pairs:
-            return self.result("info", SENTENCES("none") + looked_at)
+            return self.result("info", SENTENCES("none") + looked_at, nothing=True)
         alone = [spline_basis(values) for values in numbers.values()] + list(factors.values())
         known = tangent(context, np.hstack(alone))
         bases = {(one, other): _product(one, other, numbers, factors) for one, other in pairs[:MOST_PAIRS]}

@@ -90,6 +90,7 @@ class Curvature(Check):
             "warn" if fired else "pass" if tests else "info",
             sentence + looked_at,
             table,
+            nothing=not tests,
             plots=tuple(
                 residuals_along(context.fit.design, str(name), rows)
                 for name, rows in table.groupby("column", sort=False)
@@ -146,6 +147,7 @@ class Groups(Check):
             "warn" if fired else "pass" if tests else "info",
             sentence + looked_at,
             table,
+            nothing=not tests,
             plots=tuple(
                 residuals_by_level(context.fit.design, str(name), rows)
                 for name, rows in table.groupby("column", sort=False)

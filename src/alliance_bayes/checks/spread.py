@@ -65,7 +65,7 @@ class Spread(Check):
         looked_at, context = context.sampled, context.sample
         design = context.fit.design
         if np.unique(design.outcome.values).size < 3:
-            return self.result("info", SENTENCES("two_values") + looked_at)
+            return self.result("info", SENTENCES("two_values") + looked_at, nothing=True)
         columns = {**context.numeric, **context.unused_numbers, EXPECTED: context.expected.mean(axis=0)}
         residuals = SpreadResiduals(context)
         tests = judged(

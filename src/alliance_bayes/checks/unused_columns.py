@@ -57,7 +57,7 @@ class UnusedColumns(Check):
             if not pd.api.types.is_datetime64_dtype(column.dtype)
         }
         if not bases:
-            return self.result("info", SENTENCES("none"))
+            return self.result("info", SENTENCES("none"), nothing=not beside.passed_over)
         tests = judged(discrepancies(context, bases, tangent(context)))
         kinds = {name: "numbers" if name in context.unused_numbers else "levels" for name in bases}
         rows = [(name, kinds[name], test.df, test.share, test.p) for name, test in tests.items()]

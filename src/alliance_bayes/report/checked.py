@@ -101,9 +101,9 @@ class Checked:
 
     @property
     def not_completed(self) -> tuple[Check, ...]:
-        """Checks that come with the package and were not run, or could not be made of the fit."""
-        completed = [item.check for item in self.completed]
-        return tuple(check for check in CHECKS.values() if check not in completed)
+        """Checks that come with the package and were not run, or could not be made though there was something."""
+        done = [*(item.check for item in self.completed), *(item.check for item in self.items if item.result.nothing)]
+        return tuple(check for check in CHECKS.values() if check not in done)
 
     def depends_on_priors(self, number: str) -> bool:
         """Whether a number that findings state, by its id, was found to depend on the priors."""
@@ -152,7 +152,7 @@ class Checked:
         effects
             The quantities that sentences may name by their ids, which are then put into words.
         """
-        spoken = in_sentences(fit.design)
+        spoken = in_sentences(fit.design, _beside(fit))
         if effects is not None:
             spoken = with_quantities(spoken, effects, fit.design, redact)
         withheld, items = report.conclusions_withheld, []
@@ -169,6 +169,11 @@ class Checked:
         return cls(tuple(items))
 
 
+def _beside(fit: FittedModel) -> list[str]:
+    """Columns of the table that checks look at though the model does not use them."""
+    return [] if fit.beside is None else [str(name) for name in fit.beside.columns]
+
+
 def _item(
     fit: FittedModel,
     result: CheckResult,
@@ -183,7 +188,7 @@ def _item(
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or not result.check.holds_estimates
     title = redact(result.title)
-    words = in_cells(fit.design)
+    words = in_cells(fit.design, _beside(fit))
     kept = grouped_only(fit, result.table, small)
     sentence = (
         _said(told(result, kept), redact, spoken)

@@ -457,11 +457,7 @@ def _pairs(
     def say(row: pd.Series, direction: Claim, first: bool) -> str:
         mean, interval = estimates.figures(row)
         amount = estimates.amount(row) if first else mean
-        inside = (
-            f"{estimates.spoken(row)}; {estimates.direction_spoken(row)}"
-            if first
-            else interval.strip("()")
-        )
+        inside = f"{estimates.spoken(row)}; {estimates.direction_spoken(row)}" if first else interval.strip("()")
         return f"{pair_name(row, width=40)}, {amount}{direction.side} ({inside})"
 
     named = "; ".join(say(row, one, one is claims[0]) for (_, row), one in zip(shown.iterrows(), claims, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
@@ -37,15 +37,17 @@ _LED = {
 type Spoken = Callable[[str], str]
 
 
-def in_cells(design: Design) -> Spoken:
+def in_cells(design: Design, beside: Iterable[str] = ()) -> Spoken:
     """What puts words in place of a model's columns, in headings and cells that hold nothing else.
 
     Parameters
     ----------
     design
         The design, whose columns are looked for as whole words. A name that is a word itself ("age", "mean") stays.
+    beside
+        Further columns of the table.
     """
-    names = {str(name) for name in (*design.frame.columns, design.outcome.name)}
+    names = {str(name) for name in (*design.frame.columns, design.outcome.name, *beside)}
     coded = {clean(name): column_name(name) for name in names if not name.isalpha()}
     if not coded:
         return lambda text: text
@@ -57,9 +59,9 @@ def in_cells(design: Design) -> Spoken:
     return lambda text: pattern.sub(lambda found: coded.get(found["name"] or "", found.group()), text)
 
 
-def _in_pairs(design: Design) -> Spoken:
+def _in_pairs(design: Design, beside: Iterable[str]) -> Spoken:
     """The same of cells and sentences with differences between two levels, which checks write for programs."""
-    columns = in_cells(design)
+    columns = in_cells(design, beside)
     named = {factor.name: list(factor.levels) for factor in design.factors}
     named |= {
         str(name): [str(level) for level in own.cat.categories]
@@ -86,9 +88,9 @@ def _in_pairs(design: Design) -> Spoken:
     return worded
 
 
-def in_sentences(design: Design) -> Spoken:
+def in_sentences(design: Design, beside: Iterable[str] = ()) -> Spoken:
     """The same of sentences, in which an SD of level effects is called what it is, too: "the SD of slopes ..."."""
-    columns = _in_pairs(design)
+    columns = _in_pairs(design, beside)
     factors = {clean(factor.name): factor for factor in design.factors}
     if not factors:
         return columns

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
-from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, derived, exact, join, percent_unit, units
+from alliance_bayes.report.text import (
+    MINUS,
+    Row,
+    capital,
+    column_name,
+    count,
+    derived,
+    exact,
+    join,
+    percent_unit,
+    units,
+)
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:

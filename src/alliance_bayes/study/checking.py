@@ -27,6 +27,7 @@ from alliance_bayes.report.suppression import Mark as Shown
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, count
 from alliance_bayes.study.answers import Answers
+from alliance_bayes.study.called import called
 from alliance_bayes.study.declared import declaration
 from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.tables import joined
@@ -65,7 +66,7 @@ class ModelChecks:
     Parameters
     ----------
     name, title
-        Of the model.
+        Of the model, and what the page calls it.
     gate
         Whether its draws may be used.
     checked
@@ -143,7 +144,7 @@ def _refits(study: Answers) -> dict[str, tuple[str, ...]]:
 
 
 def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) -> ModelChecks:
-    title = clean(model.spec.card.title or model.name)
+    title = called(study.fitted)[model.name]
     if not isinstance(model.fit, Fit):
         result = _of_draws(model.judged.results[0], gate)
         item = Item(
@@ -180,7 +181,7 @@ def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) ->
     checked = Checked.of(
         fit, report, redact, small, few=few, anchor=anchor, drawn=False, tabled=_TABLED, effects=reported
     )
-    return ModelChecks(model.name, title, gate, Checked(tuple(_small(item, model.name) for item in checked.items)))
+    return ModelChecks(model.name, title, gate, Checked(tuple(_small(item, title) for item in checked.items)))
 
 
 def _of_draws(result: CheckResult, gate: Gate) -> CheckResult:
@@ -251,12 +252,13 @@ def checking(models: Mapping[str, ModelChecks], small: int, *, imputed: bool = F
         headings,
         [
             (
-                Markup('<a href="#checks-{}">{}</a>').format(name, name),
+                Markup('<a href="#checks-{}">{}</a>').format(name, model.title),
                 *(_cell(model, column) for column in COLUMNS),
             )
             for name, model in models.items()
         ],
         words=range(1, len(headings)),
+        cards=True,
         note=SENTENCES("note"),
     )
     context = {
@@ -284,7 +286,7 @@ def checking(models: Mapping[str, ModelChecks], small: int, *, imputed: bool = F
 
 def _ends(models: Mapping[str, ModelChecks], small: int) -> Table | None:
     """How many are at an end of an outcome's scale, observed and replicated, by model; None of enough people."""
-    named = [(name, end) for name, model in models.items() for item in model.checked.items for end in item.ends]
+    named = [(model.title, end) for model in models.values() for item in model.checked.items for end in item.ends]
     ends = apart([end for _, end in named], small)
     shown = [
         (name, end) for (name, _), end in zip(named, ends, strict=True) if end.mark is Shown.SHOWN and end.k >= small
@@ -320,21 +322,19 @@ def undone(models: Mapping[str, ModelChecks]) -> list[str]:
     """The checks that were not made of every model, each with the models that lack it."""
     found = []
     for check in CHECKS.values():
-        lacking = [
-            name for name, model in models.items() if check not in [one.check for one in model.checked.completed]
-        ]
+        lacking = [model.title for model in models.values() if check in model.checked.not_completed]
         if lacking and not check.gate:
             everywhere = len(lacking) == len(models)
-            found.append(SENTENCES("undone", what=check.looks_at, models="" if everywhere else ", ".join(lacking)))
+            found.append(SENTENCES("undone", what=check.looks_at, models=[] if everywhere else lacking))
     return found
 
 
 def cautions(models: Mapping[str, ModelChecks], names: Iterable[str], subject: str | None = None) -> tuple[Item, ...]:
-    """The checks of some models that warn or fail, with the model in their title; those about a subject, or all."""
+    """The checks of some models that warn or fail, those about a subject or all; each of several with its model."""
+    found = [name for name in dict.fromkeys(names) if name in models]
     return tuple(
-        replace(item, title=SENTENCES("of_model", title=item.title, model=name))
-        for name in dict.fromkeys(names)
-        if name in models
+        replace(item, title=SENTENCES("of_model", title=item.title, model=models[name].title if found[1:] else ""))
+        for name in found
         for item in models[name].checked.items
         if item.verdict in CAUTIONS and (subject is None or subject in item.check.concerns)
     )

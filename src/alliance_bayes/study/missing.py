@@ -15,6 +15,7 @@ from alliance_bayes.report.text import column_name, join
 from alliance_bayes.report.tipping import shifted_limitation
 from alliance_bayes.report.view import View
 from alliance_bayes.study.answers import Answers
+from alliance_bayes.study.called import called
 from alliance_bayes.wording import Wording
 
 __all__ = ["ELEVATED", "drawn_models", "imputation_sentence", "missing_values", "moved_words"]
@@ -35,7 +36,9 @@ def imputation_sentence(study: Answers) -> str:
     drawn, others = drawn_models(study)
     fits = [one.fit for name, one in study.fitted.items() if name in drawn]
     beside = dict.fromkeys(name for fit in fits if isinstance(fit, Fit) for name in auxiliary_of(fit))
-    return SENTENCES("drawn", models=join(drawn), others=join(others), beside=join([column_name(n) for n in beside]))
+    names, words = called(study.fitted), [column_name(name) for name in beside]
+    models, rest = ([f"“{names[name]}”" for name in part] for part in (drawn, others))
+    return SENTENCES("drawn", models=join(models), others=join(rest), several=len(rest) > 1, beside=join(words))
 
 
 def missing_values(study: Answers, view: View, elevated: View | None) -> tuple[Section | None, EffectTable | None]:

@@ -41,6 +41,7 @@ from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, equations, exact, interval_name, number, typeset
 from alliance_bayes.report.view import linked
 from alliance_bayes.study.answers import Answers
+from alliance_bayes.study.called import called, family_called
 from alliance_bayes.study.checking import ModelChecks, cautions, checked_models, checking, undone
 from alliance_bayes.study.first import first_answer, first_unmeasured, first_view
 from alliance_bayes.study.latent import measurement_equations
@@ -170,7 +171,7 @@ def _section(part: Part, shown: Mapping[str, int | None], study: Answers, checks
             "whose": whose,
             "blocks": blocks,
             "cautions": {block.name: cautions(checks, block.models) for block in part.blocks},
-            "titles": {name: clean(model.spec.card.title or name) for name, model in fitted.items()},
+            "titles": called(fitted),
             "rows": rows,
             "left_out": part.left_out,
         },
@@ -221,10 +222,10 @@ def _heading(study: Answers) -> str:
 def _models(
     study: Answers, shown: Mapping[str, int | None], software: Mapping[str, str]
 ) -> tuple[Section, list[dict[str, Any]]]:
-    table = study.models()
+    table, names = study.models(), called(study.fitted)
     rows = [
         (
-            row["model"],
+            names[row["model"]],
             row["family"],
             rows_text(shown[row["model"]]),
             row["engine"],
@@ -252,7 +253,7 @@ def _models(
             rows,
             words=(1, 3),
         ),
-        "cards": [_card(model, study.options.small) for model in study.fitted.values()],
+        "cards": [_card(model, names[name], study.options.small) for name, model in study.fitted.items()],
         "command": command
         + (" --full" if study.options.full else "")
         + (" --same-people" if study.options.same_people else "")
@@ -284,20 +285,21 @@ def _setting(value: object) -> str:
     return ", ".join(map(clean, value)) or "none"
 
 
-def _card(model: Fitted, small: int) -> dict[str, Any]:
+def _card(model: Fitted, title: str, small: int) -> dict[str, Any]:
     """A model's card, and what follows from it: equations, and priors with their reasons."""
     ratings: tuple[str, ...] = ()
     outcome = model.fit.naive if isinstance(model.fit, LatentFit) else model.fit
-    caption = f"Priors of {model.name}, each with its reason"
+    caption = f"Priors, each with its reason: {title}"
     tables = [prior_table(outcome, f"table-priors-{model.name}", caption, small)]
     if isinstance(model.fit, LatentFit):
         ratings = measurement_equations(model.fit.info["trait"])
         rows = [(name, stated_as(stated.prior), clean(stated.reason)) for name, stated in MEASUREMENT_PRIORS.items()]
         headings = ("Parameter", "Prior", "Reason")
-        caption = f"Priors of {model.name}: model of the ratings"
+        caption = f"Priors of the model of the ratings: {title}"
         tables.append(Table.of(f"table-priors-{model.name}-ratings", caption, headings, rows, words=(1, 2)))
     return {
         "name": model.name,
+        "title": title,
         "text": card_text(model.spec),
         "equations": (*ratings, *equations(outcome.design, untold=outcome.design.centres)),
         "tables": tables,
@@ -333,7 +335,8 @@ def study_limitations(study: Answers, checks: Mapping[str, ModelChecks], unmeasu
     ]
     for part in study.parts.values():
         gone = [f"Withheld. {reason}" for reason in part.withheld]
-        parts.append((part.title, [typeset(clean(line)) for line in (*part.limits, *part.left_out, *gone)]))
+        limits = [SENTENCES("limit", said=line) for line in part.limits]
+        parts.append((part.title, [typeset(clean(line)) for line in (*limits, *part.left_out, *gone)]))
     judged = cautions(checks, checks)
     context = {
         "parts": [(title, sentences) for title, sentences in parts if sentences],
@@ -393,10 +396,10 @@ def study_guidelines(study: Answers, order: Sequence[str], checks: Mapping[str, 
 def study_methods(study: Answers) -> Section:
     """A methods text and the references it names, from the models that were fitted."""
     cite, first, options = Cited(), study.first, study.options
-    shown = shown_rows(study.fitted, options.small)
+    shown, names = shown_rows(study.fitted, options.small), called(study.fitted)
     rows = {name: "" if number is None else f", {count(number)} rows" for name, number in shown.items()}
     models = [
-        f"{clean(model.spec.card.title or name)}: {clean(model.spec.formula)} ({_family(model.fit)}{rows[name]})"
+        f"{names[name]}: {clean(model.spec.formula)} ({family_called(model)}{rows[name]})"
         for name, model in study.fitted.items()
     ]
     sampling = dict.fromkeys(sampling_sentence(*_sampling(model.fit), cite) for model in study.fitted.values())
@@ -420,10 +423,6 @@ def study_methods(study: Answers) -> Section:
     text = "\n\n".join(" ".join(sentences) for sentences in paragraphs if sentences)
     context = {"text": text, "bibtex": bibtex(cite.entries.items()), "sources": dict(cite.entries)}
     return Section("methods", "Methods and references to copy", "methods.html", context)
-
-
-def _family(fit: Fit | LatentFit) -> str:
-    return fit.design.family.title if isinstance(fit, Fit) else f"graded response, {fit.naive.design.family.title}"
 
 
 def _sampling(fit: Fit | LatentFit) -> tuple[tuple[int, int], Mapping[str, Any]]:
