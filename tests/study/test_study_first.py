@@ -14,6 +14,7 @@ from alliance_bayes.checks import run_checks
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.page import read_manifest, rows_by_id
 from alliance_bayes.study import Study, run_study
+from alliance_bayes.study.called import called
 from alliance_bayes.study.checking import COLUMNS, DRAWS, REPLICATES
 from report import test_report_page as house
 from study.test_study_whole import people
@@ -186,8 +187,9 @@ def test_every_row_of_the_summary_says_what_its_estimates_hold(page: Rendered, s
 
 def test_the_grid_has_what_the_checks_of_each_model_say(page: Rendered, study: Study) -> None:
     head, *grid = house.cells(house.parsed(page.html).by_id("table-checks"))
-    cells = {row[0]: [verdict_of(cell) for cell in row[1:]] for row in grid}
-    assert list(cells) == list(study.fitted)
+    names = called(study.fitted)
+    assert [row[0] for row in grid] == list(names.values())
+    cells = {name: [verdict_of(cell) for cell in row[1:]] for name, row in zip(names, grid, strict=True)}
     assert len(head) == 1 + len(COLUMNS)
     for name in ("alliance_gaussian", "outcome_everybody", "change_elevated"):
         fit = study.fitted[name].fit
@@ -208,6 +210,27 @@ def test_the_grid_has_what_the_checks_of_each_model_say(page: Rendered, study: S
     assert counted == {"passed": listed.count("pass"), "warned": listed.count("warn"), "failed": listed.count("fail")}
 
 
+def test_no_name_of_a_card_or_a_column_stands_in_the_page_but_in_code(page: Rendered, study: Study) -> None:
+    parsed = house.parsed(page.html)
+    for section in parsed.all("section"):
+        code = {id(inner) for node in section.all("pre", "code", "style", "script") for inner in (node, *node.all())}
+        words = [
+            child
+            for node in (section, *section.all())
+            if id(node) not in code
+            for child in node.children
+            if isinstance(child, str)
+        ]
+        text = " ".join(words)
+        # What a reader could type stands as code; in the table of settings and in formulas of reasons it is what it is.
+        if section.attributes.get("id") != "models":
+            for name in study.fitted:
+                assert "_" not in name or name not in text, (section.attributes.get("id"), name)
+            for name in ("n_sessions", "days_in_care", "who5_followup", "who5_baseline"):
+                outside = re.sub(rf"\([^()]*\b{name}\b[^()]*\)", "", text)
+                assert section.attributes.get("id") == "methods" or not re.search(rf"\b{name}\b", outside)
+
+
 def test_no_check_made_from_bad_draws_shows_a_pass(study: Study) -> None:
     planted = study.fitted["outcome_elevated"]
     tree = planted.fit.tree.copy(deep=True)
@@ -218,12 +241,12 @@ def test_no_check_made_from_bad_draws_shows_a_pass(study: Study) -> None:
     model = found.numbers["checks"]["outcome_elevated"]
     assert model["gate"] is False
     assert [(check["name"], check["verdict"]) for check in model["checks"]] == [("convergence", "fail")]
-    parsed = house.parsed(found.html)
-    row = next(row for row in house.cells(parsed.by_id("table-checks")) if row[0] == "outcome_elevated")
+    parsed, title = house.parsed(found.html), "Alliance and follow-up well-being, elevated symptoms"
+    row = next(row for row in house.cells(parsed.by_id("table-checks")) if row[0] == title)
     assert [verdict_of(cell) for cell in row[1:]] == ["fail", *["withheld"] * (len(COLUMNS) - 1)]
     # What rests on it says so, and the limitations too.
     assert "fail" in parsed.by_id("association").text
-    assert "Convergence of the sampler (outcome_elevated)" in parsed.by_id("limitations").text
+    assert f"Convergence of the sampler ({title})" in parsed.by_id("limitations").text
     assert found.numbers["answer"]["checks"]["failed"] == 1
 
 

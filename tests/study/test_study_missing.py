@@ -16,6 +16,7 @@ from alliance_bayes.effects import regression_to_mean
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.page import read_manifest
 from alliance_bayes.study import Study
+from alliance_bayes.study.called import called
 from alliance_bayes.study.cards import COLUMNS, study_card
 from alliance_bayes.verify import verify_report
 from report import test_report_page as house
@@ -162,12 +163,13 @@ def test_page_says_what_was_drawn_and_where(study: Study, report: Rendered, fram
     assert numbers["models"] == {"imputed": DRAWN, "complete": ["alliance_gaussian"]}
     assert {one["column"]: one["missing"] for one in numbers["columns"]}["age"] == int(frame["age"].isna().sum())
     text = page.by_id("missing").text
-    assert all(name in text for name in DRAWN)
-    assert "alliance_gaussian has no drawn values" in re.sub(r"\s+", " ", text)
+    assert all(f"“{called(study.fitted)[name]}”" in text for name in DRAWN)
+    assert "“Ratings of the alliance (Gaussian)” has no drawn values" in re.sub(r"\s+", " ", text)
     everywhere = re.sub(r"\s+", " ", page.text)
     assert "Nothing was imputed" not in everywhere
     assert "--missing impute" in page.by_id("models").text
-    models = {row[0]: row[2] for row in house.cells(page.by_id("table-models"))[1:]}
+    told = [row[2] for row in house.cells(page.by_id("table-models"))[1:]]
+    models = dict(zip(study.fitted, told, strict=True))
     assert models["outcome_everybody"] == str(len(frame))
     # What is said of drawn values that are moved is shown in that section.
     referred = re.findall(r"\(Section (\d+)\)", re.sub(r"\s+", " ", page.by_id("limitations").text))
