@@ -16,7 +16,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.levels import NOBODY
 from alliance_bayes.model.nobody import in_turn
-from alliance_bayes.report.text import averaged_words
+from alliance_bayes.report.small_counts import averaged_words
 from builders import fitted
 
 FORMULA = "y ~ arm + x + (0 + arm | therapist)"
@@ -193,7 +193,7 @@ def test_those_without_are_no_level_in_any_table() -> None:
     # Those of six therapists, once, and that of the two arms.
     assert (table["estimand"] == "contrast_of_means").sum() == 15 + 1
     assert not (table["estimand"] == "contrast_of_slopes").any()
-    assert averaged_words(fit.design, "sample", "therapist") == "averaged over those analysed who have one"
+    assert averaged_words(fit, "sample", "therapist") == "averaged over those analysed who have one"
 
 
 @pytest.mark.parametrize("pooled", ["(1 | therapist)", "(arm | therapist)"])

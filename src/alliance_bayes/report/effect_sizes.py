@@ -18,7 +18,7 @@ from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.groups import ordered_pairs, pair_name
 from alliance_bayes.report.halfeye import halfeye
-from alliance_bayes.report.phrases import contrast_of
+from alliance_bayes.report.phrases import contrast_of, expected_words
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -34,12 +34,11 @@ from alliance_bayes.report.rows import (
     words_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import unit_words
+from alliance_bayes.report.small_counts import averaged_words, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     Row,
-    averaged_words,
     capital,
     column_name,
     exact,
@@ -168,7 +167,7 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
     return effect_table(
         "table-slopes",
         f"Association of {column_name(focal)} with {column_name(fit.design.outcome.name)}, "
-        f"{averaged_words(fit.design, str(rows['population'].iloc[0]))}; posterior means",
+        f"{averaged_words(fit, str(rows['population'].iloc[0]))}; posterior means",
         rows,
         [
             Column("Association", label),
@@ -212,12 +211,12 @@ def slope_painter(fit: FittedModel, focal: str, *, prob: float, small: int) -> S
         average_curve(fit, focal, prob=prob, small=small),
         grouped_histogram(values, small, scale=design.scales.get(focal), people=fit.people),
         predictor=f"{column_name(focal)} ({units(unit_of(design, focal))})",
-        outcome=column_name(design.outcome.name),
+        expected=expected_words(fit),
         centre=float(np.mean(values)),
         band=f"{100 * prob:g}% equal-tailed band",
         units=unit_words(fit),
         observed=observed_means(fit, focal, small),
-        points=SENTENCES("points"),
+        points=SENTENCES("points", event=design.family.event),
         percent=design.family.event,
     )
 
@@ -229,9 +228,18 @@ def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: in
     span = float((curve["upper"] - curve["lower"]).min())
     places = 0 if span > 3 else 1
     ends = " and ".join(f"{number(p['mean'], places)} at {exact(round(float(p['x']), 3))}" for p in (first, last))
-    title = f"Expected {outcome} along {predictor}"
-    words = {"band": band, "predictor": predictor, "outcome": outcome, "ends": ends, "small": small}
-    words |= {"averaged": averaged_words(design, default_population(fit)), "least": max(small, LEAST)}
+    expected = expected_words(fit)
+    title = f"{capital(expected)} along {predictor}"
+    words = {
+        "band": band,
+        "predictor": predictor,
+        "outcome": outcome,
+        "expected": expected,
+        "ends": ends,
+        "small": small,
+    }
+    words |= {"event": design.family.event}
+    words |= {"averaged": averaged_words(fit, default_population(fit)), "least": max(small, LEAST)}
     seen = observed if observed is not None and len(observed) else None
     words |= {"observed": seen is not None}
     return Picture.drawn(
@@ -241,11 +249,25 @@ def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: in
         caption=SENTENCES("curve_caption", **words),
         description=SENTENCES("curve_description", **words),
         size=(4.9, 3.7),
-        data=curve_data("slope-curve", f"Expected {outcome}, with its {band}", [("", curve)], predictor, band),
+        data=curve_data(
+            "slope-curve",
+            f"{capital(expected)}, with its {band}",
+            [("", curve)],
+            predictor,
+            band,
+            percent=design.family.event,
+        ),
         more=()
         if seen is None
         else [
-            observed_data("slope-curve", SENTENCES("observed_title", **words), seen, predictor, unit_words(fit)),
+            observed_data(
+                "slope-curve",
+                SENTENCES("observed_title", **words),
+                seen,
+                predictor,
+                unit_words(fit),
+                percent=design.family.event,
+            ),
         ],
     )
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, typeset
+from alliance_bayes.report.text import percent as percent_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,15 @@ MOST_ROWS = 120
 type _Place = tuple[float, float]
 
 
-def curve_data(name: str, title: str, curves: Sequence[tuple[str, pd.DataFrame]], x: str, band: str) -> Table:
+def curve_data(
+    name: str,
+    title: str,
+    curves: Sequence[tuple[str, pd.DataFrame]],
+    x: str,
+    band: str,
+    *,
+    percent: bool = False,
+) -> Table:
     """Points of curves with their bands; columns ``x``, ``mean``, ``lower``, ``upper``.
 
     Parameters
@@ -39,17 +48,23 @@ def curve_data(name: str, title: str, curves: Sequence[tuple[str, pd.DataFrame]]
         What each is called (empty for one alone), and its points.
     x, band
         Headings of the predictor and of the band.
+    percent
+        Whether what is expected is a probability, which is written as the axis has it.
     """
-    several = len(curves) > 1
+    several, said = len(curves) > 1, share_of if percent else written
     rows = [
-        (*((clean(own),) if several else ()), written(point["x"]), written(point["mean"]), *_ends(point))
+        (
+            *((clean(own),) if several else ()),
+            written(point["x"]),
+            *(said(point[of]) for of in ("mean", "lower", "upper")),
+        )
         for own, curve in curves
         for _, point in curve.iterrows()
     ]
     return Table.of(f"{name}-data", title, (*(("Line",) if several else ()), x, "Mean", f"{band}: from", "to"), rows)
 
 
-def observed_data(name: str, title: str, observed: pd.DataFrame, x: str, units: str) -> Table:
+def observed_data(name: str, title: str, observed: pd.DataFrame, x: str, units: str, *, percent: bool = False) -> Table:
     """Observed means of bins; columns ``low``, ``high``, ``n``, ``mean``.
 
     Parameters
@@ -60,26 +75,28 @@ def observed_data(name: str, title: str, observed: pd.DataFrame, x: str, units: 
         See :func:`alliance_bayes.report.curve.observed_means`.
     x, units
         Headings of the predictor and of the rows counted.
+    percent
+        Whether they are shares.
     """
+    said, heading = (share_of, "Observed share") if percent else (written, "Observed mean")
     rows = [
-        (written(point["low"]), written(point["high"]), count(int(point["n"])), written(point["mean"]))
+        (written(point["low"]), written(point["high"]), count(int(point["n"])), said(point["mean"]))
         for _, point in observed.iterrows()
     ]
-    return Table.of(f"{name}-observed", title, (f"{x}: from", "to", capital(units), "Observed mean"), rows)
+    return Table.of(f"{name}-observed", title, (f"{x}: from", "to", capital(units), heading), rows)
 
 
-def observed_by_group(name: str, title: str, observed: Mapping[str, pd.DataFrame], x: str, units: str) -> Table:
+def observed_by_group(
+    name: str, title: str, observed: Mapping[str, pd.DataFrame], x: str, units: str, *, percent: bool = False
+) -> Table:
     """The same by group, the groups' names in the first column."""
+    said, heading = (share_of, "Observed share") if percent else (written, "Observed mean")
     rows = [
-        (clean(group), written(point["low"]), written(point["high"]), count(int(point["n"])), written(point["mean"]))
+        (clean(group), written(point["low"]), written(point["high"]), count(int(point["n"])), said(point["mean"]))
         for group, own in observed.items()
         for _, point in own.iterrows()
     ]
-    return Table.of(f"{name}-observed", title, ("Group", f"{x}: from", "to", capital(units), "Observed mean"), rows)
-
-
-def _ends(point: pd.Series) -> tuple[str, str]:
-    return written(point["lower"]), written(point["upper"])
+    return Table.of(f"{name}-observed", title, ("Group", f"{x}: from", "to", capital(units), heading), rows)
 
 
 def written(value: float) -> str:
@@ -88,6 +105,11 @@ def written(value: float) -> str:
         return "–"
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1e-12 else "0"
     return typeset(text)
+
+
+def share_of(value: float) -> str:
+    """A probability that is drawn on an axis in per cent: "42.3%"."""
+    return percent_of(value, 1) if np.isfinite(value) else "–"
 
 
 class Recorder:

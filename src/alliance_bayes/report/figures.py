@@ -69,7 +69,7 @@ class SlopeFigure:
         Columns `x`, `mean`, `lower`, `upper`.
     histogram
         Edges and densities of bars of enough people.
-    predictor, outcome, band, units, points
+    predictor, expected, band, units, points
         What the axes, the band, the bars and the observed means are called.
     centre
         Mean of the predictor; None for no line there.
@@ -82,7 +82,7 @@ class SlopeFigure:
     curve: pd.DataFrame
     histogram: tuple[np.ndarray, np.ndarray]
     predictor: str
-    outcome: str
+    expected: str
     centre: float | None
     band: str
     units: str = "people"
@@ -114,7 +114,7 @@ class SlopeFigure:
         if self.centre is not None:
             mean = f"mean of the {self.units} analysed"
             axes.axvline(self.centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label=mean)
-        axes.set_ylabel(f"expected {self.outcome}")
+        axes.set_ylabel(self.expected)
         if self.percent:
             percent_axis(axes.yaxis)
         axes.grid(axis="y")

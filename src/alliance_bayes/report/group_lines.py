@@ -15,10 +15,21 @@ from alliance_bayes.effects.options import make_options
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.curve import LEAST, covered_range, observed_means_by
 from alliance_bayes.report.figure_data import curve_data, observed_by_group
+from alliance_bayes.report.phrases import expected_words
 from alliance_bayes.report.small_counts import hidden_levels, unit_words
 from alliance_bayes.report.style import percent_axis
 from alliance_bayes.report.svg import Picture
-from alliance_bayes.report.text import clean, column_name, factor_name, number, percent, shortened, unit_of, units
+from alliance_bayes.report.text import (
+    capital,
+    clean,
+    column_name,
+    factor_name,
+    number,
+    percent,
+    shortened,
+    unit_of,
+    units,
+)
 from alliance_bayes.report.untold import untold
 from alliance_bayes.wording import Wording
 
@@ -128,7 +139,7 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
     curves = group_curves(fit, factor, predictor, prob=view.prob, small=view.small)
     outcome, along = column_name(fit.design.outcome.name), column_name(predictor)
     unit = units(unit_of(fit.design, predictor))
-    title = f"Expected {outcome} along {along} by {factor_name(factor)}"
+    title = f"{capital(expected_words(fit))} along {along} by {factor_name(factor)}"
     band = f"{100 * view.prob:g}% equal-tailed band"
     event = fit.design.family.event
     written = percent if event else partial(number, places=1)
@@ -144,16 +155,18 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
     }
     seen = {level: own for level, own in seen.items() if len(own)}
     heading, whom = f"{along} ({unit})", unit_words(fit)
-    observed = SENTENCES("lines_observed", factor=factor_name(factor), outcome=outcome, along=along)
+    observed = SENTENCES("lines_observed", factor=factor_name(factor), outcome=outcome, along=along, event=event)
     return Picture.drawn(
-        _painter(curves, heading, f"expected {outcome}", percents=event, observed=seen),
+        _painter(curves, heading, expected_words(fit), percents=event, observed=seen),
         name=name,
         title=title,
-        caption=SENTENCES("lines_caption", along=along, band=band, observed=bool(seen), least=max(view.small, LEAST)),
+        caption=SENTENCES(
+            "lines_caption", along=along, band=band, observed=bool(seen), least=max(view.small, LEAST), event=event
+        ),
         description=f"One line a group. {said}.",
         size=(4.9, 3.6),
-        data=curve_data(name, f"{title}, with its {band}", list(curves.items()), heading, band),
-        more=[observed_by_group(name, observed, seen, heading, whom)] if seen else (),
+        data=curve_data(name, f"{title}, with its {band}", list(curves.items()), heading, band, percent=event),
+        more=[observed_by_group(name, observed, seen, heading, whom, percent=event)] if seen else (),
         shown=view.redact,
     )
 

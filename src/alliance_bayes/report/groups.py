@@ -29,13 +29,12 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import NOT_SHOWN, ShownCount, shown_counts
+from alliance_bayes.report.small_counts import NOT_SHOWN, ShownCount, averaged_words, shown_counts
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,
     Row,
-    averaged_words,
     capital,
     clean,
     column_name,
@@ -299,9 +298,7 @@ def level_table(
         else f"slope in {percent_unit(units(_first(rows, 'unit')))}"
     )
     population = _first(rows, "population")
-    caption = (
-        f"{capital(factor_name(factor))}: {what}, {averaged_words(fit.design, population, factor)}; posterior means"
-    )
+    caption = f"{capital(factor_name(factor))}: {what}, {averaged_words(fit, population, factor)}; posterior means"
     return effect_table(name, caption, rows, columns)
 
 

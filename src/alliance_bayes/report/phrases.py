@@ -18,6 +18,7 @@ __all__ = [
     "adjusted_for",
     "contrast_of",
     "contrast_values",
+    "expected_words",
     "outcome_words",
     "persons_of",
     "slope_contrast",
@@ -54,6 +55,12 @@ def contrast_values(fit: FittedModel, row: pd.Series) -> tuple[float, float]:
     declared = fit.spec.declared_contrast(fit.design, term) if row["estimand"] == "slope_contrast" else None
     low, high = declared or np.quantile(fit.design.frame[term].to_numpy(float), [0.1, 0.9])
     return float(low), float(high)
+
+
+def expected_words(fit: FittedModel) -> str:
+    """What a model expects, as axes and titles call it: "expected follow-up WHO-5", "probability of recovery"."""
+    name = column_name(fit.design.outcome.name)
+    return f"probability of {name}" if fit.design.family.event else f"expected {name}"
 
 
 def outcome_words(fit: FittedModel) -> tuple[str, str]:

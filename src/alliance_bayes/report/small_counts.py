@@ -21,13 +21,14 @@ from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.report.codings import coding_of, crossed, decided, few_valued, level_counts, tally
 from alliance_bayes.report.marks import cell_marks, column_marks, crossed_marks, factors_of, with_rest
 from alliance_bayes.report.suppression import Mark, one_way, two_way
-from alliance_bayes.report.text import column_name, count, percent
+from alliance_bayes.report.text import column_name, count, levels_words, percent
 from alliance_bayes.report.untold import is_two_valued, telling_rows, unsaid, untold
 
 __all__ = [
     "NOT_SHOWN",
     "SMALL",
     "alike_but_for",
+    "averaged_words",
     "fewer",
     "hidden_beside",
     "hidden_levels",
@@ -114,6 +115,22 @@ def alike_but_for(fit: FittedModel, predictor: str) -> str:
 def analysed_words(fit: FittedModel) -> str:
     """How many were analysed: "2,773 people", "18 people, 180 days"."""
     return f"{count(fit.count_people())} people{rows_in_words(fit)}"
+
+
+def averaged_words(fit: FittedModel, population: str, factor: str | None = None) -> str:
+    """Over whom an average is, and how many they are; of a table by the levels of a factor, besides that factor."""
+    others = [one for one in fit.design.factors if not one.exhaustive and one.name != factor]
+    people = f"{count(fit.count_people())} people"
+    rows = f"the {people} analysed" if fit.people is None else f"the {rows_in_words(fit)[2:]} of {people} analysed"
+    # Who has one is counted by no table.
+    whom = "those analysed who have one" if factor in fit.design.rows.lacking else rows
+    if population == "average" and others:
+        return f"averaged over {whom} and over all {levels_words(fit.design, others)} that there could be"
+    if population == "equal":
+        return "averaged over all levels equally"
+    if population == "new":
+        return "for a new level"
+    return f"averaged over {whom}"
 
 
 def one_value_each(fit: FittedModel, column: str) -> bool:

@@ -311,19 +311,6 @@ def is_small_step(design: Design, predictor: str) -> bool:
     return design.sd(predictor) > 2
 
 
-def averaged_words(design: Design, population: str, factor: str | None = None) -> str:
-    """Over whom an average is; of a table by the levels of a factor, besides that factor."""
-    others = [one for one in design.factors if not one.exhaustive and one.name != factor]
-    whom = "those analysed" + (" who have one" if factor in design.rows.lacking else "")
-    if population == "average" and others:
-        return f"averaged over {whom} and over all {levels_words(design, others)} that there could be"
-    if population == "equal":
-        return "averaged over all levels equally"
-    if population == "new":
-        return "for a new level"
-    return f"averaged over {whom}"
-
-
 def term_name(term: str) -> str:
     """A coefficient's label: "sex[male]" is "sex: male", and an interaction is written with ×."""
     if term == "Intercept":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_bayes.effects import ESTIMANDS
+from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.residual_sds import residual_sds
 from alliance_bayes.report.rows import (
     Column,
@@ -22,7 +23,7 @@ from alliance_bayes.report.rows import (
     words_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import unit_words
+from alliance_bayes.report.small_counts import analysed_words, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import Row, clean, column_name, factor_name
@@ -47,7 +48,7 @@ def variance(view: View) -> Section:
     context = {
         "withheld": withheld,
         "cautions": view.checked.about("variance"),
-        "table": _table(estimates, rows) if shown else None,
+        "table": _table(fit, estimates, rows) if shown else None,
         "picture": _picture(estimates, estimates.where("variance_share")) if shown else None,
         "residual_sds": residual_sds(view),
         "outcome": column_name(fit.design.outcome.name),
@@ -62,11 +63,12 @@ def _label(estimates: Estimates, row: Row) -> str:
     return measured(estimates.table, row, short=True, term=factor_name(factor) if factor else bend)
 
 
-def _table(estimates: Estimates, rows: pd.DataFrame) -> Table:
+def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame) -> Table:
     notes = dict.fromkeys(words_of(row, "note") for row in rows_of(rows))
     return effect_table(
         "table-variance",
-        "Variance partition, intraclass correlations and R²; posterior means, as percentages of the denominator",
+        "Variance partition, intraclass correlations and R²; posterior means, as percentages of the denominator; "
+        f"{analysed_words(fit)}",
         rows,
         [
             Column("Quantity", partial(_label, estimates)),

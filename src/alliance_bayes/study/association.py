@@ -80,7 +80,7 @@ def _picture(part: DeclaredPart, fit: Fit) -> Picture:
         curve,
         grouped_histogram(values, options.small, scale=fit.design.scales.get("alliance"), people=fit.people),
         predictor=f"alliance (points, {part.runner.alliance_ends})",
-        outcome="follow-up WHO-5",
+        expected="expected follow-up WHO-5",
         centre=float(np.mean(values)),
         band=band,
         observed=observed,
