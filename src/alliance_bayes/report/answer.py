@@ -29,7 +29,7 @@ from alliance_bayes.report.phrases import (
 )
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.small_counts import analysed_words, unit_words
+from alliance_bayes.report.small_counts import rows_in_words, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (
     clean,
@@ -187,7 +187,8 @@ def people_words(fit: FittedModel, small: int) -> str:
     known = flow.people is None and flow.left and flow.total
     return SENTENCES(
         "people",
-        analysed=analysed_words(fit),
+        analysed=count(fit.count_people()),
+        rows=rows_in_words(fit).removeprefix(", "),
         total=total,
         values=values_drawn(fit, small),
         error=bool(error_of(fit)),

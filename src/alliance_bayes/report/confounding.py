@@ -229,7 +229,7 @@ def _picture(view: View, estimates: Estimates, painter: Contours) -> Picture:
         painter,
         name=f"{ID}-figure",
         title=SENTENCES("figure"),
-        caption=SENTENCES("caption", **names),
+        caption=SENTENCES("caption", **names, benchmarks=bool(painter.points)),
         description=SENTENCES(
             "description",
             value=percent(float(value["mean"])),

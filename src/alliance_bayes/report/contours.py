@@ -105,15 +105,16 @@ class Contours:
                 continue
             x = np.linspace(first, across, _POINTS)
             axes.plot(x, np.minimum(line.outcome(x), up), style, color=colour, label=line.name)
-        axes.plot(
-            [point.predictor for point in self.points],
-            [point.outcome for point in self.points],
-            "o",
-            color=INK,
-            markerfacecolor="none",
-            markersize=6,
-            label="as strong as a measured covariate",
-        )
+        if self.points:
+            axes.plot(
+                [point.predictor for point in self.points],
+                [point.outcome for point in self.points],
+                "o",
+                color=INK,
+                markerfacecolor="none",
+                markersize=6,
+                label="as strong as a measured covariate",
+            )
         taken: list[float] = []
         for point in self.points:
             height = min(max(point.outcome, _ROOM / 2 * up), (1 - _ROOM / 2) * up)

@@ -304,7 +304,10 @@ class _Parts:
         ):
             if line.get_transform() == transform:
                 # A line all across says where something lies, and without a name what the axis says already.
-                self.lines += [f"{label}, {scale.at(float(place[0]))}"] if label and place.size else []
+                where = scale.at(float(place[0])) if place.size else ""
+                # "limit 400" says where it lies.
+                said = label if label.endswith(f" {where}") else f"{label}, {where}"
+                self.lines += [said] if label and where else []
                 return
         if self._named and x.size == 2 and y[0] == y[1] and line.get_linestyle() != "None":
             yield from self._intervals(label or "interval", [np.column_stack([x, y])])

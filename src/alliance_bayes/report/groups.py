@@ -102,7 +102,10 @@ def groups(view: View) -> Section:
         parts += [provider_part(view, one, own, f"providers-{number}") for number, one in enumerate(providers, 1)]
     hidden = [factor_name(name) for name in estimates.hidden if name not in {one.name for one in providers}]
     few = [factor_name(name) for name in estimates.few]
+    # That levels which may be persons are not listed is said once, of all that could be estimated of them.
+    persons = [f"'{name}': its levels are single persons" for name in estimates.hidden]
     left_out = [clean(reason).rstrip(".") for reason in estimates.table.left_out]
+    told = [reason for reason in left_out if not any(one in reason for one in persons)]
     context = {
         "withheld": withheld,
         "cautions": view.checked.about("groups"),
@@ -114,7 +117,7 @@ def groups(view: View) -> Section:
         "hidden": hidden,
         "few": few,
         "small": view.small,
-        "left_out": left_out,
+        "left_out": told,
         "outcome": column_name(fit.design.outcome.name),
     }
     if rows is None:

@@ -62,6 +62,8 @@ def left_out(view: View) -> LeftOut | None:
         return None
     rows = rows.loc[rows["difference"].abs().sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
     cells = [_cells(label, row) for label, (_, row) in zip(labels_of(rows), rows.iterrows(), strict=True)]
+    # A list that hides but a few rows says most of them twice.
+    first = cells if len(cells) <= 2 * _FIRST else cells[:_FIRST]
     flow = ShownFlow.of(fit.flow, small)
     whom = (f"Analysed (n = {count(flow.analysed)})", f"Left out (n = {count(flow.left or 0)})")
     headings = ("Column", *whom, "Standardised difference")
@@ -70,9 +72,9 @@ def left_out(view: View) -> LeftOut | None:
         "table-left-out",
         caption,
         headings,
-        cells[:_FIRST],
+        first,
         note=SENTENCES("left_note", small=small),
-        more=cells if len(cells) > _FIRST else (),
+        more=cells if len(first) < len(cells) else (),
     )
     notable = rows.loc[rows["difference"].abs() > NOTABLE, "column"].drop_duplicates()
     named = [column_name(name) for name in notable]

@@ -209,17 +209,22 @@ def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:
 def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) -> str:
     """Direction and size in everyday words."""
     way = SENTENCES("plain", settled=direction.settled, way=direction.pick(*better_words(fit)), where=where)
-    size = size_words(row)
+    size = size_words(row, settled=direction.settled)
     return f"{way}; {size}" if size else way
 
 
-def size_words(row: Row) -> str:
-    """How large a difference is against the two margins; empty where there are none."""
+def size_words(row: Row, *, settled: bool = True) -> str:
+    """How large a difference is against the two margins; empty where there are none.
+
+    Of what has no settled direction, under other priors say, none is said that would have one.
+    """
     standing: str = standing_of(row) if pd.notna(row["rope_low"]) else ""
+    if not settled and standing in ("above", "below"):
+        standing = "undecided"
     reach = ""
     if pd.notna(row["p_relevant"]):
         p = float(row["p_relevant"])
-        reach = "reached" if p >= DECIDED else "short" if p <= 1 - DECIDED else "open"
+        reach = "reached" if p >= DECIDED and settled else "short" if p <= 1 - DECIDED else "open"
     return SENTENCES("size", standing=standing, reach=reach)
 
 
