@@ -127,7 +127,8 @@ def test_the_answer_says_what_its_rows_hold(
         assert answer["shares"] == ""
         return
     inside, beyond = row["p_rope"], max(row["p_above_rope"], 1 - row["p_rope"] - row["p_above_rope"])
-    open_or_more = "more than negligible" if beyond >= DECIDED else "may be negligible"
+    # Of what has no direction no size is said that has one.
+    open_or_more = "more than negligible" if beyond >= DECIDED and settled else "may be negligible"
     verdict = "negligible" if inside >= DECIDED else open_or_more
     assert re.search(r"(?:more than |may be )?negligible", words_said)[0] == verdict  # type: ignore[index]
     assert ("short of relevant" in words_said) == (row["p_relevant"] <= 1 - DECIDED and inside < DECIDED)
