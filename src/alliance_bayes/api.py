@@ -126,7 +126,7 @@ class Model(ModelSpec):
     missing
         What becomes of rows that lack a value of a column: ``"drop"`` leaves them out; ``"impute"`` draws the values
         together with the parameters, in one posterior, under the assumption that they are missing at random given the
-        columns of the model and the auxiliary ones. Family ``gaussian`` only.
+        columns of the model and the auxiliary ones.
     auxiliary
         Columns besides the model's that tell something of the missing values, or of who lacks them.
     error
@@ -415,10 +415,17 @@ class Model(ModelSpec):
                 spec, designs, sampled, draws=total, chains=settings.chains, seed=settings.seed
             )
         elif gaps is not None and incomplete(spec, gaps):
-            if engine == "nuts":
+            reason = why_not_collapsed(design, priors)
+            if sampler != SamplerSettings.sampler or (engine == "nuts" and not reason):
+                asked = argument("engine", "nuts") if engine == "nuts" else argument("sampler", sampler)
                 raise UsageError(
-                    f"values are imputed by the collapsed engine. Leave {argument('engine', 'nuts')} out, or the "
-                    "imputation."
+                    "where values are imputed, the parameters are drawn between them by the collapsed engine, or by "
+                    f"steps of their own where that cannot take the model. Leave {asked} out, or the imputation."
+                )
+            if engine == "collapsed" and reason:
+                raise ModelError(
+                    f"the collapsed engine cannot take this model: {reason}. Leave {argument('engine', 'collapsed')} "
+                    "out."
                 )
             settings = dataclasses.replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
             with progress_bar(progress, label=self.card.name) as report:

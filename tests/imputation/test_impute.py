@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.checks.comparison import _of_observed
+from alliance_bayes.engines.collapsed.changing import ChangingRows
+from alliance_bayes.engines.density import log_density
+from alliance_bayes.engines.density.changing import ChangingDensity
+from alliance_bayes.engines.nuts import SamplerSettings
 from alliance_bayes.fit import seen
 from alliance_bayes.imputation.given import tables_wanted
 from imputing import table
@@ -128,7 +133,6 @@ def test_refused_at_once() -> None:
         ({"missing": "impute", "reliability": {"y": 0.8}}, "no predictor"),
         ({"missing": "impute", "error": {"x": 1.0}, "reliability": {"x": 0.8}}, "both given of 'x'"),
         ({"missing": "impute", "auxiliary": "aux"}, "list"),
-        ({"missing": "impute", "family": "student_t"}, "gaussian"),
     ):
         with pytest.raises(ab.ModelError, match=message):
             ab.Model("y ~ x + w", **given)
@@ -223,3 +227,47 @@ def test_rows_of_what_is_measured_with_error_are_scored_as_observed(data: pd.Dat
         kept = _of_observed(fits)
         found.append([fit.design.rows.n for fit in kept.values()])
     assert found == [[len(cohort.data)] * 2] * 2
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_a_drawn_level_that_meets_another_as_nobody_does_has_no_effect(family: str) -> None:
+    """Combinations of two factors of which one is drawn: of those that nobody has there is nothing to pool."""
+    rng, n = np.random.default_rng(3), 90
+    a, b = rng.integers(0, 3, n), rng.integers(0, 3, n)
+    b[(a == 2) & (b == 2)] = 0
+    y = rng.normal(0, 1, n) if family == "gaussian" else rng.binomial(1, 0.5, n).astype(float)
+    frame = pd.DataFrame({"participant_id": [f"p{k}" for k in range(n)], "y": y, "x": rng.normal(0, 1, n)})
+    frame["a"], frame["b"] = [f"a{k}" for k in a], [f"b{k}" for k in b]
+    frame = frame.assign(a=frame["a"].astype("category"), b=frame["b"].astype("category"))
+    spec = ab.Model("y ~ x + (1 | a:b)", family=family, roles={"a:b": "group"})
+    design = spec.design(frame)
+    priors = spec.priors_for(design)
+    at = np.flatnonzero(b == 2)[:6]
+    changed = frame.assign(a=frame["a"].where(~np.isin(np.arange(n), at), "a2")).iloc[at].reset_index(drop=True)
+    rows = design.evaluate(changed, counterfactual=True)
+    (name,) = rows.index
+    assert (rows.index[name] < 0).all()
+    coded = design.outcome.coded[at]
+    nothing = replace(rows, z={name: np.zeros_like(rows.z[name])}, index={name: np.zeros_like(rows.index[name])})
+    if family == "gaussian":
+        model = ChangingRows(design, priors, at)
+        theta = np.abs(rng.normal(1, 0.2, (5, 2)))
+        one, other = (model.marginal(own, coded).log_density(theta) for own in (rows, nothing))
+        assert np.array_equal(one, other)
+        return
+    chains = ChangingDensity(design, priors, at, SamplerSettings(chains=2))
+    for chain, own in enumerate((rows, nothing)):
+        chains.put(chain, own, coded)
+    q = rng.normal(0, 1, chains.data.size)
+    values = [log_density(q, table)[0] for table in chains._tables]
+    assert values[0] == values[1]
+    # By hand: the rows that changed have the common part of the linear predictor alone.
+    natural = chains.undivided(q[None], 0)
+    whole = design.rows.x @ natural["beta"][0] + natural[f"u_{name}"][0, design.rows.index[name], 0]
+    whole[at] = rows.x @ natural["beta"][0]
+    before = log_density(q, chains.data)[0]
+    eta = design.rows.x @ natural["beta"][0] + natural[f"u_{name}"][0, design.rows.index[name], 0]
+    own = design.family.log_density
+    assert values[0] - before == pytest.approx(
+        float((own(whole, {}, design.outcome) - own(eta, {}, design.outcome)).sum()), abs=1e-9
+    )

@@ -155,7 +155,7 @@ def refitted(
     Parameters
     ----------
     fit
-        What was fitted, by the collapsed engine.
+        What was fitted; another family than the Gaussian is fitted again by NUTS.
     priors
         Other priors, as for a model; the same by default.
     keep
@@ -188,9 +188,8 @@ def refitted(
     chains, draws = fit.shape
     draws = min(draws, -(-DRAWS // chains))
     settings = SamplerSettings(draws=draws, chains=chains, seed=int(fit.info.get("seed") or 0))
-    tree, info = sample(
-        design, table, settings, engine="collapsed", draws=draws, moments=None if keep is not None else fit.moments
-    )
+    moments = None if keep is not None else fit.moments
+    tree, info = sample(design, table, settings, draws=draws, moments=moments)
     return replace(fit, spec=spec, design=design, priors=table, tree=tree, info=info)
 
 

@@ -94,6 +94,8 @@ def sample(
             "moments are enough for the collapsed engine only, and it cannot be used here: "
             f"{reason or 'NUTS was asked for'}. Change the model, or fit it to the table itself."
         )
+    if engine == "collapsed" and reason:
+        raise ModelError(f"the collapsed engine cannot take this model: {reason}. Use {argument('engine', 'nuts')}.")
     if engine == "collapsed" or (engine == "auto" and not reason):
         settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
         numbers = _check_size(design, settings)

@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.cohort import Cohort, Flow
-from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
 from alliance_bayes.imputation.imputed import GROUP, Imputed, nearest_table
@@ -115,6 +114,10 @@ def begin(spec: ModelSpec, frame: pd.DataFrame, *, seed: int) -> tuple[ModelSpec
         if spec.parsed.has_intercept and name != spec.parsed.outcome:
             centre.setdefault(name, column.centre)
     filled = hot_deck(columns, frame, np.random.default_rng(seed))
+    if spec.trials is not None:
+        # Of somebody with more trials there may be more successes than of those who lack them.
+        outcome = spec.parsed.outcome
+        filled[outcome] = np.minimum(filled[outcome].to_numpy(float), filled[spec.trials].to_numpy(float))
     return replace(spec, scales=scales, centre=centre), columns, filled
 
 
@@ -126,7 +129,7 @@ def impute(
     Parameters
     ----------
     spec
-        The model, of the Gaussian family.
+        The model.
     frame
         The analysed rows, with missing values.
     settings
@@ -148,24 +151,29 @@ def impute(
     Raises
     ------
     ModelError
-        The engine cannot take the model, or a column has nothing to draw from.
+        A column has nothing to draw from.
     """
     first, second = np.random.SeedSequence(settings.seed).generate_state(2)
     stated, columns, filled = begin(spec, frame, seed=int(first))
     design = stated.design(filled)
     priors = stated.priors_for(design)
-    if reason := why_not_collapsed(design, priors):
-        raise ModelError(
-            f"values are imputed in Gaussian models with Normal priors of the coefficients, but {reason}. Change the "
-            f"model, or leave incomplete rows out: {setting('missing', 'drop')}."
-        )
     # Numbers of drawn levels are those of the design, in whatever order it has them.
     columns = {name: column.ordered_as(design.frame) for name, column in columns.items()}
     filled = filled.assign(**{str(name): values for name, values in design.frame.items()})
     outcome = spec.parsed.outcome
     predictors = [name for name in spec.columns if name != outcome]
     rng = np.random.default_rng(int(second))
-    sampler = Imputer(columns, outcome, predictors, spec.auxiliary, design, priors, filled, settings.chains, rng)
+    sampler = Imputer(
+        columns,
+        outcome,
+        predictors,
+        spec.auxiliary,
+        design,
+        priors,
+        filled,
+        settings,
+        rng,
+    )
     per_table = min(PER_TABLE, settings.draws)
     states = max(1, settings.draws // per_table)
     warm_up = max(_LEAST_WARM_UP, round(_WARM_UP * states))
@@ -185,7 +193,10 @@ def impute(
     tree = xr.DataTree.from_dict(
         {
             "posterior": posterior_dataset(design, dict(drawn.parameters)),
-            "sample_stats": xr.Dataset(coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}),
+            "sample_stats": xr.Dataset(
+                {name: (("chain", "draw"), values) for name, values in drawn.statistics.items()},
+                coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1])},
+            ),
             GROUP: kept.dataset(),
         }
     )
@@ -205,7 +216,7 @@ def impute(
 def _info(spec: ModelSpec, columns: dict[str, Column], kept: Imputed, drawn: Drawn, warm_up: int) -> dict[str, Any]:
     return {
         "engine": "imputation",
-        "sampler": "values and parameters in turn, parameters by the collapsed engine",
+        **drawn.told,
         "imputation": {
             "columns": {name: int(columns[name].missing.sum()) for name in kept.places if columns[name].missing.any()},
             "auxiliary": list(spec.auxiliary),

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.diagnostics import convergence
-from alliance_bayes.engines.collapsed.changing import ChangingRows, Walk
-from alliance_bayes.engines.nuts import Progress
+from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import SamplingError
+from alliance_bayes.imputation.outcome import outcome_of
+from alliance_bayes.imputation.parameters import Found, by_chain, joined, parameters_of
 from alliance_bayes.imputation.regressions import Factor, NormalRegression, ProbitRegression
 from alliance_bayes.imputation.table import Column
 from alliance_bayes.model import Design, PriorTable, Rows
@@ -34,6 +35,8 @@ class Drawn:
     ----------
     parameters
         Draws by the names of the posterior's variables, shape (chain, draw, ...).
+    statistics
+        What the sampler of the parameters says of each draw, by name, shape (chain, draw).
     values
         By column with unknown values, those of each kept table, shape (tables, n_unknown), as the column has them:
         numbers, or level numbers.
@@ -44,15 +47,19 @@ class Drawn:
         parameters.
     every
         Which of the sets were kept: every so manyth.
+    told
+        How, as a fit tells it.
     accepted
-        Share of accepted proposals, of the hyperparameters and of values by column.
+        Share of accepted proposals, of the parameters and of values by column.
     """
 
     parameters: Mapping[str, np.ndarray]
+    statistics: Mapping[str, np.ndarray]
     values: Mapping[str, np.ndarray]
     column_means: np.ndarray
     traces: Mapping[str, np.ndarray]
     every: int
+    told: Mapping[str, object]
     accepted: Mapping[str, float]
 
 
@@ -60,14 +67,14 @@ class Drawn:
 class _State:
     """One set of values and what goes with it, of every chain: ``values`` of a few sets only."""
 
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    found: list[Found]
     column_means: np.ndarray
     traces: Mapping[str, np.ndarray]
     values: Mapping[str, np.ndarray] | None
 
 
 class Imputer:
-    """Gibbs sampling of unknown values, of the regressions that explain them, and of a Gaussian model.
+    """Gibbs sampling of unknown values, of the regressions that explain them, and of a model.
 
     The joint density is that of the columns in turn: each unknown predictor given the known ones and those before it,
     the outcome given the predictors by the model, each auxiliary column given all of these and those before it. A
@@ -86,8 +93,8 @@ class Imputer:
         The model's.
     frame
         Those rows.
-    chains
-        How many chains; they go on side by side.
+    settings
+        How many chains, which go on side by side, and how parameters are sampled.
     rng
         Generator of all that is drawn.
 
@@ -107,10 +114,11 @@ class Imputer:
         design: Design,
         priors: PriorTable,
         frame: pd.DataFrame,
-        chains: int,
+        settings: SamplerSettings,
         rng: np.random.Generator,
     ) -> None:
-        self.columns, self.outcome, self.design, self.rng, self.chains = columns, outcome, design, rng, chains
+        self.columns, self.outcome, self.design, self.rng, self.chains = columns, outcome, design, rng, settings.chains
+        chains = settings.chains
         # Those with the fewest unknown values first, so that most is known of what explains the others.
         unknown = sorted((name for name in predictors if columns[name].unknown.size), key=self._n_unknown)
         known = [name for name in predictors if not columns[name].unknown.size]
@@ -126,16 +134,15 @@ class Imputer:
         of_model = [columns[name].unknown for name in (*unknown, outcome)]
         self.at = np.unique(np.concatenate(of_model)).astype(np.int64)
         self._inside = {name: np.searchsorted(self.at, columns[name].unknown) for name in (*unknown, outcome)}
-        self.model = ChangingRows(design, priors, self.at)
+        self.model = parameters_of(design, priors, self.at, settings)
+        self.outcomes = outcome_of(design, self.at, chains)
         first = frame.iloc[self.at].reset_index(drop=True)
         self.frame = pd.concat([first] * chains, ignore_index=True)
         self.rows = design.evaluate(self.frame, counterfactual=True)
-        self.coded = np.tile(design.outcome.coded[self.at], (chains, 1))
         self._linear = {name: self._linearity(name) for name in unknown}
         self._changes: dict[str, Rows] = {
             name: design.change(self.frame, name, self.rows) for name in unknown if self._linear[name] == "always"
         }
-        self.walks = [Walk() for _ in range(chains)]
         self._asked: dict[str, list[int]] = {}
         self._values: dict[str, np.ndarray] = {}
 
@@ -242,6 +249,7 @@ class Imputer:
             self._draw_model(1, fresh=step in (warm_up // 3, 2 * warm_up // 3))
             if progress is not None:
                 progress((step + 1) * self.chains, (warm_up + states) * self.chains, 0)
+        self.model.settle()
         kept: list[_State] = []
         every, asked = 1, states
         while True:
@@ -254,20 +262,23 @@ class Imputer:
                 kept.append(_State(found, mean, self._traced(drawn), values))
                 if progress is not None:
                     progress((warm_up + asked - states + len(kept)) * self.chains, (warm_up + asked) * self.chains, 0)
-            parameters = self._named([state.found for state in kept])
+            whole = [joined([state.found for state in kept], chain) for chain in range(self.chains)]
+            parameters = by_chain([self.model.natural(own, chain) for chain, own in enumerate(whole)])
             if every >= _LONGEST or self._agree(parameters):
                 break
             kept, every, asked = kept[::2], every * 2, asked + states
         with_values = [state.values for state in kept if state.values is not None]
         chosen = np.linspace(0, len(with_values) - 1, min(each, len(with_values))).round().astype(int)
-        accepted = {"hyperparameters": sum(walk.moved for walk in self.walks) / sum(walk.asked for walk in self.walks)}
+        accepted = {self.model.accepts: self.model.accepted}
         accepted |= {name: moved / proposed for name, (moved, proposed) in self._asked.items()}
         return Drawn(
             parameters,
+            by_chain([self.model.statistics(own) for own in whole]),
             {name: np.concatenate([with_values[k][name] for k in chosen]) for name in drawn},
             np.repeat(np.stack([state.column_means for state in kept], axis=1), per_state, axis=1),
             {name: np.stack([state.traces[name] for state in kept], axis=1) for name in kept[0].traces},
             every,
+            self.model.told,
             accepted,
         )
 
@@ -300,27 +311,10 @@ class Imputer:
         worth = min(float(np.min(found["ess_bulk"])), float(np.min(found["ess_tail"])))
         return bool(np.max(found["rhat"]) < _LARGEST_RHAT and worth > min(_LEAST_WORTH, draws[0].size / 4))
 
-    def _named(self, kept: Sequence[Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]]) -> dict[str, np.ndarray]:
-        by_chain = []
-        for chain in range(self.chains):
-            parts = zip(*(state[chain] for state in kept), strict=True)
-            by_chain.append(self.model.natural(*(np.concatenate(part) for part in parts)))
-        return {name: np.stack([own[name] for own in by_chain]) for name in by_chain[0]}
-
-    def _draw_model(self, draws: int, *, fresh: bool) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _draw_model(self, draws: int, *, fresh: bool) -> list[Found]:
         """Draws of the model's parameters by chain; the last of each is what values are drawn with."""
-        out, n = [], len(self.at)
-        marginals = [
-            self.model.marginal(self.rows.take(slice(chain * n, (chain + 1) * n)), self.coded[chain])
-            for chain in range(self.chains)
-        ]
-        if fresh:
-            self.model.adapt(marginals, self.rng)
-            for walk in self.walks:
-                walk.theta = None
-        for marginal, walk in zip(marginals, self.walks, strict=True):
-            out.append(self.model.draw(marginal, walk, draws, self.rng))
-        last = [self.model.natural(*(part[-1:] for part in found)) for found in out]
+        out = self.model.draw(self.rows, self.outcomes.coded, draws, self.rng, fresh=fresh)
+        last = [self.model.current(found, chain) for chain, found in enumerate(out)]
         self._values = {name: np.concatenate([own[name] for own in last]) for name in last[0]}
         if not all(np.isfinite(values).all() for values in self._values.values()):
             raise SamplingError("the draws are no numbers any more. Take columns that explain each other out.")
@@ -345,14 +339,13 @@ class Imputer:
             eta += rows.offset.reshape(self.chains, n)
         return eta
 
-    def _sigma(self, rows: Rows) -> np.ndarray:
-        """Residual SD of rows of every chain, shape (chains, n)."""
-        sigma = self._values["sigma"].reshape(self.chains, -1)
-        return np.take_along_axis(sigma, rows.strata.reshape(self.chains, -1), axis=1)
-
-    def _fit(self, eta: np.ndarray, inside: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        """Log density of the outcome of some of the rows that change, shape (chains, n)."""
-        return -0.5 * ((self.coded[:, inside] - eta) / sigma) ** 2 - np.log(sigma)
+    def _family(self, rows: Rows) -> dict[str, np.ndarray]:
+        """The family's parameters by chain, the residual SD by rows of every chain, shape (chains, n)."""
+        own = {name: self._values[name] for name in self.design.family.parameters}
+        if "sigma" in own:
+            strata = rows.strata.reshape(self.chains, -1)
+            own["sigma"] = np.take_along_axis(own["sigma"].reshape(self.chains, -1), strata, axis=1)
+        return own
 
     def _draw_values(self) -> None:
         for regression in self.regressions.values():
@@ -410,43 +403,42 @@ class Imputer:
         now, eta = self.standard[name][:, at], self._eta[:, inside]
         places = self._places(inside)
         here = self.rows.take(places)
-        sigma = self._sigma(here)
+        family = self._family(here)
         change = self._changes[name].take(places) if self._linear[name] == "always" else None
         if self._linear[name] == "given":
             change = self.design.change(self.frame.iloc[places].reset_index(drop=True), name, here)
         if change is not None:
             along = self._predictor(replace(change, index=here.index)) * column.scale
 
-            def eta_at(values: np.ndarray) -> np.ndarray:
-                return np.asarray(eta + along * (values - now))
+            def rows_at(values: np.ndarray) -> tuple[np.ndarray, Rows | None]:
+                return np.asarray(eta + along * (values - now)), None
 
-            there = eta_at(middle)
+            there, _ = rows_at(middle)
         else:
             frame = self.frame.iloc[places].reset_index(drop=True)
 
-            def eta_at(values: np.ndarray) -> np.ndarray:
+            def rows_at(values: np.ndarray) -> tuple[np.ndarray, Rows | None]:
                 frame[name] = column.natural(values).ravel()
                 with np.errstate(all="ignore"):
-                    return self._predictor(self.design.evaluate(frame, counterfactual=True))
+                    rows = self.design.evaluate(frame, counterfactual=True)
+                    return self._predictor(rows), rows
 
-            there = eta_at(middle)
-            along = (eta_at(middle + _STEP) - there) / _STEP
-        # The model's density as a Normal one around the middle, from which the value is proposed.
-        coded = self.coded[:, inside]
-        proposed_precision = precision + (along / sigma) ** 2
-        with np.errstate(invalid="ignore"):
-            centre = middle + along * (coded - there) / sigma**2 / proposed_precision
+            there, _ = rows_at(middle)
+            along = (rows_at(middle + _STEP)[0] - there) / _STEP
+        # The model's density as a Normal one, from which the value is proposed.
+        with np.errstate(all="ignore"):
+            centre, proposed_precision = self.outcomes.proposal(middle, precision, there, along, inside, family)
             unusable = ~np.isfinite(centre) | ~np.isfinite(proposed_precision)
         centre = np.where(unusable, middle, centre)
         proposed_precision = np.where(unusable, precision, proposed_precision)
-        proposed = centre + self.rng.standard_normal(centre.shape) / np.sqrt(proposed_precision)
-        new = eta_at(proposed)
+        proposed = centre + self.outcomes.noise(centre.shape, self.rng) / np.sqrt(proposed_precision)
+        new, rows = rows_at(proposed)
 
         def log_ratio(values: np.ndarray, at_values: np.ndarray) -> np.ndarray:
-            own = -0.5 * precision * (values - middle) ** 2 + self._fit(at_values, inside, sigma)
-            return np.asarray(own + 0.5 * proposed_precision * (values - centre) ** 2)
+            own = -0.5 * precision * (values - middle) ** 2 + self.outcomes.log_density(at_values, inside, family)
+            return np.asarray(own - self.outcomes.log_noise(proposed_precision * (values - centre) ** 2))
 
-        with np.errstate(invalid="ignore"):
+        with np.errstate(all="ignore"):
             gain = log_ratio(proposed, new) - log_ratio(now, eta)
         accepted = np.log(self.rng.random(gain.shape)) < np.nan_to_num(gain, nan=-np.inf)
         self._count(name, accepted)
@@ -457,8 +449,9 @@ class Imputer:
                 own[places] += (by[:, None] if slope.ndim == 2 else by) * slope
         self._write(name, at, value)
         self.frame.loc[places, name] = column.natural(value).ravel()
-        if change is None:
-            self.rows = self.design.evaluate(self.frame, counterfactual=True)
+        if rows is not None:
+            taken = np.flatnonzero(accepted.ravel())
+            self.rows.put(places[taken], rows.take(taken))
         self._eta[:, inside] = np.where(accepted, new, eta)
 
     def _draw_level(self, name: str) -> None:
@@ -476,7 +469,7 @@ class Imputer:
         for level in levels:
             at_level = rows.take(slice(level * size, (level + 1) * size))
             etas.append(self._predictor(at_level))
-            log_mass[..., level] += self._fit(etas[-1], inside, self._sigma(at_level))
+            log_mass[..., level] += self.outcomes.log_density(etas[-1], inside, self._family(at_level))
         codes = np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1)
         self._write(name, at, codes)
         values = self.frame[name].copy()
@@ -487,13 +480,14 @@ class Imputer:
 
     def _draw_outcome(self) -> None:
         column, at, inside = self.columns[self.outcome], self.lost, self._inside[self.outcome]
-        sigma = self._sigma(self.rows)[:, inside] / column.scale
-        precision = 1 / sigma**2
-        mean = column.standard(self._eta[:, inside])
-        precision, sums = self._pulled(self.outcome, at, precision, precision * mean)
-        value = sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision)
-        self._write(self.outcome, at, value)
-        self.coded[:, inside] = column.natural(value)
+        nothing = np.zeros((self.chains, len(at)))
+        told = self._pulled(self.outcome, at, nothing, nothing)
+        family = self._family(self.rows)
+        if "sigma" in family:
+            family["sigma"] = family["sigma"][:, inside]
+        scale = column.centre, column.scale
+        value = self.outcomes.draw(self._eta[:, inside], inside, family, told, scale, self.rng)
+        self._write(self.outcome, at, column.standard(value))
 
     def _draw_auxiliary(self, name: str) -> None:
         column, at = self.columns[name], self.columns[name].unknown

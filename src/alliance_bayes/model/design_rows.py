@@ -147,6 +147,15 @@ class Rows:
         for own, new in pairs:
             own[at] = new
 
+    def of_seen_levels(self) -> Rows:
+        """The rows with nothing to pool where they have a level that the fit has not seen."""
+        unseen = {name: index < 0 for name, index in self.index.items() if (index < 0).any()}
+        if not unseen:
+            return self
+        z = {name: np.where(lost[:, None], 0.0, self.z[name]) for name, lost in unseen.items()}
+        index = {name: np.maximum(self.index[name], 0) for name in unseen}
+        return replace(self, z={**self.z, **z}, index={**self.index, **index}, unseen={})
+
     def average(self, values: np.ndarray) -> np.ndarray:
         """Mean over the people whom the rows stand for of something that each has, shape (n, ...)."""
         return np.asarray(np.average(values, axis=0, weights=self.weights))

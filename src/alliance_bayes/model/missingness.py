@@ -24,8 +24,8 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
     Raises
     ------
     ModelError
-        An unknown way, auxiliary columns or errors of measurement without imputation, a family that has none, or an
-        error that is no positive number or of a column that is no predictor.
+        An unknown way, auxiliary columns or errors of measurement without imputation, or an error that is no positive
+        number or of a column that is no predictor.
     """
     if spec.missing not in MISSING:
         raise ModelError(
@@ -46,11 +46,6 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
                 f"{setting('missing', 'impute')}."
             )
         return auxiliary
-    if not spec.observation.conjugate:
-        raise ModelError(
-            f"values are imputed in models of family 'gaussian', but this one's is {shown(spec.family)}. Change the "
-            f"family, or leave incomplete rows out: {setting('missing', 'drop')}."
-        )
     if spec.weights is not None and spec.weights_kind == "sampling":
         raise ModelError(
             f"{setting('missing', 'impute')} and {setting('weights_kind', 'sampling')} are two ways to make up for who "

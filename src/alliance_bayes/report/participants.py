@@ -53,12 +53,9 @@ def participants(view: View) -> Section:
 
 def alternative(fit: FittedModel) -> bool:
     """Whether the rows that were left out could have been kept, with their values drawn."""
-    return (
-        fit.moments is None
-        and fit.flow.analysed < fit.flow.participants
-        and fit.design.family.conjugate
-        and fit.design.sigma is None
-    )
+    weighted = fit.spec.weights is not None and fit.spec.weights_kind == "sampling"
+    left = fit.moments is None and fit.flow.analysed < fit.flow.participants
+    return left and not weighted and fit.design.sigma is None
 
 
 def describe(fit: FittedModel, small: int) -> Section:

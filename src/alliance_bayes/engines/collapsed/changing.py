@@ -81,6 +81,8 @@ class ChangingRows:
         outcome
             Their outcome, shape (n_changing,).
         """
+        # A level that no row has that was observed there is one of its own, without an effect.
+        rows = rows.of_seen_levels()
         sums = self._still.copy()
         if not self._add(sums, rows, outcome):
             # Levels meet that did not before: the sparse pattern is another.
