@@ -28,13 +28,16 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-# Files whose fast tests take 20 seconds of a processor or more, the longest first.
+# Files that take 20 seconds of a processor or more, the longest first, but that the second and third need no kernels of
+# the collapsed engine: while the first compiles them another worker would compile them, too.
 LONG = (
     "study/test_study_whole.py",
+    "latent/test_latent_recovery.py",
+    "engines/density/test_density.py",
+    "study/test_study_missing.py",
     "verify/test_verify_report.py",
     "report/test_report_providers.py",
     "verify/test_forged_pages.py",
-    "engines/density/test_density.py",
     "study/test_study_observed.py",
     "cli/test_standard_streams.py",
     "engines/collapsed/test_collapsed_density.py",

@@ -233,6 +233,7 @@ def test_no_name_of_a_card_or_a_column_stands_in_the_page_but_in_code(page: Rend
                 assert section.attributes.get("id") == "methods" or not re.search(rf"\b{name}\b", outside)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_no_check_made_from_bad_draws_shows_a_pass(study: Study) -> None:
     planted = study.fitted["outcome_elevated"]
     tree = planted.fit.tree.copy(deep=True)
