@@ -17,7 +17,7 @@ from sizes import sized
 @pytest.fixture(scope="module")
 def trials() -> tuple[ModuleType, pd.DataFrame]:
     own = script("benchmarks", "latent_recovery")
-    return own, own.recover(sized(20, 6))
+    return own, own.recover(sized(20, 3))
 
 
 def recovered(own: ModuleType, table: pd.DataFrame, name: str) -> list[str]:
