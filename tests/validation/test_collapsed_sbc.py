@@ -26,7 +26,7 @@ from validation.test_sbc import uniform, verdict
 
 pytestmark = pytest.mark.slow
 
-REPETITIONS, FAULTY = sized(500, 100), 120
+REPETITIONS, FAULTY = sized(500, 40), 120
 DRAWS, KEPT = 600, 100  # of a fit; every sixth draw of a chain that accepts most proposals is independent
 PRIORS = {
     "Intercept": "Normal(50, 10)",

@@ -1,6 +1,6 @@
 """Simulation-based calibration of every family but the Gaussian (Talts et al. 2018, arXiv:1804.06788).
 
-100 fits a family (30 in CI), and 40 for each planted fault (one in CI): outcomes simulated with a mechanism that is not
+100 fits a family (12 in CI), and 40 for each planted fault (one in CI): outcomes simulated with a mechanism that is not
 the model's.
 """
 
@@ -25,7 +25,7 @@ from validation.test_sbc import uniform, verdict
 
 pytestmark = pytest.mark.slow
 
-N, REPETITIONS, FAULTY = 120, sized(100, 30), 40
+N, REPETITIONS, FAULTY = 120, sized(100, 12), 40
 DRAWS, KEPT = 800, 100  # of a fit; those kept are far enough apart to be nearly independent
 LOGIT = {"Intercept": "Normal(0, 1)", "alliance": "Normal(0, 0.7)", "tau_country": "HalfNormal(0.7)"}
 POINTS = {"Intercept": "Normal(50, 10)", "alliance": "Normal(0, 5)", "tau_country": "HalfNormal(7)"}

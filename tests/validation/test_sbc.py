@@ -24,7 +24,7 @@ from sizes import sized
 
 pytestmark = pytest.mark.slow
 
-REPETITIONS = sized(200, 60)
+REPETITIONS = sized(200, 24)
 DRAWS, KEPT = 1000, 100  # of a fit; those kept are far enough apart to be nearly independent
 PRIORS = {
     "Intercept": "Normal(50, 10)",
