@@ -76,6 +76,7 @@ def test_an_sd_along_columns_is_said_in_words_symbols_and_numbers(checks_of: Cal
     page = BeautifulSoup(report.html, "html.parser")
     text = " ".join(page.get_text(" ").split())
     assert "with SD σ; σ differs with alliance and sex: its logarithm is linear in them" in text
+    assert "of the residual SD: ~ alliance + sex" in text
     centre = frame["alliance"].mean()
     lines = [line.get_text() for line in page.select("ul.equations li")]
     assert lines[0] == "who5_followup ~ Normal(η, σ)"

@@ -98,6 +98,7 @@ def modelling(view: View) -> Section:
         "assumptions": [clean(item) for item in card.assumptions],
         "sources": [clean(item) for item in card.sources],
         "formula": clean(fit.spec.formula),
+        "sigma": clean(fit.spec.sigma or ""),
         "outcome": column_name(design.outcome.name),
         "family": design.family.title,
         "sentence": family_sentence(design),

@@ -18,7 +18,7 @@ from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, text_of
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import Row, clean, column_name, exact, unit_of
+from alliance_bayes.report.text import Row, clean, column_name, exact, unit_of, units
 from alliance_bayes.report.untold import untold
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def residual_sds(view: View) -> Table | None:
     estimates = Estimates(summarise(found, make_options(fit, prob=prob)), ())
     return effect_table(
         "table-residual-sds",
-        "Residual SD σ with everybody at a value, root mean square over those analysed; and how many times as large",
+        f"Residual SD σ ({units(unit_of(fit.design, fit.design.outcome.name))}) with everybody at a value, root mean "
+        "square over those analysed; and how many times as large",
         estimates.table,
         [Column("Quantity", _label, words=True), *estimate_columns(estimates, estimates.table, judged=())],
     )
