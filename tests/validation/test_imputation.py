@@ -135,3 +135,53 @@ def test_error_of_measurement_is_made_up_for(record_property: Record) -> None:
     assert abs(own["x"].mean() - 1) < 3 * own["x"].std()
     assert abs(own["z"].mean()) < 3 * own["z"].std()
     assert other["z"].mean() > 3 * other["z"].std()
+
+
+def made_event(seed: int, n: int = 500) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A complete table of an event, and the same with gaps in about 30 % of both predictors, by columns and outcome."""
+    rng = np.random.default_rng(5000 + seed)
+    base, w = rng.normal(0, 1, n), rng.normal(0, 1, n)
+    x = 0.4 * base + rng.normal(0, 1, n)
+    y = (rng.random(n) < 1 / (1 + np.exp(0.3 - 0.8 * x - 0.6 * base - 0.4 * w))).astype(float)
+    ids = [f"p{k}" for k in range(n)]
+    full = pd.DataFrame({"participant_id": ids, "y": y, "x": x, "base": base, "w": w})
+    gaps = full.copy()
+    gaps.loc[rng.random(n) < 1 / (1 + np.exp(1.2 - 1.2 * y - 0.8 * w)), "x"] = np.nan
+    gaps.loc[rng.random(n) < 1 / (1 + np.exp(0.6 + 0.8 * y - 0.8 * w)), "base"] = np.nan
+    return full, gaps
+
+
+@pytest.mark.slow
+def test_an_event_missing_at_random_is_made_up_for(record_property: Record) -> None:
+    """Log odds, paired with the complete data of the same set, and how often intervals hold the truth.
+
+    Whether a predictor is missing depends on another column and on the event.
+    """
+    names, truth = ("x", "base", "w"), np.array([0.8, 0.6, 0.4])
+    means: dict[str, list[np.ndarray]] = {"imputed": [], "complete": []}
+    covered = []
+    for seed in range(SETS):
+        full, gaps = made_event(seed)
+        for name, data in (("imputed", gaps), ("complete", full)):
+            model = ab.Model(
+                "y ~ x + base + w",
+                family="bernoulli",
+                missing="impute" if name == "imputed" else "drop",
+            )
+            fit = model.fit(ab.read_cohort(data), seed=seed, draws=500, progress=False)
+            draws = fit.posterior["beta"].sel(term=list(names)).to_numpy().reshape(-1, len(names))
+            means[name].append(draws.mean(axis=0))
+            if name == "imputed":
+                low, high = np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2], axis=0)
+                covered.append((low < truth) & (high > truth))
+    record_property("seeds", f"0 to {SETS - 1}")
+    complete = np.array(means["complete"])
+    shift, spread = np.array(means["imputed"]) - complete, complete.std(axis=0, ddof=1)
+    said = ", ".join(f"{value:+.2f}" for value in shift.mean(axis=0) / spread)
+    record_property(f"mean shift, in SDs of complete-data estimates ({', '.join(names)})", said)
+    coverage = np.mean(covered, axis=0)
+    record_property(f"coverage of the {PROB:.0%} intervals", ", ".join(f"{value:.3f}" for value in coverage))
+    error = shift.std(axis=0, ddof=1) / np.sqrt(SETS)
+    # A posterior mean of log odds lies further from zero the less is known of them: by less than a fifth of an SD here.
+    assert (np.abs(shift.mean(axis=0)) < 3 * error + 0.2 * spread).all()
+    assert (coverage > PROB - 3.3 * np.sqrt(PROB * (1 - PROB) / SETS)).all()
