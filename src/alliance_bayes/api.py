@@ -29,7 +29,7 @@ from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
-from alliance_bayes.imputation.given import fit_tables
+from alliance_bayes.imputation.given import fit_tables, refuse_other_rows
 from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
@@ -401,7 +401,9 @@ class Model(ModelSpec):
         for said in filter(None, advice):
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", said)
         if tables is not None:
-            designs = [design, *(self._applied(one, same_people)[1] for one in tables[1:])]
+            others = [self._applied(one, same_people) for one in tables[1:]]
+            refuse_other_rows([rows, *(one[4] for one in others)], spec.columns)
+            designs = [design, *(one[1] for one in others)]
             total = (
                 (DRAWS["nuts"] if why_not_collapsed(design, priors) else DRAWS["collapsed"]) if draws is None else draws
             )
@@ -576,13 +578,18 @@ class Fit(FitWithEffects):
         return run_checks(self, **options)
 
     @one_blas_thread()
-    def multiverse(self, *, families: Sequence[str] = (), prob: float = 0.89) -> EffectTable:
-        """The declared contrast under other choices that could have been made: covariates, people, priors, families.
+    def multiverse(
+        self, *, families: Sequence[str] = (), scorings: Mapping[str, Cohort] | None = None, prob: float = 0.89
+    ) -> EffectTable:
+        """The declared contrast under other choices: covariates, people, priors, families, and how scores are made.
 
         Parameters
         ----------
         families
             Further families, which take minutes each combination: ``["student_t"]``.
+        scorings
+            The same table with scores made in other ways, by what these are called: ``{"half of the items answered":
+            read_cohort("clinic.csv", prorate=0.5)}``. Scores have to be in the points of the declared ones.
         prob
             Probability of the equal-tailed intervals.
 
@@ -596,11 +603,11 @@ class Fit(FitWithEffects):
         ------
         UsageError
             The model does not say why its covariates are adjusted for (``covariates``), has no numeric predictor of
-            interest, or the fit is of another engine or of moments.
+            interest, the fit is of another engine or of moments, or a scoring is no cohort.
         """
         from alliance_bayes.checks.multiverse import multiverse
 
-        return multiverse(self, families=families, prob=prob)
+        return multiverse(self, families=families, scorings=scorings, prob=prob)
 
     def plot(
         self, kind: str = "slopes", *, factor: str | None = None, prob: float = 0.89, ax: Axes | None = None

@@ -162,3 +162,47 @@ def test_weights_of_rows_are_kept() -> None:
     unweighted = ab.Model(SETS["without post-baseline covariates"], contrast=(3, 5)).fit(frame, seed=9, progress=False)
     plain = unweighted.slopes().iloc[lambda one: np.flatnonzero(one["estimand"] == "slope_contrast")].iloc[0]
     assert abs(plain["mean"] - row["mean"]) > 0.5
+
+
+def test_other_scorings_are_further_tables_with_all_their_choices() -> None:
+    """Ratings of which some people did not give one item: complete ones alone, and those of most items."""
+    rng = np.random.default_rng(3)
+    n = 240
+    trait = rng.normal(0, 0.6, n)
+    items = np.clip(np.rint(3.8 + trait[:, None] + rng.normal(0, 0.8, (n, 12))), 1, 5)
+    total = items.mean(axis=1)
+    baseline = 4 * rng.integers(5, 20, n)
+    outcome = np.clip(4 * np.rint((10 + 8 * total + 0.4 * baseline + rng.normal(0, 10, n)) / 4), 0, 100)
+    frame = pd.DataFrame({"participant_id": [f"p{k}" for k in range(n)], "who5_baseline": baseline})
+    frame = frame.assign(who5_followup=outcome)
+    gaps = items.copy()
+    gaps[: n // 4, 3] = np.nan
+    few, most = (
+        ab.read_cohort(frame.assign(alliance=np.where(np.isnan(gaps).any(axis=1), np.nan, total))),
+        ab.read_cohort(frame.assign(alliance=np.round(np.nanmean(gaps, axis=1) * 12) / 12)),
+    )
+    model = ab.Model(
+        "who5_followup ~ alliance + who5_baseline", covariates={"who5_baseline": "confounder"}, contrast=(3, 5)
+    )
+    fit = model.fit(few, seed=1, draws=1000, progress=False)
+    plain, found = fit.multiverse(), fit.multiverse(scorings={"most items": most})
+    assert found["term"].tolist()[: len(plain)] == plain["term"].tolist()
+    others = found.iloc[len(plain) :]
+    assert others["term"].iloc[0] == "most items"
+    assert all(term.endswith("most items") for term in others["term"])
+    rows_ = others.set_index("term")
+    for label, formula in (
+        ("most items", model.formula),
+        ("without covariates; most items", "who5_followup ~ alliance"),
+    ):
+        own = ab.Model(formula, contrast=(3, 5)).fit(most, seed=7, progress=False).slopes()
+        row = own[own["estimand"] == "slope_contrast"].iloc[0]
+        # Other seeds: four Monte Carlo standard errors of the two.
+        error = 4 * np.hypot(row["mcse_mean"], rows_.loc[label, "mcse_mean"])
+        assert rows_.loc[label, "mean"] == pytest.approx(row["mean"], abs=error)
+        assert rows_.loc[label, "sd"] == pytest.approx(row["sd"], rel=0.1)
+    # More people tell more.
+    assert rows_.loc["most items", "sd"] < 0.95 * found.iloc[0]["sd"]
+    for wrong in ({"most": frame}, {"as declared": most}, {" ": most}, [most]):
+        with pytest.raises(UsageError, match="scoring"):
+            fit.multiverse(scorings=wrong)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from scipy import integrate
 
 import alliance_bayes as ab
 from alliance_bayes.effects import confounding, slopes
-from alliance_bayes.effects.confounding import (
+from alliance_bayes.effects.strength import (
     as_strong_as,
     bias_share,
     e_value,

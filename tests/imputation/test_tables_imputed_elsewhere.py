@@ -75,6 +75,55 @@ def test_what_is_no_set_of_tables_is_refused(tables: list[pd.DataFrame], tmp_pat
         ab.Model("y ~ x").fit([other, other], person="participant_id", progress=False)
 
 
+def swapped(table: pd.DataFrame) -> pd.DataFrame:
+    return table.iloc[::-1].reset_index(drop=True)
+
+
+def test_tables_of_other_people_rows_or_levels_are_refused(tables: list[pd.DataFrame]) -> None:
+    """What differs between tables counts as imputed, so that all that is not imputed has to be the same."""
+    model = ab.Model("y ~ x + site")
+    first, second = tables[:2]
+    others = [f"q{k}" for k in range(PEOPLE)]
+    for wrong in (swapped(second), second.assign(participant_id=others)):
+        with pytest.raises(ab.UsageError, match=r"table 2 has '\w+' where table 1 has 'p0' \(row 1\)"):
+            model.fit([first, wrong], progress=False)
+    with pytest.raises(ab.UsageError, match="table 2 has 119 rows, and table 1 has 120"):
+        model.fit([first, second.iloc[1:]], progress=False)
+    # As many complete rows, and others.
+    gaps = [one.assign(x=one["x"].where(np.arange(PEOPLE) != k)) for k, one in ((3, first), (7, second))]
+    with pytest.raises(ab.UsageError, match="119 complete rows, and table 1 has 119, or others"):
+        model.fit(gaps, progress=False)
+    rare = second.assign(site=np.where(np.arange(PEOPLE) == 5, "east", second["site"]))
+    for pair in ((first, rare), (rare, first)):
+        with pytest.raises(ab.UsageError, match=r"table 2 has other levels of 'site' than table 1 \('east'\)"):
+            model.fit(list(pair), progress=False)
+    with pytest.raises(ab.UsageError, match="1,001 completed tables are given"):
+        ab.read_imputed([ab.read_cohort(first)] * 1001)
+
+
+def test_rows_of_the_long_format_are_numbered_alike(tables: list[pd.DataFrame]) -> None:
+    whole = long_format(tables).drop(columns="participant_id")
+    assert len(ab.read_imputed(whole)) == TABLES
+    with pytest.raises(ab.UsageError, match=r"as the values of '\.id' say"):
+        ab.read_imputed(whole.sample(frac=1, random_state=3))
+    with pytest.raises(ab.DataError) as caught:
+        ab.read_imputed(whole.assign(**{".id": np.maximum(2, whole[".id"])}))
+    (problem,) = caught.value.problems
+    assert (problem.column, problem.value) == (".id", 2)
+
+
+def test_tables_that_are_all_the_same_are_one(tables: list[pd.DataFrame]) -> None:
+    model = ab.Model("y ~ x", focal="x")
+    fit = model.fit([tables[0]] * 3, draws=300, seed=1, progress=False)
+    one = model.fit(tables[0], draws=300, seed=1, progress=False)
+    for name in ("confounding", "slopes"):
+        several, alone = getattr(fit, name)(), getattr(one, name)()
+        assert several["mean"].notna().all()
+        # Other draws: four Monte Carlo standard errors of the two.
+        error = 4 * np.hypot(several["mcse_mean"].fillna(0), alone["mcse_mean"].fillna(0)) + 1e-9
+        assert ((several["mean"] - alone["mean"]).abs() <= error).all()
+
+
 @pytest.mark.slow
 def test_a_page_of_them_is_verified_with_all_of_them(
     tables: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 
 import alliance_bayes as ab
 from alliance_bayes.effects import confounding, effects
-from alliance_bayes.effects.confounding import bias_share
+from alliance_bayes.effects.strength import bias_share
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.contours import Contour, Contours, Point

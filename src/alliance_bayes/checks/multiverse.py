@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -11,6 +11,7 @@ import numpy as np
 from alliance_bayes.checks.refits import DRAWS, why_not
 from alliance_bayes.checks.sensitivity import cases_of
 from alliance_bayes.checks.stated import SCALES, scaled
+from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import Options, default_population, make_options
 from alliance_bayes.effects.slopes import SLOPES, averages_at
@@ -20,6 +21,7 @@ from alliance_bayes.engines import SamplerSettings
 from alliance_bayes.engines.choice import sample
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.foreign import shown
 from alliance_bayes.model.adjustment import adjustment_sets, spec_without
 
 __all__ = ["DECLARED", "UNIVERSE", "multiverse", "multiverse_of", "why_none"]
@@ -43,6 +45,7 @@ class _Universe:
     priors: str
     factor: float
     family: str
+    scoring: str = ""
 
     @property
     def label(self) -> str:
@@ -52,11 +55,18 @@ class _Universe:
             self.whom if self.keep is not None else "",
             self.priors if self.factor != 1 else "",
             self.family,
+            self.scoring,
         ]
         return "; ".join(filter(None, own)) or DECLARED
 
 
-def multiverse(fit: FittedModel, *, families: Sequence[str] = (), prob: float = 0.89) -> EffectTable:
+def multiverse(
+    fit: FittedModel,
+    *,
+    families: Sequence[str] = (),
+    scorings: Mapping[str, Cohort] | None = None,
+    prob: float = 0.89,
+) -> EffectTable:
     """The declared contrast under every combination of choices that could have been made.
 
     Parameters
@@ -66,6 +76,9 @@ def multiverse(fit: FittedModel, *, families: Sequence[str] = (), prob: float = 
         (``covariates``).
     families
         Further families, which NUTS samples in minutes each combination: ``"student_t"``.
+    scorings
+        The same table with scores made in other ways, by what these are called: ``{"half of the items answered":
+        read_cohort("clinic.csv", prorate=0.5)}``. Scores have to be in the points of the declared ones.
     prob
         Probability of the equal-tailed intervals.
 
@@ -75,14 +88,14 @@ def multiverse(fit: FittedModel, *, families: Sequence[str] = (), prob: float = 
         A row a combination: ``term`` is what differs from the declared analysis, which is the first, called
         "as declared". The choices are the adjustment set (as declared; without post-baseline covariates; confounders
         only; no covariates), the people (everybody; without the lowest ratings of the alliance, where 20 people have
-        such), the priors (as declared; all scales doubled), and the family. The contrast is between the same two values
-        of the predictor in all of them. ``left_out`` names combinations that could not be fitted.
+        such), the priors (as declared; all scales doubled), the family, and the scoring. The contrast is between the
+        same two values of the predictor in all of them. ``left_out`` names combinations that could not be fitted.
 
     Raises
     ------
     UsageError
         The model has no numeric predictor of interest or says nothing of its covariates, the fit was made by another
-        engine or from moments, or a family is the model's own.
+        engine or from moments, a family is the model's own, or a scoring is no cohort or of a weighted model.
 
     Notes
     -----
@@ -98,7 +111,7 @@ def multiverse(fit: FittedModel, *, families: Sequence[str] = (), prob: float = 
         raise UsageError(f"there is no multiverse: {reason}.")
     if isinstance(families, str) or fit.spec.family in families:
         raise UsageError(f"families should be a list of families besides '{fit.spec.family}' but got {families!r}.")
-    return multiverse_of(fit, families=families, prob=prob)
+    return multiverse_of(fit, families=families, scorings=scorings or {}, prob=prob)
 
 
 def why_none(fit: FittedModel) -> str:
@@ -116,7 +129,13 @@ def why_none(fit: FittedModel) -> str:
     return why_not(fit)
 
 
-def multiverse_of(fit: FittedModel, *, families: Sequence[str] = (), prob: float = 0.89) -> EffectTable:
+def multiverse_of(
+    fit: FittedModel,
+    *,
+    families: Sequence[str] = (),
+    scorings: Mapping[str, Cohort] | None = None,
+    prob: float = 0.89,
+) -> EffectTable:
     """The same of a fit that has one."""
     predictor = fit.spec.focal_predictor(fit.design)
     assert predictor is not None
@@ -126,9 +145,10 @@ def multiverse_of(fit: FittedModel, *, families: Sequence[str] = (), prob: float
     if ends is None or ends[0] == ends[1]:
         ends = (0.0, fit.design.sd(predictor))
     unit, tables, left_out = analysis.outcome_unit, [], []
-    for universe in _universes(fit, families):
+    rescored = _rescored(fit, scorings or {})
+    for base, universe in _of_all(fit, rescored, families):
         try:
-            made = _fitted(fit, universe)
+            made = _fitted(base, universe)
             draws = _contrast(made, predictor, ends, options)
         except AllianceBayesError as error:
             left_out.append(f"{universe.label}: {error}")
@@ -151,6 +171,41 @@ def multiverse_of(fit: FittedModel, *, families: Sequence[str] = (), prob: float
     table = EffectTable.concat(tables)
     table.left_out = tuple(left_out)
     return table
+
+
+def _of_all(
+    fit: FittedModel, rescored: Mapping[str, FittedModel], families: Sequence[str]
+) -> Iterator[tuple[FittedModel, _Universe]]:
+    """All combinations of all scorings with the fit that has their rows, the declared one first."""
+    yield from ((fit, universe) for universe in _universes(fit, families))
+    for name, base in rescored.items():
+        yield from ((base, replace(universe, scoring=name)) for universe in _universes(base, families))
+
+
+def _rescored(fit: FittedModel, scorings: Mapping[str, Cohort]) -> dict[str, FittedModel]:
+    """The declared model on the rows that each scoring gives, to be fitted; its draws are those of the fit.
+
+    Raises
+    ------
+    UsageError
+        A scoring that is no cohort, has no name or that of another choice, or of a weighted model.
+    """
+    if not isinstance(scorings, Mapping) or not all(isinstance(one, Cohort) for one in scorings.values()):
+        raise UsageError(
+            "scorings should be cohorts by what they are called, such as {'half of the items': cohort}, but got "
+            f"{scorings!r:.100}."
+        )
+    if wrong := [name for name in scorings if not isinstance(name, str) or not name.strip() or name == DECLARED]:
+        raise UsageError(f"a scoring should have a name of its own but got {shown(wrong[0])}.")
+    if scorings and fit.design.rows.weights is not None:
+        raise UsageError("scorings are of rows that count alike, but the model has weights. Leave them out.")
+    found = {}
+    for name, cohort in scorings.items():
+        rows = fit.spec.derive(cohort)
+        frame, flow = fit.spec.complete(rows)
+        design = replace(fit.spec, levels={}).design(frame)
+        found[name] = replace(fit, design=design, flow=flow, people=rows.people(fit.spec.columns), beside=None)
+    return found
 
 
 def _universes(fit: FittedModel, families: Sequence[str]) -> Iterator[_Universe]:

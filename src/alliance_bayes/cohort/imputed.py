@@ -12,13 +12,14 @@ import pandas as pd
 
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.files import read_raw
-from alliance_bayes.cohort.names import TABLE_NUMBER
+from alliance_bayes.cohort.names import ID, TABLE_NUMBER
 from alliance_bayes.cohort.raw import RawTable
 from alliance_bayes.cohort.read import read_cohort
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.foreign import shown
 from alliance_bayes.remedies import argument, call
 
-__all__ = ["ImputedTables", "read_imputed", "read_one_or_several"]
+__all__ = ["ImputedTables", "read_imputed", "read_one_or_several", "refuse_others", "whose"]
 
 # By which mice's long format numbers the rows of a table.
 _ROW_NUMBER = ".id"
@@ -37,7 +38,8 @@ class ImputedTables(Sequence[Cohort]):
     Raises
     ------
     UsageError
-        Fewer than two tables, or tables that were read in different ways.
+        Fewer than two tables, more than 1,000, tables that were read in different ways, or tables of other people or of
+        the same in another order.
     """
 
     tables: tuple[Cohort, ...]
@@ -45,12 +47,16 @@ class ImputedTables(Sequence[Cohort]):
     def __post_init__(self) -> None:
         if len(self.tables) < 2:
             raise UsageError(f"several completed tables are needed but got {len(self.tables)}. Give at least two.")
+        if len(self.tables) > _MOST:
+            raise UsageError(f"{len(self.tables):,} completed tables are given, and at most {_MOST:,} are worked with.")
         ways = [(one.person, one.time, one.unit) for one in self.tables]
         if len(set(ways)) > 1:
             raise UsageError(
                 "the completed tables were read in different ways: whose and when their rows are differs. Read all "
                 "with the same person, time and unit."
             )
+        for number, table in enumerate(self.tables[1:], start=2):
+            refuse_others(whose(self.tables[0]), whose(table), number)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self.tables)} of {self.tables[0]!r}>"
@@ -72,6 +78,40 @@ class ImputedTables(Sequence[Cohort]):
     def hash(self) -> str:
         """SHA-256 of the content of all tables, in their order."""
         return hashlib.sha256("".join(one.hash for one in self.tables).encode()).hexdigest()
+
+
+def whose(cohort: Cohort) -> pd.DataFrame:
+    """Whose each row is, and when it was, as far as a table says it: without columns where it does not."""
+    names = [name for name in (cohort.person or ID, cohort.time) if name is not None and name in cohort.data]
+    return cohort.data[names]
+
+
+def refuse_others(first: pd.DataFrame, other: pd.DataFrame, number: int) -> None:
+    """Refuse a table whose rows are not those of the first: what differs would count as imputed.
+
+    Parameters
+    ----------
+    first, other
+        What tells the rows of the first table, and of another, apart.
+    number
+        That of the other, from 1.
+
+    Raises
+    ------
+    UsageError
+        Other rows, or the same in another order.
+    """
+    remedy = "Give completed tables of the same people, in the same order."
+    if len(first) != len(other):
+        raise UsageError(f"table {number} has {len(other):,} rows, and table 1 has {len(first):,}. {remedy}")
+    differs = (first.astype(str).to_numpy() != other.astype(str).to_numpy()).any(axis=1)
+    if differs.any():
+        place = int(differs.argmax())
+        here, there = (", ".join(map(str, table.iloc[place])) for table in (other, first))
+        raise UsageError(
+            f"table {number} has {shown(here)} where table 1 has {shown(there)} (row {place + 1}), as the values of "
+            f"{', '.join(map(shown, map(str, first.columns)))} say. {remedy}"
+        )
 
 
 def read_imputed(source: str | Path | pd.DataFrame | Sequence[Any], **reading: Any) -> ImputedTables:
@@ -138,13 +178,27 @@ def _split(raw: RawTable, reading: Mapping[str, Any]) -> ImputedTables:
     if wrong.any():
         told = zip(raw.rows, raw.cells[TABLE_NUMBER], wrong, strict=True)
         problems = [
-            Problem(TABLE_NUMBER, row, value, f"{value!r:.40} is no number of a table", remedy)
-            for row, value, found in told
-            if found
+            Problem(TABLE_NUMBER, row, value, "is no number of a table", remedy) for row, value, found in told if found
         ]
         raise DataError(problems, source=raw.source)
     kept = sorted(set(numbers) - {0})
     if len(kept) > _MOST:
         raise UsageError(f"{raw.source} has {len(kept):,} completed tables, and at most {_MOST:,} are worked with.")
+    if _ROW_NUMBER in raw.cells.columns:
+        _check_rows(raw, numbers, kept)
     bare = raw.without(TABLE_NUMBER, _ROW_NUMBER)
     return ImputedTables(tuple(read_cohort(bare.where((numbers == one).to_numpy()), **reading) for one in kept))
+
+
+def _check_rows(raw: RawTable, numbers: pd.Series, kept: Sequence[float]) -> None:
+    """Refuse tables whose rows are not numbered alike, each row once."""
+    ids = raw.cells[[_ROW_NUMBER]]
+    first = ids[(numbers == kept[0]).to_numpy()]
+    if (again := first[_ROW_NUMBER].duplicated().to_numpy()).any():
+        places = (numbers == kept[0]).to_numpy().nonzero()[0][again]
+        what, remedy = "is the number of another row of the same table", "Number each row of a table once."
+        own = raw.cells[_ROW_NUMBER].tolist()
+        problems = [Problem(_ROW_NUMBER, raw.rows[k], own[k], what, remedy) for k in places]
+        raise DataError(problems, source=raw.source)
+    for place, number in enumerate(kept[1:], start=2):
+        refuse_others(first, ids[(numbers == number).to_numpy()], place)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from alliance_bayes.effects.completed import by_table
 from alliance_bayes.effects.counterfactual import terms_with
 from alliance_bayes.effects.explained import (
     basis_of,
@@ -17,6 +18,7 @@ from alliance_bayes.effects.explained import (
     projected,
     rooted,
 )
+from alliance_bayes.effects.exposure import Exposure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
@@ -36,28 +38,27 @@ class Benchmark:
     Parameters
     ----------
     predictor
-        Partial R2 of covariate and predictor, given the other terms.
+        Partial R2 of covariate and predictor, given the other terms, shape (n_draws,).
     outcome
         Partial R2 of covariate and outcome, given the predictor and the other terms, shape (n_draws,).
     """
 
-    predictor: float
+    predictor: np.ndarray
     outcome: np.ndarray
 
 
-def benchmark_columns(fit: FittedModel, predictor: str) -> list[str]:
+def benchmark_columns(fit: FittedModel, exposure: Exposure) -> list[str]:
     """Covariates of a model that others may be compared with: neither persons, nor providers, nor many levels.
 
     Parameters
     ----------
     fit
         The fitted model.
-    predictor
-        The column whose slope is asked for.
+    exposure
+        What is asked for.
     """
-    design = fit.design
-    x = design.frame[predictor].to_numpy(float)
-    _, between, _, _ = levels_of_variation(fit, x)
+    design, predictor = fit.design, exposure.name
+    _, between, _, _ = levels_of_variation(fit, exposure.values(fit), but=exposure.factors(design))
     pooled = {factor.name: factor for factor in design.factors}
     # A factor within whose levels the predictor is constant holds it whole.
     barred = {factor.name for factor in between} | fit.person_columns | fit.provider_columns
@@ -67,26 +68,27 @@ def benchmark_columns(fit: FittedModel, predictor: str) -> list[str]:
         many = factor is not None and (
             len(factor.levels) > MOST_BENCHMARK_LEVELS or is_of_persons(factor, design.rows.n)
         )
-        if name != predictor and name not in barred and not many and _columns(fit, predictor, name) is not None:
+        if name != predictor and name not in barred and not many and _columns(fit, exposure, name) is not None:
             found.append(name)
     return found
 
 
 def benchmark_of(
-    fit: FittedModel, predictor: str, column: str, *, variance: float, unexplained: np.ndarray
+    fit: FittedModel, exposure: Exposure, column: str, *, variance: float | np.ndarray, unexplained: np.ndarray
 ) -> Benchmark:
-    """Partial R2 of a covariate with a predictor and with the outcome.
+    """Partial R2 of a covariate with what is compared and with the outcome.
 
     Parameters
     ----------
     fit
         The fitted model, of a family whose expected outcome is its linear predictor.
-    predictor
-        A numeric column.
+    exposure
+        A numeric column, or two levels of a factor.
     column
         A covariate: a column of common terms, of smooths, or of pooled factors.
     variance
-        Of the predictor given all other terms; see :func:`alliance_bayes.effects.explained.unique_variance`.
+        Of the predictor given all other terms; see :func:`alliance_bayes.effects.explained.unique_variance`. A number,
+        or one for each draw.
     unexplained
         Variance of the outcome that the model leaves at the predictor's level, shape (n_draws,).
 
@@ -101,19 +103,32 @@ def benchmark_of(
     UsageError
         The column is no covariate of the model besides the predictor, or holds it whole.
     """
-    design = fit.design
-    effect = _columns(fit, predictor, column)
-    x = design.frame[predictor].to_numpy(float)
-    within, between, _, level = levels_of_variation(fit, x)
-    if effect is None or any(column in factor.name.split(":") for factor in between):
-        known = ", ".join(benchmark_columns(fit, predictor)) or "none"
+    _, between, _, _ = levels_of_variation(fit, exposure.values(fit), but=exposure.factors(fit.design))
+    if _columns(fit, exposure, column) is None or any(column in factor.name.split(":") for factor in between):
+        known = ", ".join(benchmark_columns(fit, exposure)) or "none"
         raise UsageError(
-            f"{column!r} is no covariate of this model that an unmeasured cause of '{predictor}' could be compared "
+            f"{column!r} is no covariate of this model that an unmeasured cause of '{exposure.name}' could be compared "
             f"with. Covariates that are: {known}."
         )
+    of = np.broadcast_to(variance, unexplained.shape)
+    shares = np.empty((2, *unexplained.shape))
+    for one, which in by_table(fit):
+        shares[0, which], shares[1, which] = _of_table(one, exposure, column, float(of[which][0]), unexplained[which])
+    return Benchmark(*shares)
+
+
+def _of_table(
+    fit: FittedModel, exposure: Exposure, column: str, variance: float, unexplained: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The same of one table, where the variance is one number."""
+    design, x = fit.design, exposure.values(fit)
+    within, _, _, level = levels_of_variation(fit, x, but=exposure.factors(design))
+    effect = _columns(fit, exposure, column)
+    if effect is None:
+        return 0.0, np.zeros(unexplained.shape)
     kept = [name for name in within if column not in name.split(":")]
-    held = {term.name for term in (*terms_with(design, predictor), *terms_with(design, column))}
-    others = other_columns(fit, held)
+    held = exposure.terms(design) | {term.name for term in terms_with(design, column)}
+    others = np.column_stack([other_columns(fit, held), exposure.besides(fit)])
     own = rooted(fit, x - design.average(x))
     rest = own - projected(own, basis_of(fit, kept, others, level))
     without = float(rest @ rest) / (design.n - 1)
@@ -130,15 +145,15 @@ def benchmark_of(
         matrix = matrix - block @ (block.T @ matrix)
     explained = np.einsum("dp,pq,dq->d", draws, matrix.T @ matrix, draws) / (design.n - 1)
     explained = np.maximum(explained, 0.0)
-    return Benchmark(shared, explained / (explained + unexplained))
+    return shared, explained / (explained + unexplained)
 
 
-def _columns(fit: FittedModel, predictor: str, column: str) -> Rows | None:
+def _columns(fit: FittedModel, exposure: Exposure, column: str) -> Rows | None:
     """The analysed rows with all design columns 0 but those of a covariate; None where it has none of its own."""
     design, rows = fit.design, fit.design.rows
-    if column == predictor or column not in design.predictors:
+    if column == exposure.name or column not in design.predictors:
         return None
-    of_x = {term.name for term in terms_with(design, predictor)}
+    of_x = exposure.terms(design)
     own = {term.name for term in terms_with(design, column)} - of_x
     x = rows.x * np.array([one.term in own for one in design.columns], dtype=float)
     z = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy import linalg, sparse
 
-from alliance_bayes.effects.counterfactual import terms_with
+from alliance_bayes.effects.completed import by_table
+from alliance_bayes.effects.exposure import Exposure
 from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor, Rows
@@ -77,8 +78,17 @@ def outcome_spread(fit: FittedModel, *, tables: Tabulations | None = None) -> Sp
     """
     # Slopes and contrasts of means and of slopes each ask for it; where it is not linear it takes seconds.
     if (found := _FOUND.get(fit)) is None:
-        found = _FOUND[fit] = _spread(fit, tables)
+        found = _FOUND[fit] = _over_tables(fit) if fit.imputation is not None else _spread(fit, tables)
     return found
+
+
+def _over_tables(fit: FittedModel) -> Spread:
+    """That of each draw's own completed table."""
+    parts = [(_spread(one, None), which) for one, which in by_table(fit)]
+    out = np.empty((2, prod(fit.shape)))
+    for part, which in parts:
+        out[:, which] = part.explained, part.residual
+    return Spread(*out)
 
 
 def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
@@ -166,7 +176,7 @@ class Unique:
     ----------
     variance
         Variance over the analysed rows (divisor n - 1) of the predictor given the other common terms, at the level at
-        which it varies; see :func:`unique_variance`.
+        which it varies; see :func:`unique_variance`. A number, or one for each draw where values were drawn.
     left
         Variance of the expected outcome that neither the predictor nor the others have and that counts as unexplained
         at that level: of the effects of the factors within whose levels the predictor is constant; shape (n_draws,).
@@ -174,12 +184,12 @@ class Unique:
         The factor whose levels the predictor tells apart; None where it varies within the levels of all.
     """
 
-    variance: float
+    variance: float | np.ndarray
     left: np.ndarray
     level: str | None
 
 
-def unique_variance(fit: FittedModel, predictor: str, *, tables: Tabulations | None = None) -> Unique:
+def unique_variance(fit: FittedModel, predictor: str | Exposure, *, tables: Tabulations | None = None) -> Unique:
     """Variance of a predictor given the other common terms, at the level at which it varies.
 
     Parameters
@@ -187,7 +197,7 @@ def unique_variance(fit: FittedModel, predictor: str, *, tables: Tabulations | N
     fit
         The fitted model.
     predictor
-        A numeric column.
+        A numeric column; or two levels of a factor, one against the other.
     tables
         The fit's tables, where there are some already.
 
@@ -202,12 +212,26 @@ def unique_variance(fit: FittedModel, predictor: str, *, tables: Tabulations | N
     Partial correlation and delta R2 of an average slope b are then, with v this variance, signed roots of
     b^2 v / (b^2 v + unexplained variance), and b^2 v / total variance. With flat priors they are those of least
     squares with the same columns.
+
+    Of two levels of a factor the predictor is the indicator of one of them, and indicators of the levels that are
+    neither are among the other columns, in place of all terms of the factor.
     """
-    design = fit.design
-    x = design.frame[predictor].to_numpy(float)
-    within, between, level, index = levels_of_variation(fit, x)
-    held = {term.name for term in terms_with(design, predictor)}
-    others = other_columns(fit, held)
+    exposure = Exposure(predictor) if isinstance(predictor, str) else predictor
+    if fit.imputation is None:
+        return _unique(fit, exposure, tables)
+    parts = [(_unique(one, exposure, None), which) for one, which in by_table(fit)]
+    variance, left = np.empty((2, prod(fit.shape)))
+    for part, which in parts:
+        variance[which], left[which] = part.variance, part.left
+    return Unique(variance, left, parts[0][0].level)
+
+
+def _unique(fit: FittedModel, exposure: Exposure, tables: Tabulations | None) -> Unique:
+    """The same of one table."""
+    design, x = fit.design, exposure.values(fit)
+    within, between, level, index = levels_of_variation(fit, x, but=exposure.factors(design))
+    held = exposure.terms(design)
+    others = np.column_stack([other_columns(fit, held), exposure.besides(fit)])
     own = rooted(fit, x - design.average(x))
     rest = own - projected(own, basis_of(fit, within, others, index))
     n, total = design.n, float(own @ own)
@@ -226,7 +250,7 @@ def unique_variance(fit: FittedModel, predictor: str, *, tables: Tabulations | N
 
 
 def levels_of_variation(
-    fit: FittedModel, x: np.ndarray
+    fit: FittedModel, x: np.ndarray, *, but: Collection[str] = ()
 ) -> tuple[list[str], list[PooledFactor], str | None, np.ndarray | None]:
     """Within the levels of which pooled factors a column varies, within which it does not, and the level it is of.
 
@@ -236,13 +260,15 @@ def levels_of_variation(
         The fitted model.
     x
         Of the analysed rows, shape (n_rows,).
+    but
+        Pooled factors that are not looked at: those whose levels the column tells apart.
 
     Returns
     -------
     tuple
         Names of the first, the second, the one of these with the fewest levels and its level by row; None without any.
     """
-    pooled = [factor for factor in fit.design.factors if "Intercept" in factor.terms]
+    pooled = [factor for factor in fit.design.factors if "Intercept" in factor.terms and factor.name not in but]
     between = [factor for factor in pooled if constant_within(x, fit.design.rows.index[factor.name])]
     within = [factor.name for factor in pooled if factor not in between]
     level = min(between, key=lambda factor: len(factor.levels), default=None)

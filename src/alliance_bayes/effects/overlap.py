@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from alliance_bayes.effects.benchmarks import MOST_BENCHMARK_LEVELS
+from alliance_bayes.effects.completed import by_table
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
@@ -46,7 +47,8 @@ class Overlap:
     alone
         Share of all people in regions where only one level is found.
     outside_of, alone_rows
-        Which analysed rows are outside the range of each level, shape (n_rows, n_levels), and which are alone.
+        Which analysed rows are outside the range of each level, shape (n_rows, n_levels), and which are alone: 1 or 0,
+        or the share of completed tables in which they are.
     """
 
     by: str
@@ -134,7 +136,9 @@ def overlap(fit: FittedModel, *, by: str | None = None, covariates: Sequence[str
     regression at the mode of its posterior under Normal(0, 2.5) per SD of a covariate. Weights are the inverse of the
     propensity of one's own level, so that each level stands for all who were analysed, as an adjusted mean has it.
     Standardised differences are of means over the root of the average of both levels' variances, before weighting also
-    where the means are weighted [1]_.
+    where the means are weighted [1]_. Sampling weights of rows weight all means, variances and shares, before the
+    weights of the propensity multiply them; the variance is then sum(w (x - m)^2) / (sum(w) - sum(w^2) / sum(w)), as in
+    R's cobalt. Where values were drawn, everything is averaged over the kept completed tables.
 
     Somebody is outside the range of a level where the score of being at it is below or above those of all who are at
     it: an adjusted mean of that level is then what the model's lines say, and nobody's experience.
@@ -150,7 +154,7 @@ def overlap(fit: FittedModel, *, by: str | None = None, covariates: Sequence[str
         raise UsageError(
             f"the model has no factor of interest. Name one whose levels are compared: {argument('by', ...)}."
         )
-    codes, levels = _levels(fit, name)
+    _levels(fit, name)
     names = _covariates(fit, name) if covariates is None else list(dict.fromkeys(covariates))
     if isinstance(covariates, str):
         raise UsageError(f"covariates should be a sequence of names but got {covariates!r}. Write [{covariates!r}].")
@@ -159,15 +163,48 @@ def overlap(fit: FittedModel, *, by: str | None = None, covariates: Sequence[str
             f"covariates should be predictors of the model besides '{name}', but got {', '.join(map(repr, unknown))}. "
             f"Those that there are: {', '.join(_covariates(fit, name)) or 'none'}."
         )
-    columns, labels = _columns(fit, names)
-    if not labels:
+    if not _columns(fit, names)[1]:
         raise UsageError(f"the model has no covariate of which the levels of '{name}' could differ. Name some.")
-    scores = propensity(columns, codes, len(levels))
-    weights = 1 / np.take_along_axis(scores, codes[:, None], axis=1)[:, 0]
-    return _described(name, levels, codes, columns, labels, scores, weights, fit.people)
+    own = _of_table(fit, name, names)
+    if fit.imputation is None:
+        return own
+    tables = [_of_table(one, name, names) for one, _ in by_table(fit)]
+    return _averaged(own, [one for one in tables if one.support["level"].tolist() == own.support["level"].tolist()])
 
 
-def propensity(columns: np.ndarray, codes: np.ndarray, n_levels: int) -> np.ndarray:
+def _of_table(fit: FittedModel, by: str, names: Sequence[str]) -> Overlap:
+    """The comparison in one table."""
+    codes, levels = _levels(fit, by)
+    columns, labels = _columns(fit, names)
+    given = fit.design.rows.weights
+    sampled = np.ones(len(codes)) if given is None else given
+    scores = propensity(columns, codes, len(levels), weights=sampled)
+    weights = sampled / np.take_along_axis(scores, codes[:, None], axis=1)[:, 0]
+    return _described(by, levels, codes, columns, labels, scores, sampled, weights, fit.people)
+
+
+def _averaged(own: Overlap, tables: Sequence[Overlap]) -> Overlap:
+    """Means over completed tables; a level's people are those of the rows that a fit shows."""
+    keys = ["covariate", "level", "first", "second"]
+    several = pd.concat([one.differences for one in tables])
+    means = several.groupby(keys, dropna=False, sort=False, as_index=False)[["before", "after"]].mean()
+    support = own.support.copy()
+    for name in ("effective", "outside", "alone"):
+        support[name] = np.mean([one.support[name].to_numpy(float) for one in tables], axis=0)
+    support["extrapolates"] = support["outside"] > EXTRAPOLATES
+    return Overlap(
+        own.by,
+        means.assign(level=means["level"].astype(object).where(means["level"].notna(), None)),
+        support,
+        float(np.mean([one.alone for one in tables])),
+        np.mean([one.outside_of for one in tables], axis=0),
+        np.mean([one.alone_rows for one in tables], axis=0),
+    )
+
+
+def propensity(
+    columns: np.ndarray, codes: np.ndarray, n_levels: int, *, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Probability of every level for every row, shape (n_rows, n_levels).
 
     Parameters
@@ -178,10 +215,14 @@ def propensity(columns: np.ndarray, codes: np.ndarray, n_levels: int) -> np.ndar
         The level of each row.
     n_levels
         How many there are.
+    weights
+        What each row counts, with a mean of 1; all alike by default.
     """
     n = len(codes)
-    sd = columns.std(axis=0)
-    z = (columns - columns.mean(axis=0)) / np.where(sd > 0, sd, 1.0)
+    counts = np.ones(n) if weights is None else weights
+    away = columns - np.average(columns, axis=0, weights=counts)
+    sd = np.sqrt(np.average(away**2, axis=0, weights=counts))
+    z = away / np.where(sd > 0, sd, 1.0)
     design, own = np.column_stack([np.ones(n), z]), np.eye(n_levels)[codes]
     penalty = np.r_[0.0, np.full(z.shape[1], 1 / _PRIOR_SD**2)]
 
@@ -189,11 +230,11 @@ def propensity(columns: np.ndarray, codes: np.ndarray, n_levels: int) -> np.ndar
         beta = flat.reshape(-1, n_levels)
         eta = design @ beta
         logp = eta - special.logsumexp(eta, axis=1, keepdims=True)
-        slope = design.T @ (np.exp(logp) - own) + penalty[:, None] * beta
-        return float(-(own * logp).sum() + 0.5 * (penalty[:, None] * beta**2).sum()), slope.ravel()
+        slope = design.T @ (counts[:, None] * (np.exp(logp) - own)) + penalty[:, None] * beta
+        return float(-(counts[:, None] * own * logp).sum() + 0.5 * (penalty[:, None] * beta**2).sum()), slope.ravel()
 
     start = np.zeros((design.shape[1], n_levels))
-    start[0] = np.log(own.mean(axis=0))
+    start[0] = np.log(np.average(own, axis=0, weights=counts))
     # The loss is convex; constants of all levels together are free, and stay where they start.
     found = optimize.minimize(
         loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 2000, "gtol": 1e-6 * n}
@@ -256,14 +297,13 @@ def _described(
     columns: np.ndarray,
     labels: Sequence[tuple[str, str | None]],
     scores: np.ndarray,
+    sampled: np.ndarray,
     weights: np.ndarray,
     people: np.ndarray | None,
 ) -> Overlap:
     masks = [codes == k for k in range(len(levels))]
-    plain = np.array([columns[mask].mean(axis=0) for mask in masks])
-    spread = np.array(
-        [columns[mask].var(axis=0, ddof=1) if mask.sum() > 1 else columns[mask].var(axis=0) for mask in masks]
-    )
+    plain = np.array([np.average(columns[mask], axis=0, weights=sampled[mask]) for mask in masks])
+    spread = np.array([_variance(columns[mask], sampled[mask]) for mask in masks])
     after = np.array([np.average(columns[mask], axis=0, weights=weights[mask]) for mask in masks])
     rows = []
     for place, (covariate, level) in enumerate(labels):
@@ -277,7 +317,7 @@ def _described(
     alone = np.array([all(outside[i, k] for k in range(len(levels)) if k != codes[i]) for i in range(len(codes))])
     support = []
     for k, (level, mask) in enumerate(zip(levels, masks, strict=True)):
-        share = float(outside[~mask, k].mean())
+        share = float(np.average(outside[~mask, k], weights=sampled[~mask]))
         w = weights[mask]
         support.append(
             {
@@ -286,7 +326,16 @@ def _described(
                 "effective": float(w.sum() ** 2 / (w**2).sum()),
                 "outside": share,
                 "extrapolates": share > EXTRAPOLATES,
-                "alone": float(alone[mask].mean()),
+                "alone": float(np.average(alone[mask], weights=sampled[mask])),
             }
         )
-    return Overlap(by, pd.DataFrame(rows), pd.DataFrame(support), float(alone.mean()), outside, alone)
+    everybody = float(np.average(alone, weights=sampled))
+    return Overlap(by, pd.DataFrame(rows), pd.DataFrame(support), everybody, outside, alone)
+
+
+def _variance(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Variance of columns whose rows count differently; with a divisor of n - 1 where they count alike."""
+    away = columns - np.average(columns, axis=0, weights=weights)
+    total = weights.sum()
+    free = total - (weights**2).sum() / total
+    return np.asarray(weights @ away**2 / (free if free > 1e-9 * total else total))

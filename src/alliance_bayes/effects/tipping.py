@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -327,7 +327,7 @@ def _column(fit: FittedModel, column: str | None) -> str:
         return known[0]
     if column not in known:
         which = f"it has {', '.join(map(shown, known))}" if known else "it has none"
-        what = "no column is named" if column is None else f"{shown(column)} is none of them"
+        what = "no column is named" if column is None else f"{shown(str(column))} is none of them"
         raise UsageError(f"what can be moved are imputed values of numbers of the model: {which}; {what}.")
     return column
 
@@ -356,7 +356,7 @@ def _differences(fit: FittedModel, name: str) -> pd.DataFrame:
 
 def _shifts(fit: FittedModel, name: str, grid: Sequence[float] | None, differences: pd.DataFrame) -> list[float]:
     if grid is not None:
-        numbers = [] if isinstance(grid, str) else list(grid)
+        numbers = [] if isinstance(grid, str) or not isinstance(grid, Iterable) else list(grid)
         fine = all(isinstance(one, int | float | np.number) and not isinstance(one, bool) for one in numbers)
         given = [float(one) for one in numbers] if fine else []
         ascending = bool(np.isfinite(given).all() and (np.diff(given) > 0).all())
@@ -411,7 +411,7 @@ def levels_of_lacking(fit: FittedModel, name: str, by: str) -> tuple[np.ndarray,
     if column is None or not isinstance(column.dtype, pd.CategoricalDtype) or len(column) != len(fit.design.frame):
         raise UsageError(
             f"missing values are moved by the levels of a factor of the model, or of the table that it was fitted to, "
-            f"but {shown(by)} is none. A fit that was read from a file knows the model's alone."
+            f"but {shown(str(by))} is none. A fit that was read from a file knows the model's alone."
         )
     if by in fit.person_columns:
         raise UsageError(f"the levels of {shown(by)} are single persons, of whom none is singled out. Take another.")

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from alliance_bayes.cohort import Cohort
+from alliance_bayes.cohort.imputed import refuse_others, whose
 from alliance_bayes.errors import UsageError
+from alliance_bayes.foreign import shown
 from alliance_bayes.imputation.imputed import GROUP, Imputed, nearest_table
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 
-__all__ = ["fit_tables", "tables_wanted"]
+__all__ = ["fit_tables", "refuse_other_rows", "tables_wanted"]
 
 # Relative error of a standard error that two sets of imputations may have.
 _CV = 0.05
@@ -55,7 +58,7 @@ def fit_tables(
     Raises
     ------
     UsageError
-        Tables of other rows.
+        Tables with other levels.
     """
     _check_alike(designs)
     first = designs[0]
@@ -80,7 +83,7 @@ def fit_tables(
     ran = fits[0][1]
     fallbacks = [told["fallback"] for _, told in fits if "fallback" in told]
     return (
-        made[nearest_table(means, means)],
+        made[nearest_table(means, means, first.rows.x.std(axis=0))],
         priors,
         tree,
         {key: value for key, value in ran.items() if not key.endswith("_seconds")}
@@ -111,21 +114,55 @@ def tables_wanted(fmi: float) -> int:
     return math.ceil(1 + 0.5 * (fmi / _CV) ** 2)
 
 
+def refuse_other_rows(tables: Sequence[Cohort], columns: Sequence[str]) -> None:
+    """Refuse tables of which other rows are complete: they would be laid over each other.
+
+    Parameters
+    ----------
+    tables
+        The rows that a model is of in each table.
+    columns
+        The model's columns.
+
+    Raises
+    ------
+    UsageError
+        Another row lacks something than in the first table.
+    """
+    complete = [one.data[list(columns)].notna().all(axis=1).to_numpy() for one in tables]
+    for number, (own, mask) in enumerate(zip(tables[1:], complete[1:], strict=True), start=2):
+        first, other = whose(tables[0])[complete[0]], whose(own)[mask]
+        if len(first) != len(other) or (len(mask) == len(complete[0]) and (mask != complete[0]).any()):
+            raise UsageError(
+                f"table {number} has {int(mask.sum()):,} complete rows, and table 1 has {int(complete[0].sum()):,}, or "
+                "others. Give completed tables of the same people, in the same order, with every value that the model "
+                "needs."
+            )
+        if first.columns.equals(other.columns):
+            refuse_others(first, other, number)
+
+
 def _check_alike(designs: Sequence[Design]) -> None:
-    """Refuse tables that are not of the same rows."""
+    """Refuse tables with other levels: coefficients would not be the same ones."""
     first = designs[0]
     for number, design in enumerate(designs[1:], start=2):
-        if design.rows.n != first.rows.n:
-            raise UsageError(
-                f"table {number} has {design.rows.n:,} complete rows, and table 1 has {first.rows.n:,}. Give completed "
-                "tables of the same people, in the same order."
-            )
-        for factor, other in zip(first.factors, design.factors, strict=True):
-            if factor.levels != other.levels:
-                raise UsageError(
-                    f"table {number} has other levels of '{factor.name}' than table 1. Give completed tables of the "
-                    "same people, in the same order."
-                )
+        levels = [(_levels(one), {factor.name: factor.levels for factor in one.factors}) for one in (first, design)]
+        for known, own in zip(levels[0], levels[1], strict=True):
+            for name in known:
+                if known[name] != own[name]:
+                    others = sorted({*known[name]} ^ {*own[name]})
+                    what = f" ({', '.join(map(shown, others[:5]))})" if others else ""
+                    raise UsageError(
+                        f"table {number} has other levels of {shown(name)} than table 1{what}. A level has to be there "
+                        "in every completed table: join rare ones."
+                    )
+
+
+def _levels(design: Design) -> dict[str, tuple[str, ...]]:
+    """The levels of each categorical column that somebody has."""
+    frame = design.frame
+    names = [str(name) for name in frame if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    return {name: tuple(map(str, frame[name].cat.categories)) for name in names}
 
 
 def _kept(designs: Sequence[Design], means: np.ndarray, table: np.ndarray) -> Imputed:

@@ -187,7 +187,7 @@ def impute(
     )
     completed = [kept.completed(filled, table) for table in range(kept.tables)]
     means = np.array([design.evaluate(one, counterfactual=True).x.mean(axis=0) for one in completed])
-    chosen = completed[nearest_table(means, kept.column_means.reshape(-1, means.shape[1]))]
+    chosen = completed[nearest_table(means, kept.column_means.reshape(-1, means.shape[1]), design.rows.x.std(axis=0))]
     final = replace(stated, centre=design.centres).design(chosen, smooths=design.smooths)
     shape = (settings.chains, states * per_table)
     tree = xr.DataTree.from_dict(

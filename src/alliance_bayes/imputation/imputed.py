@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-__all__ = ["GROUP", "Imputed", "nearest_table"]
+__all__ = ["GROUP", "Imputed", "nearest_table", "standardised"]
 
 #: The group of a fit's tree that holds it.
 GROUP = "imputation"
+# SD of a column's mean over draws, in SDs of the column, up to which it is rounding.
+_SAME = 1e-9
 
 
-def nearest_table(means: np.ndarray, of_all: np.ndarray) -> int:
+def nearest_table(means: np.ndarray, of_all: np.ndarray, sds: np.ndarray) -> int:
     """The table whose columns' means are nearest to those of all draws, or tables, in their SDs.
 
     Parameters
@@ -24,10 +26,26 @@ def nearest_table(means: np.ndarray, of_all: np.ndarray) -> int:
         Of each table, shape (tables, columns).
     of_all
         Of what is to be represented, shape (n, columns).
+    sds
+        Of the columns over rows.
+    """
+    return int(np.argmin(standardised(means, of_all, of_all.mean(axis=0, keepdims=True), sds)[0]))
+
+
+def standardised(means: np.ndarray, of_all: np.ndarray, points: np.ndarray, sds: np.ndarray) -> np.ndarray:
+    """Squared distance of each table's means from some points, shape (points, tables), in the SDs of all.
+
+    Parameters
+    ----------
+    means, of_all, sds
+        See :func:`nearest_table`.
+    points
+        Shape (points, columns).
     """
     spread = of_all.std(axis=0)
-    spread[spread == 0] = 1.0
-    return int(np.argmin((((means - of_all.mean(axis=0)) / spread) ** 2).sum(axis=1)))
+    # The mean of a column without drawn values differs between draws by rounding alone, which is no distance.
+    used = spread > _SAME * sds
+    return np.asarray((((points[:, None, used] - means[None, :, used]) / spread[used]) ** 2).sum(axis=2))
 
 
 @dataclass(frozen=True, eq=False)

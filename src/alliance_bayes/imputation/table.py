@@ -153,6 +153,11 @@ def columns_of_table(
         sd = error.get(name, 0.0)
         if name in reliability and levels is None and pd.api.types.is_numeric_dtype(values):
             sd = float(values.std()) * math.sqrt(1 - reliability[name])
+        if sd > 0 and levels is None and not sd < (own := float(values.std())):
+            faults.append(
+                f"{shown(name)} has an error of measurement of SD {sd:.4g}, and values of SD {own:.4g} are not made of "
+                "more"
+            )
         column = found[name] = Column(name, values, levels, sd)
         if column.unknown.size and values.nunique() < 2:
             what = "no value at all" if values.nunique() == 0 else "one value only"

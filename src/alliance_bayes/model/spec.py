@@ -103,6 +103,9 @@ class ModelSpec:
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
+        for name in ("centre", "scales", "levels", "roles", "error", "reliability", "covariates"):
+            if not isinstance(own := getattr(self, name), Mapping):
+                raise ModelError(f"{name} should be a mapping by column but got {own!r:.60}.")
         object.__setattr__(self, "roles", check_roles(self.roles, [group.factor for group in self.parsed.groups]))
         for name in ("centre", "scales", "levels", "roles"):
             object.__setattr__(self, name, ReadOnly(getattr(self, name)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, cast
 
@@ -9,17 +10,19 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.effects.confounding import as_strong_as, confounding
+from alliance_bayes.effects.confounding import confounding
+from alliance_bayes.effects.strength import as_strong_as
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.answer import contrast_row
 from alliance_bayes.report.codings import decided
 from alliance_bayes.report.contours import CONTOURS_SIZE, Contour, Contours, Point
-from alliance_bayes.report.phrases import slope_contrast
 from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, rope_of, rows_of, text_of
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import shown_cells
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
-from alliance_bayes.report.text import Row, column_name, number, percent, unit_of, units
-from alliance_bayes.report.untold import unsaid
+from alliance_bayes.report.text import Row, clean, column_name, factor_name, number, percent, unit_of, units
+from alliance_bayes.report.untold import groups_told, is_two_valued, unsaid
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -42,27 +45,79 @@ def confounding_effects(fit: FittedModel, *, contrast: pd.Series, small: int) ->
     fit
         The fit.
     contrast
-        The row of the contrast, whose probability, interval, population and ROPE these rows have.
+        The row of the contrast, of a number or of two levels, whose probability, interval, population and ROPE these
+        rows have.
     small
         Fewest people that a shown count stands for: nothing is said of columns that would tell of fewer.
     """
-    predictor, prob, rope = str(contrast["term"]), float(contrast["prob"]), rope_of(contrast)
+    of_levels = isinstance(contrast["level"], str)
+    predictor = str(contrast["factor" if of_levels else "term"])
+    levels = (str(contrast["versus"]), str(contrast["level"])) if of_levels else None
+    prob, rope = float(contrast["prob"]), rope_of(contrast)
     interval, population = contrast["interval"], contrast["population"]
     # The section and the limitations ask for the same.
-    known, key = decided(fit), ("confounding", predictor, prob, interval, population, rope, small)
+    known, key = decided(fit), ("confounding", predictor, levels, prob, interval, population, rope, small)
     if key not in known:
         table = confounding(
             fit,
             predictor=predictor,
+            levels=levels,
             prob=prob,
             interval=interval,
             population=population,
             rope=rope,
             relevant=None,
         )
-        hidden = unsaid(fit, small)
+        hidden = set(unsaid(fit, small))
+        if of_levels:
+            hidden |= {name for name in _covariates(table) if not _crossed(fit, name, predictor, small)}
         known[key] = table[[not (isinstance(name, str) and name in hidden) for name in table["factor"]]]
     return cast(EffectTable, known[key])
+
+
+def _covariates(table: EffectTable) -> list[str]:
+    return [name for name in dict.fromkeys(table["factor"]) if isinstance(name, str)]
+
+
+def _crossed(fit: FittedModel, name: str, by: str, small: int) -> bool:
+    """Whether what Table 1 tells of a covariate by the levels of a factor is told of all: a share tells the rest."""
+    if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype) or is_two_valued(fit, name):
+        cells = shown_cells(fit, name, by, small)
+        return all(cell.number is not None for groups in cells.values() for cell in groups.values())
+    told = groups_told(fit, name, by, small)
+    return all(told[level] for level in fit.design.level_labels(by))
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What is compared, in full and in short, the outcome, and whether levels are compared."""
+
+    focal: str
+    short: str
+    outcome: str
+    levels: bool
+
+    @classmethod
+    def of(cls, fit: FittedModel, contrast: pd.Series) -> _Names:
+        """Those of a contrast."""
+        outcome = column_name(fit.design.outcome.name)
+        if not isinstance(contrast["level"], str):
+            name = column_name(str(contrast["term"]))
+            return cls(name, name, outcome, levels=False)
+        factor = str(contrast["factor"])
+        short = factor_name(factor)
+        ends = {name: clean(contrast[name]) for name in ("level", "versus")}
+        return cls(SENTENCES("levels", factor=short, **ends), short, outcome, levels=True)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """For a sentence."""
+        return {"focal": self.focal, "outcome": self.outcome}
+
+    @property
+    def heads(self) -> dict[str, str]:
+        """For a heading, or an axis."""
+        return {"focal": self.short, "outcome": self.outcome}
 
 
 def unmeasured(view: View) -> Section | None:
@@ -82,10 +137,11 @@ def unmeasured(view: View) -> Section | None:
     if len(strong):
         content[0] = f"{said} {_strongest(view.fit, estimates, strong, above=above)}"
     content[0] = f"{content[0]} {SENTENCES('nobody')}"
-    if (painter := contours_of(view.fit, estimates, above=above)) is not None:
-        content.append(_picture(view, estimates, painter))
+    names = _Names.of(view.fit, contrast)
+    if (painter := contours_of(view.fit, estimates, contrast)) is not None:
+        content.append(_picture(view, estimates, painter, names))
     if len(strong):
-        content.append(_table(view.fit, estimates, strong))
+        content.append(_table(view.fit, estimates, strong, names))
     numbers = {ID: estimates.records()}
     return Section.of(ID, SENTENCES("title"), *content, numbers=numbers, rows=table, remake=remake)
 
@@ -101,11 +157,11 @@ def limitation(view: View) -> tuple[str, EffectTable | None]:
     if contrast is None:
         return "", None
     table = confounding_effects(view.fit, contrast=contrast, small=view.small)
-    said = _limitation(view, view.estimated(ID, table))
+    said = _limitation(view, view.estimated(ID, table), _Names.of(view.fit, contrast))
     return said, table if said else None
 
 
-def _limitation(view: View, estimates: Estimates) -> str:
+def _limitation(view: View, estimates: Estimates, names: _Names) -> str:
     ratio = not view.fit.design.family.linear
     row = estimates.first("e_value" if ratio else "robustness_value")
     if row is None:
@@ -114,15 +170,15 @@ def _limitation(view: View, estimates: Estimates) -> str:
         "limitation",
         ratio=ratio,
         value=number(float(row["mean"]), 1) if ratio else percent(float(row["mean"])),
-        focal=column_name(str(row["term"])),
-        outcome=column_name(view.fit.design.outcome.name),
+        levels=names.levels,
+        **names.words,
         settled=_settled(row),
         place=view.place(ID),
     )
 
 
-def contours_of(fit: FittedModel, estimates: Estimates, *, above: bool) -> Contours | None:
-    """The figure's painter, of a contrast above or below zero; None where there are no shares."""
+def contours_of(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> Contours | None:
+    """The figure's painter; None where there are no shares."""
     value, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
     if value is None or not float(value["mean"]) > 0:
         return None
@@ -131,9 +187,9 @@ def contours_of(fit: FittedModel, estimates: Estimates, *, above: bool) -> Conto
     if margin is not None and float(margin["mean"]) > 0:
         lines.append(Contour(SENTENCES("margin_line"), _as_f(float(margin["mean"]))))
     lines.append(Contour(SENTENCES("half"), f / 2))
-    names = {"focal": column_name(str(value["term"])), "outcome": column_name(fit.design.outcome.name)}
+    names = _Names.of(fit, contrast).heads
     points = []
-    for place, row in enumerate(rows_of(_by_influence(estimates, above=above))):
+    for place, row in enumerate(rows_of(_by_influence(estimates, above=float(contrast["median"]) >= 0))):
         x, y = as_strong_as(*(_share(estimates, kind, row) for kind in ("predictor", "outcome")))
         if np.isfinite(x) and np.isfinite(y):
             name = column_name(text_of(row, "factor")) if place < _NAMED else ""
@@ -143,10 +199,7 @@ def contours_of(fit: FittedModel, estimates: Estimates, *, above: bool) -> Conto
 
 def _contrast(view: View) -> pd.Series | None:
     """The row of the contrast that the section is about."""
-    fit, focal = view.fit, view.fit.spec.focal_predictor(view.fit.design)
-    if focal is None or view.withheld or focal in unsaid(fit, view.small):
-        return None
-    row = slope_contrast(fit, view.estimates, focal)
+    row = None if view.withheld else contrast_row(view.fit, view.estimates, small=view.small)
     return None if row is None or row["population"] not in ("average", "sample") else row
 
 
@@ -161,13 +214,14 @@ def _settled(row: pd.Series) -> bool:
 
 
 def _said(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> str | None:
-    names = {"focal": column_name(str(contrast["term"])), "outcome": column_name(fit.design.outcome.name)}
+    told = _Names.of(fit, contrast)
+    names = told.words
     if not fit.design.family.linear:
         row = estimates.first("e_value")
         if row is None:
             return None
         values = {key: number(float(row[of]), 1) for key, of in (("value", "mean"), ("lower", "lower"))}
-        change = SENTENCES("higher", **names)
+        change = told.focal if told.levels else SENTENCES("higher", **names)
         return SENTENCES("ratio", change=change, settled=_settled(row), **values, **names)
     row, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
     if row is None:
@@ -206,10 +260,10 @@ def _strongest(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, *, ab
     return SENTENCES("strongest", cause=column_name(text_of(rows_of(rows)[0], "factor")), gone=gone, left=left)
 
 
-def _picture(view: View, estimates: Estimates, painter: Contours) -> Picture:
+def _picture(view: View, estimates: Estimates, painter: Contours, told: _Names) -> Picture:
     value, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
     assert value is not None
-    names = {"focal": column_name(str(value["term"])), "outcome": column_name(view.fit.design.outcome.name)}
+    names = told.words
     named = [point for point in painter.points if point.name]
     points = " ".join(
         SENTENCES("point", cause=one.name, x=percent(one.predictor, 1), y=percent(one.outcome, 1)) for one in named
@@ -218,7 +272,7 @@ def _picture(view: View, estimates: Estimates, painter: Contours) -> Picture:
     cells = [line.outcome(shares) for line in painter.lines]
     data = Table.of(
         f"{ID}-figure-data",
-        SENTENCES("data", **names),
+        SENTENCES("data", **told.heads),
         (painter.x, *(line.name for line in painter.lines)),
         [
             (percent(float(share), 1), *(percent(float(of[k]), 1) if of[k] <= 1 else "–" for of in cells))
@@ -242,8 +296,8 @@ def _picture(view: View, estimates: Estimates, painter: Contours) -> Picture:
     )
 
 
-def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame) -> Table:
-    names = {"focal": column_name(str(rows.iloc[0]["term"])), "outcome": column_name(fit.design.outcome.name)}
+def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, told: _Names) -> Table:
+    names = told.heads
     unit = units(unit_of(fit.design, fit.design.outcome.name))
     return effect_table(
         "table-confounding",

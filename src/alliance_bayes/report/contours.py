@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alliance_bayes.effects.confounding import outcome_share_needed
+from alliance_bayes.effects.strength import outcome_share_needed
 from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
 from alliance_bayes.report.text import shortened
 
@@ -35,7 +35,7 @@ class Contour:
     name
         What the estimate is there.
     f
-        The bias, as a partial f: see :func:`alliance_bayes.effects.confounding.bias_share`.
+        The bias, as a partial f: see :func:`alliance_bayes.effects.strength.bias_share`.
     """
 
     name: str

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.effects.completed import by_table
 from alliance_bayes.effects.overlap import UNLIKE, Overlap, overlap
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -16,6 +17,7 @@ from alliance_bayes.report.small_counts import NOT_SHOWN, shown_cells, shown_cou
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, number, percent
 from alliance_bayes.report.untold import groups_told, is_two_valued
+from alliance_bayes.report.weights import weights_words
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def overlapping(view: View) -> Section | None:
     order = largest["before"].abs().sort_values(ascending=False, kind="stable").index
     largest = largest.loc[order]
     left_out = len(Overlap.of_largest(found.differences)) - len(largest)
-    alone = _shown(fit, found.alone_rows, np.ones(len(found.alone_rows), dtype=bool), view.small)
+    everybody = np.ones(len(found.alone_rows), dtype=bool)
+    alone = _shown(fit, found.alone_rows, everybody, found.alone, view.small)
     worst, name = largest.iloc[0], factor_name(by)
     introduction = SENTENCES(
         "introduction",
@@ -68,7 +71,10 @@ def overlapping(view: View) -> Section | None:
         for _, row in largest.iterrows()
     ]
     headings = [SENTENCES(name) for name in ("covariate", "before", "pair", "after")]
-    note = SENTENCES("note", unlike=f"{UNLIKE:g}", hidden=left_out > 0, small=view.small)
+    weighted = weights_words(fit)["column"] if fit.design.rows.weights is not None else ""
+    tables = len(by_table(fit)) if fit.imputation is not None else 0
+    about = {"weighted": weighted, "tables": count(tables) if tables else ""}
+    note = SENTENCES("note", unlike=f"{UNLIKE:g}", hidden=left_out > 0, small=view.small, **about)
     more = rows if len(rows) > SHOWN else ()
     content.append(
         Table.of(
@@ -84,7 +90,7 @@ def overlapping(view: View) -> Section | None:
     )
     headings = [SENTENCES("group", by=name), *(SENTENCES(name) for name in ("people", "effective", "outside"))]
     cells = [(clean(row["level"]), row["people"], row["effective"], row["outside"]) for row in support]
-    note = SENTENCES("note_support", hidden=hidden, small=view.small)
+    note = SENTENCES("note_support", hidden=hidden, small=view.small, **about)
     content.append(Table.of("table-support", SENTENCES("support"), headings, cells, note=note, folded=True))
     numbers: dict[str, Any] = {
         "by": by,
@@ -148,7 +154,7 @@ def _support(fit: FittedModel, found: Overlap, small: int) -> tuple[list[dict[st
             hidden = True
             continue
         others = codes != list(map(str, labels)).index(level)
-        outside = _shown(fit, found.outside_of[:, place] & others, others, small)
+        outside = _shown(fit, found.outside_of[:, place] * others, others, float(row["outside"]), small)
         hidden |= outside is None
         told = outside is not None
         rows.append(
@@ -163,12 +169,18 @@ def _support(fit: FittedModel, found: Overlap, small: int) -> tuple[list[dict[st
     return rows, hidden
 
 
-def _shown(fit: FittedModel, some: np.ndarray, of: np.ndarray, small: int) -> float | None:
-    """A share of people that tells of no few; None where it would."""
-    n, total = fit.count_people(some), fit.count_people(of)
-    if 0 < n < small or 0 < total - n < small:
+def _shown(fit: FittedModel, some: np.ndarray, of: np.ndarray, share: float, small: int) -> float | None:
+    """A share of people that tells of no few; None where it would.
+
+    Rows that stand for several people, or are of several completed tables, have a share that was averaged over them.
+    """
+    there, not_there = fit.count_people(some > 0), fit.count_people(of & (some < 1))
+    total = fit.count_people(of)
+    if 0 < there < small or 0 < not_there < small or 0 < total - there < small:
         return None
-    return n / total if total else None
+    if fit.design.rows.weights is not None or fit.imputation is not None:
+        return share
+    return there / total if total else None
 
 
 def _alone(share: float | None, by: str) -> str:

@@ -14,7 +14,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.arms import differences
-from alliance_bayes.report.confounding import contours_of
+from alliance_bayes.report.confounding import confounding_effects, contours_of
 from alliance_bayes.report.contours import CONTOURS_SIZE
 from alliance_bayes.report.effect_sizes import slope_painter
 from alliance_bayes.report.figures import SlopeFigure
@@ -157,9 +157,18 @@ def _density(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
 
 def _confounding(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     """How strong an unmeasured cause must be, over the shares that it explains of predictor and outcome."""
-    focal, estimates = asked.focal, asked.estimates("slopes", "confounding")
-    contrast = slope_contrast(asked.fit, estimates, focal)
-    painter = None if contrast is None else contours_of(asked.fit, estimates, above=float(contrast["median"]) >= 0)
+    fit = asked.fit
+    arm = asked.factor or fit.spec.focal_factor(fit.design)
+    if arm is None:
+        contrast = slope_contrast(fit, asked.estimates("slopes"), asked.focal)
+    else:
+        shown = asked.estimates("contrasts")
+        _known(arm, shown.where("contrast_of_means")["factor"].dropna().unique(), "of which differences are shown")
+        contrast = differences(shown, arm).iloc[0]
+    painter = None
+    if contrast is not None:
+        table = confounding_effects(fit, contrast=contrast, small=SMALL)
+        painter = contours_of(fit, Estimates.of(fit, table, SMALL), contrast)
     if painter is None:
         raise UsageError(
             "there are no shares that an unmeasured cause must explain: the family is not linear, or nothing may be "
