@@ -28,6 +28,12 @@ MODELS: Mapping[str, tuple[str, str, list[str], dict[str, Any]]] = {
         ["ID", "MathAchiev", "SES", "ReadAchiev", "ReadDis", "CognAbility"],
         {"auxiliary": ["MathAchiev"], "roles": {"ID": "group"}},
     ),
+    "children": (
+        "smcfcs",
+        "ppvt ~ first_born + married + log_income + age + education + race",
+        ["ppvt", "first_born", "married", "log_income", "age", "education", "race"],
+        {"autoscale": True},
+    ),
 }
 SEED = 1
 
@@ -43,7 +49,7 @@ def measure() -> Section:
         for name, (peer, formula, columns, told) in MODELS.items():
             announce(formula)
             table = pd.read_csv(Path(folder) / f"{name}.csv")[columns]
-            cohort = ab.read_cohort(table, categorical=["ID"] if "ID" in table else [])
+            cohort = ab.read_cohort(table, categorical=[name for name in ("ID", "married", "race") if name in table])
             fit = ab.Model(formula, missing="impute", **told).fit(cohort, seed=SEED, progress=False)
             found = fit.effects(["coefficients"])
             for place, term in enumerate(fit.design.terms):
@@ -63,7 +69,8 @@ def measure() -> Section:
 
 _EXPLAINED = """\
 Estimate (standard error), fraction of missing information, of tables with gaps: posterior mean and SD here, 100
-imputations pooled by Rubin's rules there. Quadratic: smcfcs's `ex_linquad`. Schools: mitml's `studentratings`."""
+imputations pooled by Rubin's rules there. Quadratic: smcfcs's `ex_linquad`. Schools: mitml's `studentratings`. Children:
+mi's `nlsyV`."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-# Pooled estimates of two tables that other packages impute: smcfcs's own ex_linquad, and mitml's studentratings by jomo.
+# Pooled estimates of tables that other packages impute: smcfcs's own ex_linquad and mi's nlsyV by smcfcs, and mitml's
+# studentratings by jomo.
 #
 #   Rscript imputed.R FOLDER
 #
@@ -38,11 +39,29 @@ schools <- list(
   estimate = unname(pooled[, "Estimate"]), se = unname(pooled[, "Std.Error"]), fmi = unname(pooled[, "FMI"])
 )
 
+data(nlsyV, package = "mi")
+children <- with(nlsyV, data.frame(
+  ppvt = as.numeric(ppvtr.36), first_born = first, married = factor(b.marr), log_income = log(income + 1), age = momage,
+  education = as.numeric(momed), race = factor(momrace)
+))
+write.csv(children, file.path(folder, "children.csv"), row.names = FALSE)
+form <- ppvt ~ first_born + married + log_income + age + education + race
+invisible(capture.output(
+  imputed <- smcfcs(
+    children,
+    smtype = "lm", smformula = deparse1(form), method = c("", "", "logreg", "norm", "", "norm", "mlogit"),
+    m = IMPUTATIONS, numit = 10, rjlimit = 1000
+  )
+))
+pooled <- MIcombine(lapply(imputed$impDatasets, function(rows) lm(form, rows)))
+children <- list(estimate = unname(coef(pooled)), se = unname(sqrt(diag(vcov(pooled)))), fmi = unname(pooled$missinfo))
+
 json <- function(values) paste0("[", paste(sprintf("%.8g", values), collapse = ","), "]")
 table <- function(one) {
   sprintf('{"estimate":%s,"se":%s,"fmi":%s}', json(one$estimate), json(one$se), json(one$fmi))
 }
 cat(sprintf(
-  '{"quadratic":%s,"schools":%s,"versions":{"smcfcs":"%s","jomo":"%s","mitml":"%s"}}\n',
-  table(quadratic), table(schools), packageVersion("smcfcs"), packageVersion("jomo"), packageVersion("mitml")
+  '{"quadratic":%s,"schools":%s,"children":%s,"versions":{"smcfcs":"%s","jomo":"%s","mitml":"%s"}}\n',
+  table(quadratic), table(schools), table(children), packageVersion("smcfcs"), packageVersion("jomo"),
+  packageVersion("mitml")
 ))

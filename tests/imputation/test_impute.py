@@ -169,7 +169,7 @@ def test_tables_imputed_elsewhere_give_the_same_posterior(fit: ab.Fit, data: pd.
         )
     with pytest.raises(ab.UsageError, match="at least two"):
         ab.Model(FORMULA).fit(tables[:1], progress=False)
-    with pytest.raises(ab.UsageError, match="table 2 has 100 complete rows"):
+    with pytest.raises(ab.UsageError, match="table 2 has 100 rows, and table 1 has 120"):
         ab.Model(FORMULA).fit([tables[0], tables[1].head(100)], progress=False)
     with pytest.raises(ab.UsageError, match="completed already"):
         ab.Model(FORMULA, missing="impute").fit(tables[:2], progress=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,10 @@ import alliance_bayes as ab
 from alliance_bayes.cli import main
 from alliance_bayes.effects import TippingPoint
 from alliance_bayes.fit import FittedModel
+from sizes import sized
 
+# Tables with a known shift.
+SETS = sized(100, 24)
 N, SHIFTS = 300, [-4.0, -2.0, 0.0, 2.0, 4.0]
 SCALE = ab.Scale(mean=0.0, sd=2.0, unit="point", smallest_relevant_change=5.0)
 
@@ -288,10 +292,12 @@ def test_stated_amounts_on_the_command_line(fit: ab.Fit, tmp_path: object, capsy
 
 
 @pytest.mark.slow
-def test_values_missing_not_at_random_are_recovered_at_their_shift() -> None:
+def test_values_missing_not_at_random_are_recovered_at_their_shift(
+    record_property: Callable[[str, object], None],
+) -> None:
     """Those lost are 2 points below what x and w predict: at -2 the estimate is that of everybody."""
     truth, errors, biased, inside = -2.0, [], [], []
-    for seed in range(100):
+    for seed in range(SETS):
         rng = np.random.default_rng(1000 + seed)
         x, w = rng.normal(0, 1, (2, N))
         gone = rng.random(N) < 1 / (1 + np.exp(1 + 1.2 * x))
@@ -307,7 +313,12 @@ def test_values_missing_not_at_random_are_recovered_at_their_shift() -> None:
         biased.append(at["mean"][0.0] - complete)
         inside.append(at["lower"][truth] <= complete <= at["upper"][truth])
     # Paired with the least squares of the complete table, within 3 Monte Carlo errors of none.
-    assert abs(np.mean(errors)) < 3 * np.std(errors, ddof=1) / 10
-    assert np.mean(biased) < -10 * np.std(biased, ddof=1) / 10
+    error, more = (np.std(values, ddof=1) / np.sqrt(SETS) for values in (errors, biased))
+    record_property("seeds", f"1000 to {999 + SETS}")
+    record_property("error at the true shift", f"{np.mean(errors):.3f} ({error:.3f})")
+    record_property("error at random", f"{np.mean(biased):.3f} ({more:.3f})")
+    record_property("intervals that hold the complete table's estimate", f"{sum(inside)} of {SETS}")
+    assert abs(np.mean(errors)) < 3 * error
+    assert np.mean(biased) < -10 * more
     # Of the complete table, the estimate is nearer than the truth is: intervals hold it more often than 89 %.
     assert np.mean(inside) > 0.89
