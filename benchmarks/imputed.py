@@ -69,8 +69,8 @@ def measure() -> Section:
 
 _EXPLAINED = """\
 Estimate (standard error), fraction of missing information, of tables with gaps: posterior mean and SD here, 100
-imputations pooled by Rubin's rules there. Quadratic: smcfcs's `ex_linquad`. Schools: mitml's `studentratings`. Children:
-mi's `nlsyV`."""
+imputations pooled by Rubin's rules there. Quadratic: smcfcs's `ex_linquad`. Schools: mitml's `studentratings`.
+Children: mi's `nlsyV`."""
 
 
 if __name__ == "__main__":
