@@ -21,12 +21,12 @@ from alliance_bayes.report import Rendered
 from alliance_bayes.report.page import read_manifest, rows_by_id
 from builders import fitted, of_family, rendered, rows
 from effects.test_confounding_arms import three_arms
+from report.test_report_confounding import SECTIONS, words
 from report.test_report_page import parsed
 
 pytestmark = pytest.mark.usefixtures("gate_alone")
 
 FORMULA = "who5_followup ~ arm + who5_baseline + age + (1 | sex)"
-SECTIONS = ["confounding", "limitations"]
 SAID = "arm (“care” rather than “wait”)"
 
 
@@ -45,10 +45,6 @@ def fit() -> FittedModel:
 @pytest.fixture(scope="module")
 def page(fit: FittedModel) -> Rendered:
     return rendered(fit, sections=SECTIONS)
-
-
-def words(page: Rendered, section: str) -> str:
-    return re.sub(r"\s+", " ", parsed(page.html).by_id(section).text)
 
 
 def test_sentences_figure_and_limitation_have_the_numbers_of_the_difference(fit: FittedModel, page: Rendered) -> None:

@@ -325,11 +325,10 @@ def _blocked(fit: FittedModel, settings: Sequence[Counterfactual], seed: int, ta
                 continue
         unseen = members[0][1].unseen
         new = {name: fit.new_levels(name, [label], seed=seed)[:, 0] for name, label in unseen.items()}
-        own = tables.by_row if fit.design.sigma is not None else tables.blocks
-        add = partial(_add if fit.design.sigma is None else _add_by_row, out, fit, members, tables, new, seed)
+        add, blocks = (_add, tables.blocks) if fit.design.sigma is None else (_add_by_row, tables.by_row)
         # Blocks are of different draws, and what takes time in them releases the interpreter's lock.
         with ThreadPoolExecutor(processors()) as pool:
-            list(pool.map(add, own(members[0][1].rows.n)))
+            list(pool.map(partial(add, out, fit, members, tables, new, seed), blocks(members[0][1].rows.n)))
     return out
 
 
@@ -360,12 +359,10 @@ def _add(
     which: slice,
 ) -> None:
     """Add averages of grids with the same rows and replaced factors to ``out``, for a block of draws."""
-    rows, replaced, averaged = members[0][1].rows, tuple(members[0][1].levels), members[0][1].averaged
-    z, strata = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)]), rows.strata
-    base = fit.linear_predictor(rows, which=which, seed=seed, without=(*replaced, *averaged))
-    effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
-    reach = sum((_reach(effects[name], rows.z[name]) for name in replaced), np.zeros((2, len(base))))
-    sd = level_sd(fit, rows, averaged, which)
+    rows, averaged = members[0][1].rows, members[0][1].averaged
+    base, effects, sd = _apart(fit, members[0][1], new, seed, which)
+    z, strata = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in effects)]), rows.strata
+    reach = sum((_reach(effects[name], rows.z[name]) for name in effects), np.zeros((2, len(base))))
     nodes, node_weights = _quadrature(
         float(sd.max(initial=0.0)) / _bending(fit, which), unbounded=fit.design.family.link == "log"
     )
@@ -381,7 +378,7 @@ def _add(
         eta = base + node * sd if averaged else base
         for position, grid, weight in members:
             for levels in product(*grid.levels.values()):
-                chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
+                chosen = [by_level[:, level] for by_level, level in zip(effects.values(), levels, strict=True)]
                 together = np.hstack([np.zeros((len(base), 0)), *chosen])
                 out[which, position] += weight * node_weight * table.mean(eta, strata, together, z, rows.weights)
 
@@ -396,11 +393,9 @@ def _add_by_row(
     which: slice,
 ) -> None:
     """The same as :func:`_add` where each row has a residual SD of its own, so that no table is of several."""
-    rows, replaced, averaged = members[0][1].rows, tuple(members[0][1].levels), members[0][1].averaged
-    family, own = fit.design.family, fit.parameters_at(which, rows)
-    base = fit.linear_predictor(rows, which=which, seed=seed, without=(*replaced, *averaged))
-    effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
-    sd = level_sd(fit, rows, averaged, which)
+    rows, family = members[0][1].rows, fit.design.family
+    own = fit.parameters_at(which, rows)
+    base, effects, sd = _apart(fit, members[0][1], new, seed, which)
     nodes, node_weights = np.zeros(1), np.ones(1)
     if family.normal:
         # Normal effects on top of normal noise are more of it.
@@ -411,11 +406,20 @@ def _add_by_row(
         for position, grid, weight in members:
             for levels in product(*grid.levels.values()):
                 eta = base + node * sd
-                for name, level in zip(replaced, levels, strict=True):
-                    eta += effects[name][:, level] @ rows.z[name].T
+                for (name, by_level), level in zip(effects.items(), levels, strict=True):
+                    eta += by_level[:, level] @ rows.z[name].T
                 values = tables.function(family, eta, own, fit.design.outcome)
                 mean = np.average(values, axis=1, weights=rows.weights)
                 out[which, position] += weight * node_weight * mean
+
+
+def _apart(
+    fit: FittedModel, grid: Grid, new: Mapping[str, np.ndarray], seed: int, which: slice
+) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Linear predictors without what a grid replaces or averages over; effects of the one, SD of the other."""
+    base = fit.linear_predictor(grid.rows, which=which, seed=seed, without=(*grid.levels, *grid.averaged))
+    effects = {name: _effects(fit, name, which, new.get(name)) for name in grid.levels}
+    return base, effects, level_sd(fit, grid.rows, grid.averaged, which)
 
 
 def level_sd(fit: FittedModel, rows: Rows, factors: Sequence[str], which: slice) -> np.ndarray:
