@@ -14,12 +14,14 @@ from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.doubts import dates_of, is_identifier, names_codes
 from alliance_bayes.cohort.names import ID, ITEMS
 
-__all__ = ["MOST_COLUMNS", "Beside"]
+__all__ = ["MOST_COLUMNS", "MOST_LACKING", "Beside"]
 
 #: Most columns that are looked at, the factors and dates among them first.
 MOST_COLUMNS = 60
 # Most cells of them (doubles: 80 MB), and most people who were not analysed of whom something is kept.
 _MOST_CELLS, _MOST_ABSENT = 10_000_000, 10_000
+#: Most rows that were left out which are kept as they are.
+MOST_LACKING = 20_000
 # Names of columns that were measured at the end: whatever the outcome, they came with it or after it.
 _LAST = re.compile(r"(.*_)?(follow_?ups?|fu|post|discharge|end|final|change|outcome)([0-9]*|_.*)")
 
@@ -46,6 +48,9 @@ class Beside:
         When each analysed row was, as a number, shape (n,); None where the table does not say.
     passed_over
         How many columns there were no room for.
+    lacking
+        The rows that were left out, of the model's columns, as far as these have values; None where they are very
+        many, or not known.
     """
 
     columns: pd.DataFrame
@@ -53,6 +58,7 @@ class Beside:
     absent: pd.DataFrame
     when: np.ndarray | None = None
     passed_over: int = 0
+    lacking: pd.DataFrame | None = None
 
     @classmethod
     def of(cls, rows: Cohort, used: Sequence[str], outcome: str, *, complete: Sequence[str] | None = None) -> Self:
@@ -87,13 +93,15 @@ class Beside:
         own = [name for name in used if name in data and name not in (outcome, person)]
         compared = [name for name in own if not _LAST.fullmatch(str(name).casefold())] + names
         absent = _absent(rows, kept, list(dict.fromkeys(compared)))
-        return cls(columns, place, absent, when, len(analysed) - len(names))
+        few = data.shape[0] - place.size <= MOST_LACKING and set(used) <= set(data.columns)
+        lacking = data.loc[~kept, list(dict.fromkeys(used))].reset_index(drop=True) if few else None
+        return cls(columns, place, absent, when, len(analysed) - len(names), lacking)
 
     def take(self, at: np.ndarray) -> Self:
         """That of some of the analysed rows, in ascending order."""
         when = None if self.when is None else self.when[at]
         columns = self.columns.iloc[at].reset_index(drop=True)
-        return replace(self, columns=columns, place=self.place[at], when=when)
+        return replace(self, columns=columns, place=self.place[at], when=when, lacking=None)
 
 
 def _looked_at(column: pd.Series) -> pd.Series | None:

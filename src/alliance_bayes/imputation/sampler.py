@@ -213,8 +213,17 @@ class Imputer:
                 frame[other] = np.roll(np.asarray(frame[other]), 1)
         return "given" if with_others or not _alike(here, self.design.change(frame, name, self.rows)) else "always"
 
-    def run(self, states: int, per_state: int, warm_up: int, tables: int, progress: Progress | None = None) -> Drawn:
-        """Draw, until the chains agree or have gone on for eight times as long.
+    def run(
+        self,
+        states: int,
+        per_state: int,
+        warm_up: int,
+        tables: int,
+        progress: Progress | None = None,
+        *,
+        longest: int = _LONGEST,
+    ) -> Drawn:
+        """Draw, until the chains agree or have gone on for several times as long.
 
         Parameters
         ----------
@@ -229,6 +238,8 @@ class Imputer:
             Of how many of the sets, over all chains, the values themselves are kept.
         progress
             A function of draws done, draws in all, and divergences.
+        longest
+            How many times as long they may go on.
 
         Raises
         ------
@@ -264,7 +275,7 @@ class Imputer:
                     progress((warm_up + asked - states + len(kept)) * self.chains, (warm_up + asked) * self.chains, 0)
             whole = [joined([state.found for state in kept], chain) for chain in range(self.chains)]
             parameters = by_chain([self.model.natural(own, chain) for chain, own in enumerate(whole)])
-            if every >= _LONGEST or self._agree(parameters):
+            if every >= longest or self._agree(parameters):
                 break
             kept, every, asked = kept[::2], every * 2, asked + states
         with_values = [state.values for state in kept if state.values is not None]

@@ -16,6 +16,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, reference_of
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.drawn import error_of, values_drawn
+from alliance_bayes.report.dropped import Dropped, dropped
 from alliance_bayes.report.effect_sizes import density_picture, span_name
 from alliance_bayes.report.endpoint_kinds import EndPoints, endpoints_of
 from alliance_bayes.report.groups import pair_name
@@ -108,6 +109,8 @@ class Answer:
         Estimates of the sentences that the page has nowhere else, as an effects table; None without any.
     of
         Ids of the rows that the sentences are made of.
+    dropped
+        What leaving rows out costs; None where none were, or nothing is told of them.
     """
 
     sentence: str
@@ -122,6 +125,7 @@ class Answer:
     picture: Picture | None = None
     rows: EffectTable | None = field(default=None, repr=False)
     of: tuple[str, ...] = ()
+    dropped: Dropped | None = None
 
     def numbers(self) -> dict[str, Any]:
         """The answer for the JSON."""
@@ -131,6 +135,7 @@ class Answer:
             "shares": self.shares,
             "caveat": self.caveat,
             "people": self.people,
+            "dropped": "" if self.dropped is None else self.dropped.clause,
             "checks": {"passed": self.verdicts.passed, "warned": self.verdicts.warned, "failed": self.verdicts.failed},
             "rows": list(self.of),
             "certainty": None if said is None else said.word,
@@ -153,6 +158,9 @@ def answer_of(view: View) -> Answer:
     direction = under_other_priors(claim(row), checked, row if arm is not None else None)
     table = share_effects(fit, row, ends.values, prob=view.prob, small=view.small)
     shown = None if table is None else view.estimated(ID, table)
+    cost = dropped(view, row, ID, sign=-1.0 if _turned(direction) else 1.0)
+    own = [one for one in (table, None if cost is None else cost.rows) if one is not None]
+    of = [str(row.name), *(f"{ID}/{name}" for one in own for name in map(str, one.index))]
     return Answer(
         sentence(fit, estimates, row, direction, ends),
         "" if shown is None else _shares(fit, shown, ends),
@@ -163,9 +171,15 @@ def answer_of(view: View) -> Answer:
         cautions=(cautions := checked.about("effects")),
         elsewhere=frozenset(item.id for item in cautions if _of_others(item, row)),
         picture=density_picture(view, row, "difference", _whose(row, str(focal or arm)), name=f"{ID}-density"),
-        rows=table,
-        of=(str(row.name), *([] if shown is None else [f"{ID}/{name}" for name in map(str, shown.table.index)])),
+        rows=EffectTable.concat(own) if own else None,
+        of=tuple(of),
+        dropped=cost,
     )
+
+
+def _turned(direction: Claim) -> bool:
+    """Whether a contrast is told by how much it is lower: a size has no sign."""
+    return direction.settled and not direction.above
 
 
 def _of_others(item: Item, row: pd.Series) -> bool:
@@ -248,8 +262,8 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
     outcome, scale = outcome_words(fit)[0], fit.design.scales.get(fit.design.outcome.name)
     event = fit.design.family.event
     figures = [float(row[name]) for name in ("mean", "lower", "upper")]
-    if direction.settled and not direction.above:
-        # By how much it was lower: a size has no sign, and neither have the figures of its interval.
+    if _turned(direction):
+        # Neither have the figures of its interval.
         figures = [-figures[0], -figures[2], -figures[1]]
     if event:
         points, places = SENTENCES("percentage_points"), max(0, min(1, estimates.places(row) - 2))

@@ -13,6 +13,7 @@ from alliance_bayes.checks.refits import called_difference
 from alliance_bayes.checks.sensitivity import SHIFT, numbers_of, prior_driven
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.complete_rows import compared_with
+from alliance_bayes.report.dropped import Dropped
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def is_of_contrast(row: pd.Series, called: str) -> bool:
     return called in ("slope", "difference between the percentiles")
 
 
-def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) -> tuple[Mark, ...]:
+def marks_of(
+    view: View, about: Callable[[str], bool], *, main: bool = False, cost: Dropped | None = None
+) -> tuple[Mark, ...]:
     """What an estimate of one model was tried with.
 
     Parameters
@@ -60,6 +63,8 @@ def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) ->
         Which numbers of the check of the priors are of the estimate, by what they are called there.
     main
         Whether it is what the model is asked, which is what groups are left out for.
+    cost
+        What leaving rows out costs the estimate, where that was tried.
     """
     items = {item.name: item for item in view.checked.completed}
     priors, groups = items.get("prior_sensitivity"), items.get("influence") if main else None
@@ -71,7 +76,11 @@ def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) ->
         Mark(SENTENCES("groups"), without, "" if groups is None else groups.id),
     )
     found = compared_with(view) if main and view.fit.imputation is not None else None
-    values = Mark(SENTENCES("missing")) if found is None else Mark(SENTENCES("missing"), found.verdict, "missing")
+    values = Mark(SENTENCES("missing"))
+    if found is not None:
+        values = Mark(values.label, found.verdict, "missing")
+    elif cost is not None and cost.verdict:
+        values = Mark(values.label, cost.verdict, "findings")
     return (*marks, Mark(SENTENCES("families")), values)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from alliance_bayes.checks.registry import named
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.imputation.quick import CHAINS, DRAWS
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, GROUP_SCALE, VARIANCE_PRIOR
 from alliance_bayes.model import Design, PooledFactor
 from alliance_bayes.model.priors import StatedPrior
@@ -25,6 +26,7 @@ from alliance_bayes.report.drawn import (
     lacking,
     values_drawn,
 )
+from alliance_bayes.report.dropped import tried
 from alliance_bayes.report.effect_sizes import rope_words
 from alliance_bayes.report.groups import SLOPES_JUDGED
 from alliance_bayes.report.limitations import is_simulated, parts_of
@@ -130,6 +132,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         total=None if flow.total is None else count(flow.total),
         complete=flow.left == 0,
         imputed=is_imputed(fit),
+        tried=tried(fit),
         units=unit_words(fit, "participants")
         + ("" if fit.people is None else f" of {count(fit.count_people())} people"),
         prorated=_prorated(fit, small),
@@ -162,10 +165,10 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
 
 
 def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
-    """How values were drawn in place of those that were not observed; none where none were."""
+    """How values were drawn in place of those that were not observed, if only to see what they change."""
     kept = fit.imputation
     if kept is None:
-        return []
+        return [SENTENCES("quick", cite=cite, chains=count(CHAINS), draws=count(DRAWS))] if tried(fit) else []
     outcome, beside = fit.design.outcome.name, auxiliary_of(fit)
     if is_given(fit):
         names = join([column_name(name) for name in lacking(fit)])

@@ -159,7 +159,7 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
             *margin_words(estimates, row),
             sure_words(estimates, row, answer.claim),
             plain_words(fit, row, answer.claim, where),
-            marks_of(view, partial(is_of_contrast, row), main=True),
+            marks_of(view, partial(is_of_contrast, row), main=True, cost=answer.dropped),
             (str(row.name),),
             margins_of(row),
         )

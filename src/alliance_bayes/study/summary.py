@@ -122,7 +122,8 @@ class _Summary:
         if row is None:
             return None
         direction = under_other_priors(claim(row), view.checked)
-        marks = marks_of(view, partial(is_of_contrast, row), main=True)
+        cost = self._answer.dropped if block.name == MAIN else None
+        marks = marks_of(view, partial(is_of_contrast, row), main=True, cost=cost)
         if block.name == MAIN:
             marks = _with(marks, "families", *self._under_families())
         return SummaryRow(
