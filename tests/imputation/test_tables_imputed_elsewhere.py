@@ -54,6 +54,35 @@ def test_every_way_to_give_them_is_the_same_fit(tables: list[pd.DataFrame], tmp_
     assert fits[0].info["cohort_hash"] != read[0].hash
 
 
+def test_what_was_observed_is_in_every_table(tables: list[pd.DataFrame], tmp_path: Path) -> None:
+    """Of somebody whose value differs from the one with gaps, the completed tables would count it as imputed."""
+    whole = long_format(tables).reset_index(drop=True).astype({"site": object})
+    # Row 2 of table 3, of whom x and site were observed, and row 1, who lacks x: rows of a file begin with a heading.
+    at = 3 * PEOPLE
+    whole.loc[at : at + 1, "x"] = [5.0, 6.25]
+    whole.loc[at + 1, "site"] = "east"
+    path = tmp_path / "long.csv"
+    whole.to_csv(path, index=False)
+    for given, first in ((path, 2), (whole, None)):
+        with pytest.raises(ab.DataError) as caught:
+            ab.read_imputed(given)
+        told = [(one.column, one.value) for one in caught.value.problems]
+        assert told == [("x", "6.25"), ("site", "east")]
+        if first is not None:
+            assert {one.row for one in caught.value.problems} == {at + 1 + first}
+    # Without the one with gaps nobody can know, and a number may be written in another way.
+    assert len(ab.read_imputed(whole[whole[".imp"] > 0])) == TABLES
+    same = long_format(tables).astype({"x": object}).reset_index(drop=True)
+    same["x"] = [f"{float(one):.17e}" if k % 2 else one for k, one in enumerate(same["x"])]
+    assert len(ab.read_imputed(same.assign(x=same["x"].replace("nan", "NA")))) == TABLES
+
+
+def test_a_table_with_gaps_alone_is_no_set_of_tables(tables: list[pd.DataFrame]) -> None:
+    whole = long_format(tables)
+    with pytest.raises(ab.UsageError, match=r"'.imp' of .* numbers 0: 0 is the one with gaps"):
+        ab.read_imputed(whole[whole[".imp"] == 0])
+
+
 def test_what_is_no_set_of_tables_is_refused(tables: list[pd.DataFrame], tmp_path: Path) -> None:
     whole = long_format(tables)
     with pytest.raises(ab.UsageError, match=r"read_imputed\(\)"):

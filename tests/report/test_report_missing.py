@@ -19,10 +19,12 @@ import alliance_bayes as ab
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.report import Rendered, Report
+from alliance_bayes.report.curve import observed_means
 from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
 from alliance_bayes.report.patterns import patterns_of, shown_patterns
 from alliance_bayes.report.text import MINUS
-from builders import fitted, rendered
+from alliance_bayes.report.unions import kept_unions, union_told
+from builders import fitted, rendered, rows
 from counting import counts_told, told_twice
 from imputing import table
 from report.test_report_counting import FORMULA, OPTIONS, frame_of
@@ -216,13 +218,18 @@ def test_no_pattern_of_few_people_can_be_solved_for(columns: int, seed: int, sma
     lacks = rng.random((n, columns)) < rng.uniform(0, 0.4, columns)
     names = [f"c{k}" for k in range(columns)]
     places = {name: np.flatnonzero(lacks[:, k]) for k, name in enumerate(names)}
-    totals = {name: None if 0 < own.size < small else int(own.size) for name, own in places.items()}
+    few = {name: 0 < own.size < small or 0 < n - own.size < small for name, own in places.items()}
+    totals = {name: None if few[name] else int(own.size) for name, own in places.items()}
     patterns = patterns_of(places, n)
     assert sum(patterns.values()) == n
-    shown = shown_patterns(patterns, totals, small)
+    # Of how many two columns were both observed is told, too, of means and shares of both.
+    unions = kept_unions(places, totals, list(itertools.combinations(names, 2))[:2], n, small)
+    for pair, size in unions.items():
+        assert size == int(lacks[:, [names.index(name) for name in pair]].any(axis=1).sum())
+    shown = shown_patterns(patterns, totals, small, unions)
     told = {one.lacks: one.n for one in shown if one.lacks is not None}
     assert all(patterns[key] == size >= small for key, size in told.items())
-    if not shown:
+    if not (shown or unions):
         return
     every = [key for r in range(columns + 1) for key in itertools.combinations(names, r)]
     rows, sides = [np.ones(len(every))], [n]
@@ -233,7 +240,10 @@ def test_no_pattern_of_few_people_can_be_solved_for(columns: int, seed: int, sma
     for key, size in told.items():
         rows.append(np.array([one == key for one in every], dtype=float))
         sides.append(size)
-    if all(one.lacks is not None for one in shown):
+    for pair, size in unions.items():
+        rows.append(np.array([bool({*pair} & {*key}) for key in every], dtype=float))
+        sides.append(size)
+    if shown and all(one.lacks is not None for one in shown):
         assert sum(told.values()) == n
         return
     for key, size in patterns.items():
@@ -300,3 +310,68 @@ def test_the_page_is_verified(fit: FittedModel, data: pd.DataFrame, tmp_path: Pa
     Report().render(fit).write(file)
     found = ab.verify_report(file, ab.read_cohort(data))
     assert found.problems == ()
+
+
+@pytest.mark.usefixtures("gate_alone", "undrawn")
+def test_no_difference_of_one_person_is_told() -> None:
+    """Of those who lack y all but one lack w, too: the difference in w would be that person's value.
+
+    Neither is it told, nor how far the shifts go, which are spaced by what differs.
+    """
+    rng, n = np.random.default_rng(4), 150
+    frame = pd.DataFrame({"participant_id": [f"p{k}" for k in range(n)], "x": rng.normal(size=n)})
+    frame["w"], frame["y"] = rng.normal(50, 10, n), 20 + 2 * frame["x"] + rng.normal(0, 3, n)
+    frame.loc[:11, "y"] = np.nan
+    frame.loc[:10, "w"] = np.nan
+    frame.loc[11, "w"] = 120.0
+    model = ab.Model("y ~ x + w", missing="impute", focal="x")
+    fit = model.fit(ab.read_cohort(frame), seed=1, draws=400, progress=False)
+    found = fit.tipping_point("y")
+    differences = found.differences.set_index("column")
+    assert dict(differences["least"]) == {"x": 12, "w": 1}
+    # It is there for the analyst: 120 against a mean of about 50, in SDs of w.
+    observed = frame["w"].dropna()
+    expected = (120 - observed[:-1].mean()) / observed.std()
+    assert differences.loc["w", "standardised"] == pytest.approx(expected, rel=0.1)
+    # Four steps of one digit reach the SD of y, and no further.
+    sd = frame["y"].std()
+    assert sd <= found.shifts[-1] < 1.5 * sd
+    made = Report(sections=["missing", "limitations"]).render(fit, checks=fit.check(checks=["convergence"]))
+    assert not made.withheld
+    (told,) = made.numbers["missing"]["shifted"]
+    assert told["largest_difference"]["column"] == "x"
+    assert told["to"] == found.shifts[-1]
+    (one,) = (
+        Report(sections=["missing"], small=1)
+        .render(fit, checks=fit.check(checks=["convergence"]))
+        .numbers["missing"]["shifted"]
+    )
+    assert one["largest_difference"]["column"] == "w"
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("both", "told"), [(4, False), (12, True)])
+def test_how_few_lack_two_columns_cannot_be_had_from_those_who_have_both(both: int, told: bool) -> None:
+    """A page has how many lack each; of how many both were observed it tells where it tells of nobody few.
+
+    Observed means by the predictor of interest have it in their bins, and observed shares of improvement below the bar.
+    """
+    rng, n, lost = np.random.default_rng(7), 240, 30
+    frame = rows(n, seed=3).drop(columns=["provider_type", "sex", "country"])
+    frame.insert(0, "participant_id", [f"p{k}" for k in range(n)])
+    order = rng.permutation(n)
+    frame.loc[order[:lost], "who5_followup"] = np.nan
+    for name in ("alliance", "who5_baseline"):
+        frame.loc[order[lost - both : 2 * lost - both], name] = np.nan
+    model = ab.Model("who5_followup ~ alliance + who5_baseline + age", missing="impute", focal="alliance")
+    fit = model.fit(ab.read_cohort(frame), seed=1, draws=800, progress=False)
+    table = observed_means(fit, "alliance", SMALL)
+    assert told == (len(table) > 0)
+    if told:
+        assert 2 * lost - (n - int(table["n"].sum())) == both
+    assert union_told(fit, ("who5_followup", "who5_baseline"), SMALL) == told
+    assert union_told(fit, ("who5_followup", "age"), SMALL)
+    made = Report(sections=["endpoints", "missing"]).render(fit, checks=fit.check(checks=["convergence"]))
+    assert not made.withheld
+    shares = [cell.text for cell in parsed(made.html).by_id("endpoints").all("td")]
+    assert told == any(re.fullmatch(r"\d+ of \d+ \(.*\)", one) for one in shares)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.cells import MISSING
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.names import ID, TABLE_NUMBER
@@ -121,7 +123,8 @@ def read_imputed(source: str | Path | pd.DataFrame | Sequence[Any], **reading: A
     ----------
     source
         One table in mice's long format (``complete(imp, "long")``), in which the column ``.imp`` numbers the tables
-        from 1 (rows of 0, the table with gaps, and the column ``.id`` are left out); or two or more tables.
+        from 1 (rows of 0, the table with gaps, and the column ``.id`` are left out; what was observed there must be in
+        every table); or two or more tables.
     **reading
         How to read each of them: the arguments of :func:`alliance_bayes.read_cohort`.
 
@@ -184,8 +187,14 @@ def _split(raw: RawTable, reading: Mapping[str, Any]) -> ImputedTables:
     kept = sorted(set(numbers) - {0})
     if len(kept) > _MOST:
         raise UsageError(f"{raw.source} has {len(kept):,} completed tables, and at most {_MOST:,} are worked with.")
+    if len(kept) < 2:
+        raise UsageError(
+            f"several completed tables are needed, but {TABLE_NUMBER!r} of {raw.source} numbers {len(kept)}: 0 is the "
+            "one with gaps. Give at least two."
+        )
     if _ROW_NUMBER in raw.cells.columns:
         _check_rows(raw, numbers, kept)
+    _check_observed(raw, numbers, kept, reading.get("missing", MISSING))
     bare = raw.without(TABLE_NUMBER, _ROW_NUMBER)
     return ImputedTables(tuple(read_cohort(bare.where((numbers == one).to_numpy()), **reading) for one in kept))
 
@@ -202,3 +211,39 @@ def _check_rows(raw: RawTable, numbers: pd.Series, kept: Sequence[float]) -> Non
         raise DataError(problems, source=raw.source)
     for place, number in enumerate(kept[1:], start=2):
         refuse_others(first, ids[(numbers == number).to_numpy()], place)
+
+
+def _check_observed(raw: RawTable, numbers: pd.Series, kept: Sequence[float], missing: Sequence[str]) -> None:
+    """Refuse tables that have other values than the one with gaps has, where that is there, too.
+
+    What differs would count as imputed. One of other rows than the completed ones says nothing of theirs.
+    """
+    before = (numbers == 0).to_numpy().nonzero()[0]
+    own = [(numbers == one).to_numpy().nonzero()[0] for one in kept]
+    cells = raw.cells
+    if not cells.columns.is_unique:
+        # Told, with their names, where each table is read.
+        return
+    problems: list[Problem] = []
+    for places in own:
+        if len(places) != len(before):
+            return
+        if _ROW_NUMBER in cells and (_texts(cells, _ROW_NUMBER, places) != _texts(cells, _ROW_NUMBER, before)).any():
+            return
+        for name in cells.columns.difference([TABLE_NUMBER, _ROW_NUMBER], sort=False):
+            seen, now = (_texts(cells, str(name), some) for some in (before, places))
+            differs = ~seen.isin([*missing, *MISSING]) & (seen != now)
+            # One number is written in several ways.
+            differs &= ~(pd.to_numeric(seen, errors="coerce") == pd.to_numeric(now, errors="coerce"))
+            for k in differs.to_numpy().nonzero()[0]:
+                what = f"is not what was observed ({shown(seen.iloc[k])} where {TABLE_NUMBER} is 0)"
+                remedy = f"Correct it, or leave the rows out in which {TABLE_NUMBER} is 0."
+                problems.append(Problem(str(name), raw.rows[places[k]], now.iloc[k], what, remedy))
+    if problems:
+        raise DataError(problems, source=raw.source)
+
+
+def _texts(cells: pd.DataFrame, name: str, places: np.ndarray) -> pd.Series:
+    """Some cells of a column as text, without anything where there is nothing."""
+    own = cells[name].iloc[places].astype(object)
+    return own.where(own.notna(), "").astype(str).str.strip().reset_index(drop=True)

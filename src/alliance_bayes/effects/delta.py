@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from alliance_bayes.effects.tipping import levels_of_lacking, shiftable
+from alliance_bayes.effects.tipping import levels_of_lacking, refuse_far, shiftable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.imputation.imputed import GROUP, Imputed
@@ -26,6 +28,8 @@ type Amount = float | str
 #: The same of everybody, or by the levels of a factor: ``{"reason": {"moved": 0, "worse": -8}}``.
 type Delta = Amount | Mapping[str, Mapping[str, Amount]]
 
+# What is no prior, but a word for a number that there is not.
+_PLAIN = re.compile(r"[+-]?[A-Za-z]*")
 # Draws over all sets of values, and sets of each table where a shift has a prior.
 _DRAWS, _SETS = 4000, 5
 
@@ -81,7 +85,7 @@ def _unknown(fit: FittedModel, name: str, given: Delta) -> list[_Unknown]:
     kept = fit.imputation
     assert kept is not None
     if not isinstance(given, Mapping):
-        mean, sd = _amount(name, given)
+        mean, sd = _amount(fit, name, given)
         return [_Unknown(mean, sd, np.ones(kept.places[name].size))]
     if len(given) != 1 or not isinstance(next(iter(given.values())), Mapping):
         raise UsageError(
@@ -100,21 +104,27 @@ def _unknown(fit: FittedModel, name: str, given: Delta) -> list[_Unknown]:
         )
     if n := int((labels == "").sum()):
         raise UsageError(f"{n} rows that lack {shown(name)} have no level of {shown(by)} either. Give them one.")
-    found = {str(level): _amount(name, amount) for level, amount in amounts.items()}
+    found = {str(level): _amount(fit, name, amount) for level, amount in amounts.items()}
     return [_Unknown(*found[level], (labels == level).astype(float)) for level in there]
 
 
-def _amount(name: str, given: Amount) -> tuple[float, float]:
+def _amount(fit: FittedModel, name: str, given: Amount) -> tuple[float, float]:
     """Mean and SD of what is added."""
-    if isinstance(given, int | float | np.number) and not isinstance(given, bool) and np.isfinite(given):
-        return float(given), 0.0
-    if isinstance(given, str | Prior):
+    mean, sd, odd = math.nan, 0.0, isinstance(given, bool)
+    if isinstance(given, int | float | np.number) and not odd and np.isfinite(given):
+        mean = float(given)
+    elif isinstance(given, str | Prior) and not (isinstance(given, str) and _PLAIN.fullmatch(given.strip())):
         prior = parse_prior(given, name=f"delta of {name}")
         if prior.distribution == "Normal":
-            return prior.parameters[0], prior.parameters[1]
-    raise UsageError(
-        f"{argument('delta')} of {shown(name)} should be a finite number or 'Normal(mean, SD)' but got {given!r:.60}."
-    )
+            mean, sd = prior.parameters
+    if math.isnan(mean):
+        raise UsageError(
+            f"{argument('delta')} of {shown(name)} should be a finite number or 'Normal(mean, SD)' but got "
+            f"{given!r:.60}."
+        )
+    # As far as one draw in some thousands of the amount.
+    refuse_far(fit, name, mean + math.copysign(4 * sd, mean), argument("delta"))
+    return mean, sd
 
 
 def _in_chains(tree: xr.DataTree, chains: int, rng: np.random.Generator) -> xr.DataTree:

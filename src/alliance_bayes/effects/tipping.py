@@ -32,7 +32,7 @@ from alliance_bayes.remedies import argument, setting
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CLAIMS", "TippingPoint", "levels_of_lacking", "shiftable", "tipping_point"]
+__all__ = ["CLAIMS", "TippingPoint", "levels_of_lacking", "refuse_far", "shiftable", "tipping_point"]
 
 #: What may be claimed of an estimate, and turn: that its interval excludes zero, and that it is within the ROPE, beyond
 #: it, or at least as large as the smallest relevant change, each with the probability that verdicts need.
@@ -43,6 +43,10 @@ _DRAWS, _EACH_WAY = 2000, 4
 # Places along the shifts at which claims are looked at, and halvings of the piece in which one turns.
 _PLACES, _HALVINGS = 161, 30
 _MOST_SHIFTS, _MOST_LEVELS = 200, 12
+# People on either side of a difference by which shifts are spaced: of fewer it would be theirs, which no page tells.
+_ENOUGH = 10
+# SDs of a column that its missing values are moved by at most: what is further is a slip of units, or no number.
+_FURTHEST = 100.0
 _DRAWING = "alliance_bayes.report.tipping"
 
 
@@ -130,7 +134,8 @@ class TippingPoint:
         ``nearest`` of both.
     differences
         How much those who lack the column differ from the others in each other numeric column, in SDs
-        (``standardised``) and in the unit of the column (``points``): those SDs times its own SD.
+        (``standardised``) and in the unit of the column (``points``): those SDs times its own SD. ``least`` is the
+        number of people on the side of fewer: of one or two, the difference is theirs.
     shifts
         Ascending.
     """
@@ -254,8 +259,8 @@ def tipping_point(
         A factor: the missing values of one of its levels after the other are moved, and the others stay as they are
         drawn. By default those of everybody are moved alike.
     grid
-        What is added to each drawn value, ascending; by default nine numbers around 0, as far as the column's SD, or
-        twice the largest difference at hand where that is more.
+        What is added to each drawn value, ascending, of no more than a hundred SDs; by default nine numbers around 0,
+        as far as the column's SD, or twice the largest difference of ten people or more at hand where that is more.
 
     Returns
     -------
@@ -267,7 +272,7 @@ def tipping_point(
     ------
     UsageError
         No values of the fit were imputed, or not of the column, a column that is no number, a factor that is not known
-        of the rows, or shifts that are not ascending and around 0.
+        of the rows, or shifts that are not ascending and around 0, or of more than a hundred SDs of the column.
 
     Notes
     -----
@@ -348,9 +353,10 @@ def _differences(fit: FittedModel, name: str) -> pd.DataFrame:
         sd = values[there].std(ddof=1) if there.sum() > 1 else 0.0
         if left.size and stayed.size and sd > 0:
             standardised = float((left.mean() - stayed.mean()) / sd)
-            found.append((other, standardised, standardised * float(own)))
-    return pd.DataFrame(found, columns=["column", "standardised", "points"]).astype(
-        {"column": "str", "standardised": float, "points": float}
+            least = min(fit.count_people(lacks & there), fit.count_people(~lacks & there))
+            found.append((other, standardised, standardised * float(own), least))
+    return pd.DataFrame(found, columns=["column", "standardised", "points", "least"]).astype(
+        {"column": "str", "standardised": float, "points": float, "least": int}
     )
 
 
@@ -365,11 +371,34 @@ def _shifts(fit: FittedModel, name: str, grid: Sequence[float] | None, differenc
                 f"{argument('grid')} should be from 3 to {_MOST_SHIFTS} ascending numbers with 0 inside but got "
                 f"{grid!r:.100}. Give what is added to missing values, such as -10, -5, 0, 5 and 10."
             )
+        refuse_far(fit, name, max(given, key=abs), argument("grid"))
         return given
-    sd = float(fit.design.frame[name].to_numpy(float)[seen(fit, name)].std(ddof=1))
-    far = max(sd, 2 * float(differences["points"].abs().max()) if len(differences) else 0.0)
+    sd = _sd(fit, name)
+    known = differences.loc[differences["least"] >= _ENOUGH, "points"].abs()
+    far = max(sd, 2 * float(known.max()) if len(known) else 0.0)
     step = _round(far / _EACH_WAY)
     return [step * k for k in range(-_EACH_WAY, _EACH_WAY + 1)]
+
+
+def _sd(fit: FittedModel, name: str) -> float:
+    """SD of what was observed of a column."""
+    return float(fit.design.frame[name].to_numpy(float)[seen(fit, name)].std(ddof=1))
+
+
+def refuse_far(fit: FittedModel, name: str, amount: float, what: str) -> None:
+    """Refuse to move missing values of a column by more than a hundred of its SDs.
+
+    Raises
+    ------
+    UsageError
+        It is further.
+    """
+    sd = _sd(fit, name)
+    if not abs(amount) <= _FURTHEST * sd:
+        raise UsageError(
+            f"{what} would move missing values of {shown(name)} by {amount:.4g}, and the SD of what was observed of it "
+            f"is {sd:.4g}. Give an amount in the unit of {shown(name)}, of no more than {_FURTHEST:g} SDs."
+        )
 
 
 def _round(value: float) -> float:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.grammar import shown
+from alliance_bayes.remedies import setting
 
 __all__ = ["MOST_LEVELS", "Column", "columns_of_table", "hot_deck"]
 
@@ -20,6 +21,8 @@ __all__ = ["MOST_LEVELS", "Column", "columns_of_table", "hot_deck"]
 MOST_LEVELS = 12
 # A factor of more levels has its intercepts pooled, where fewer have a coefficient each.
 _MOST_DUMMIES = 6
+# SDs of a column that an error of measurement has at least: the precision of less is beyond the digits of a number.
+_LEAST_ERROR = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +142,8 @@ def columns_of_table(
     Raises
     ------
     ModelError
-        A column without any value or with one value only, of those that have missing ones.
+        A column without any value or with one value only, of those that have missing ones; an error of measurement of
+        levels, or one as large as the values, or of no size beside them.
     """
     found, faults = {}, []
     for name in names:
@@ -153,19 +157,31 @@ def columns_of_table(
         sd = error.get(name, 0.0)
         if name in reliability and levels is None and pd.api.types.is_numeric_dtype(values):
             sd = float(values.std()) * math.sqrt(1 - reliability[name])
+        given = setting("reliability" if name in reliability else "error")
         if sd > 0 and levels is None and not sd < (own := float(values.std())):
             faults.append(
                 f"{shown(name)} has an error of measurement of SD {sd:.4g}, and values of SD {own:.4g} are not made of "
-                "more"
+                f"more. Give the SD of the error in the unit of {shown(name)} ({given})."
+            )
+        elif sd > 0 and levels is None and sd < _LEAST_ERROR * own:
+            faults.append(
+                f"{shown(name)} has an error of measurement of SD {sd:.4g}, which beside values of SD {own:.4g} is "
+                f"none. Take {shown(name)} out of {given}."
             )
         column = found[name] = Column(name, values, levels, sd)
         if column.unknown.size and values.nunique() < 2:
             what = "no value at all" if values.nunique() == 0 else "one value only"
-            faults.append(f"{shown(name)} has {what}, so nothing can be said of the rows that lack it")
-        if name in {*error, *reliability} and levels is not None:
-            faults.append(f"{shown(name)} has levels, and an error of measurement is one of numbers")
+            faults.append(
+                f"{shown(name)} has {what}, so nothing can be said of the rows that lack it. Take the column out, or "
+                "check the table."
+            )
+        elif name in {*error, *reliability} and levels is not None:
+            faults.append(
+                f"{shown(name)} has levels, and an error of measurement is one of numbers. Take {shown(name)} out of "
+                f"{given}."
+            )
     if faults:
-        raise ModelError(f"{'; '.join(faults)}. Take the column out, or check the table.")
+        raise ModelError(" ".join(faults))
     return found
 
 

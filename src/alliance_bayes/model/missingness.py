@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from alliance_bayes.errors import ModelError
@@ -51,22 +52,27 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
             f"{setting('missing', 'impute')} and {setting('weights_kind', 'sampling')} are two ways to make up for who "
             "was not observed. Take one of them out."
         )
+    if faults := list(_error_faults(spec)):
+        raise ModelError(" ".join(faults))
+    return auxiliary
+
+
+def _error_faults(spec: ModelSpec) -> Iterable[str]:
+    """What is wrong with errors of measurement, all at once."""
     for key, most, what in (
         ("error", math.inf, "a positive number, the SD of its error of measurement in its own unit"),
         ("reliability", 1.0, "a number between 0 and 1"),
     ):
         for name, value in getattr(spec, key).items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < most:
-                raise ModelError(f"{setting(key)} of {shown(name)} should be {what}, but got {value!r:.40}.")
+                yield f"{setting(key)} of {shown(name)} should be {what}, but got {value!r:.40}."
             if name not in spec.parsed.columns[1:]:
-                raise ModelError(
+                yield (
                     f"{setting(key)} names {shown(name)}, which is no predictor of the formula. Its predictors: "
                     f"{', '.join(spec.parsed.columns[1:])}."
                 )
-    both = sorted(spec.error.keys() & spec.reliability.keys())
-    if both:
-        raise ModelError(
+    if both := sorted(spec.error.keys() & spec.reliability.keys()):
+        yield (
             f"{setting('error')} and {setting('reliability')} are both given of {', '.join(map(shown, both))}. Take "
             "one of them out."
         )
-    return auxiliary

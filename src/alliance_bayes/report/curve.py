@@ -18,6 +18,7 @@ from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import Design, PooledFactor, Rows, Scale
 from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.predictor import sums_by_level
+from alliance_bayes.report.unions import union_told
 
 __all__ = [
     "LEAST",
@@ -270,10 +271,11 @@ def observed_means(fit: FittedModel, predictor: str, small: int) -> pd.DataFrame
     Notes
     -----
     Every bin is made of whole bars of `grouped_histogram`, so that no count is to be had from the two together, and has
-    at least `small` people, and `LEAST`. A mean over people of whom all but a few have the same outcome would tell how
-    many have another: such bins are joined with the next.
+    at least `small` people, and `LEAST`; there is none where all of them would tell how few lack both values. A mean
+    over people of whom all but a few have the same outcome would tell how many have another: such bins are joined with
+    the next.
     """
-    if fit.design.family.has_trials:
+    if fit.design.family.has_trials or not union_told(fit, (fit.design.outcome.name, predictor), small):
         return _NO_MEANS
     bars = _Bars.of(fit, predictor, small)
     everybody = np.ones(bars.at.size, dtype=bool)
@@ -303,7 +305,7 @@ def observed_means_by(
     In every bin those of no such level, too, are nobody or as many people: they could be had by subtraction from the
     means of everybody.
     """
-    if fit.design.family.has_trials:
+    if fit.design.family.has_trials or not union_told(fit, (fit.design.outcome.name, predictor), small):
         return {}
     bars, (codes, known) = _Bars.of(fit, predictor, small), fit.design.levels_of(factor)
     masks = {level: codes == known.index(level) for level in levels}

@@ -32,6 +32,7 @@ from alliance_bayes.report.small_counts import NOT_SHOWN, analysed_words, one_ro
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import Row, count, factor_name, join, percent
+from alliance_bayes.report.unions import union_told
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -318,6 +319,8 @@ class _Told:
         low = _cases(view.fit, points)
         names = [view.fit.design.outcome.name, *([] if points.baseline is None else [points.baseline])]
         self.there = seen(view.fit, *names)
+        # Beside the totals by column, of how many both were observed tells how many lack both.
+        self.told = union_told(view.fit, tuple(names), view.small)
         self.low = self.there & (False if low is None else low)
         self.events = {one.name: self.there & one.happened(before, after) for one in points.found}
         self.answers: dict[str, dict[str | None, dict[str, bool]]] = {}
@@ -358,7 +361,9 @@ class _Told:
         return self
 
     def seen(self, one: EndPoint, row: Row) -> str:
-        """The share as it was observed, unless it stands for few people."""
+        """The share as it was observed, unless it stands for few people, or tells how few lack both values."""
+        if not self.told:
+            return NOT_SHOWN
         cases = " among " in text_of(row, "term")
         who = self.low if cases else self.there
         factor: str | None = row["factor"] if isinstance(row["factor"], str) else None

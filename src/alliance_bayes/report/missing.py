@@ -34,6 +34,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.tipping import shifted, shifted_contrast, shifted_rows
+from alliance_bayes.report.unions import told_unions
 from alliance_bayes.report.untold import is_two_valued, observed_told
 from alliance_bayes.wording import Wording, read_wording
 
@@ -234,13 +235,15 @@ def _table(fit: FittedModel, columns: Sequence[_Column], small: int, *, withheld
 def _patterns(fit: FittedModel, small: int) -> list[Pattern]:
     """Patterns of rows; where somebody has several, each must be of enough people."""
     places = lacking(fit)
-    most = sorted(places, key=lambda name: -places[name].size)[:MOST_COLUMNS]
+    unions = told_unions(fit, small)
+    joint = {name for names in unions for name in names}
+    most = sorted(places, key=lambda name: (name not in joint, -places[name].size))[:MOST_COLUMNS]
     chosen = {name: places[name] for name in places if name in most}
     n = len(fit.design.frame)
     if fit.people is not None:
         return []
     totals = {name: shown_lacking(fit, name, small) for name in chosen}
-    return shown_patterns(patterns_of(chosen, n), totals, small)
+    return shown_patterns(patterns_of(chosen, n), totals, small, unions)
 
 
 def _lacks(pattern: Pattern) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-__all__ = ["MOST_COLUMNS", "Pattern", "patterns_of", "shown_patterns"]
+__all__ = ["MOST_COLUMNS", "Pattern", "patterns_of", "safe", "shown_patterns"]
 
 #: Columns that patterns are made of: those that most people lack.
 MOST_COLUMNS = 6
@@ -53,7 +53,10 @@ def patterns_of(places: Mapping[str, np.ndarray], n: int) -> dict[tuple[str, ...
 
 
 def shown_patterns(
-    patterns: Mapping[tuple[str, ...], int], totals: Mapping[str, int | None], small: int
+    patterns: Mapping[tuple[str, ...], int],
+    totals: Mapping[str, int | None],
+    small: int,
+    unions: Mapping[tuple[str, ...], int] | None = None,
 ) -> list[Pattern]:
     """Patterns that may be shown, the most frequent first, and the others together; none where too few may be.
 
@@ -65,47 +68,47 @@ def shown_patterns(
         Rows that lack each column, as they are told elsewhere; None where they are not told.
     small
         Fewest rows that a shown count stands for.
+    unions
+        Rows that lack any of some of the columns, as they are told elsewhere.
 
     Returns
     -------
     list of Pattern
-        Whoever knows them, all rows and the totals finds that a pattern of few rows may have any number of them from 1
-        to ``small - 1``, and that the others together are so many of each column's, or none.
+        Whoever knows them, all rows, the totals and the unions finds that a pattern of few rows may have any number of
+        them from 1 to ``small - 1``, and that the others together are so many of each column's, or none.
     """
-    columns = list(totals)
     ordered = sorted((key for key, size in patterns.items() if size >= small), key=lambda key: (-patterns[key], key))
     while ordered:
         rest = {key: size for key, size in patterns.items() if key not in ordered}
-        if _safe(patterns, ordered, rest, totals, columns, small):
+        if safe(patterns, ordered, totals, small, unions):
             shown = [Pattern(key, patterns[key]) for key in ordered]
             return [*shown, Pattern(None, sum(rest.values()))] if rest else shown
         ordered.pop()
     return []
 
 
-def _safe(
+def safe(
     patterns: Mapping[tuple[str, ...], int],
     shown: list[tuple[str, ...]],
-    rest: Mapping[tuple[str, ...], int],
     totals: Mapping[str, int | None],
-    columns: list[str],
     small: int,
+    unions: Mapping[tuple[str, ...], int] | None = None,
 ) -> bool:
+    """Whether no pattern of few rows can be solved for from those that are shown; see `shown_patterns`."""
+    columns, unions = list(totals), unions or {}
+    rest = {key: size for key, size in patterns.items() if key not in shown}
     whole = sum(rest.values())
     if not whole:
         return True
     # The sums over the others are counts like any other.
-    sums = [whole]
-    for name, total in totals.items():
-        if total is not None:
-            own = sum(size for key, size in rest.items() if name in key)
-            sums += [own, whole - own]
-    if any(0 < size < small for size in sums):
+    groups = [(name,) for name, total in totals.items() if total is not None] + list(unions)
+    own = [sum(size for key, size in rest.items() if {*key} & {*group}) for group in groups]
+    if any(0 < size < small for size in (whole, *own, *(whole - size for size in own))):
         return False
     every = [key for r in range(len(columns) + 1) for key in itertools.combinations(columns, r) if key not in shown]
-    told = [name for name, total in totals.items() if total is not None]
-    equal = np.array([np.ones(len(every)), *([name in key for key in every] for name in told)], dtype=float)
-    sides = np.array([whole, *(sum(size for key, size in rest.items() if name in key) for name in told)], dtype=float)
+    held = [[bool({*key} & {*group}) for key in every] for group in groups]
+    equal = np.array([np.ones(len(every)), *held], dtype=float)
+    sides = np.array([whole, *own], dtype=float)
     for key, size in rest.items():
         if size < small:
             goal = np.array([one == key for one in every], dtype=float)

@@ -158,7 +158,8 @@ class Shifted:
         fit, small = self.view.fit, self.view.small
         quiet, rows = unsaid(fit, small), self.found.differences
         told = [name not in quiet and observed_told(fit, name, None, small)[""] for name in rows["column"]]
-        rows = rows[np.asarray(told, dtype=bool)]
+        # Most who lack the one column may lack the other, too: what is left may be one person, whose value it would be.
+        rows = rows[np.asarray(told, dtype=bool) & (rows["least"].to_numpy() >= small)]
         return None if rows.empty else rows.iloc[int(np.argmax(rows["points"].abs().to_numpy(float)))]
 
     @property

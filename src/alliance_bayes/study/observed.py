@@ -13,6 +13,7 @@ from alliance_bayes.report.drawn import lacking
 from alliance_bayes.report.rows import text_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_beside, shown_events
 from alliance_bayes.report.text import Row, count, percent
+from alliance_bayes.report.unions import union_told
 from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import analysed, shown_rows
 
@@ -77,7 +78,9 @@ class ObservedShares:
         told = {size for size in shown_rows(self.runner.fitted, small).values() if size is not None}
         who = self.low if elevated else np.ones_like(self.low)
         size = analysed(self.runner.fitted["change_everybody"])
-        if size not in told or model.flow.analysed != int(who.sum()):
+        # How many lack each score is told of the first model, and a change lacks whoever lacks one of the two.
+        names = (self.runner.first.design.outcome.name, "who5_baseline")
+        if size not in told or model.flow.analysed != int(who.sum()) or not union_told(self.runner.first, names, small):
             return None
         # Of some it is not known at which level they are.
         answers: dict[str, dict[str, bool]] = {}

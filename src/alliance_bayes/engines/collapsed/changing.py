@@ -265,7 +265,9 @@ def dense_columns(design: Design, eq: Equations, rows: Rows) -> np.ndarray:
         by_level = contrasts(levels) if factor.exhaustive else np.eye(levels)
         own = by_level[rows.index[factor.name]]
         start = eq.starts[factor.name]
-        out[:, start : start + own.shape[1] * q] = (own[:, :, None] * z[:, None, :]).reshape(rows.n, -1)
+        width = own.shape[1] * q
+        # Of no rows at all (every one changes, as with an error of measurement) the width does not follow.
+        out[:, start : start + width] = (own[:, :, None] * z[:, None, :]).reshape(rows.n, width)
     return out
 
 
