@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.model import Design, ModelSpec, Scale
+from alliance_bayes.model.columns import component_block
 from builders import rows
 
 
@@ -66,6 +67,28 @@ def test_combinations_have_only_levels_with_rows() -> None:
     assert set(made.factor("country:sex").levels) == seen
     labels = [made.factor("country:sex").levels[k] for k in made.rows.index["country:sex"]]
     assert labels == [f"{c}:{s}" for c, s in zip(frame["country"], frame["sex"], strict=True)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    picked=st.lists(st.integers(0, 59), min_size=1, max_size=20),
+    categories=st.permutations(["coach", "therapist", "both"]),
+    ordered=st.booleans(),
+    text=st.booleans(),
+)
+def test_columns_of_levels_at_new_rows_are_those_of_formulae(
+    picked: list[int], categories: list[str], ordered: bool, text: bool
+) -> None:
+    """Whether a column is a factor with the formula's levels, has them in another order, or is text."""
+    made = design("who5_followup ~ provider_type + provider_type:sex", rows(60, seed=2))
+    new = made.frame.iloc[picked].reset_index(drop=True)
+    if text:
+        new["provider_type"] = new["provider_type"].astype(str)
+    elif ordered:
+        new["provider_type"] = new["provider_type"].cat.set_categories(categories, ordered=True)
+    for term in made._common[1:]:
+        for part in term.components:
+            np.testing.assert_array_equal(component_block(part, new, {}, new=True), part.eval_new_data(new))
 
 
 @pytest.mark.parametrize(

@@ -459,7 +459,10 @@ class Imputer:
             for own, slope in self.rows.columns_beside(change):
                 own[places] += (by[:, None] if slope.ndim == 2 else by) * slope
         self._write(name, at, value)
-        self.frame.loc[places, name] = column.natural(value).ravel()
+        # pandas takes ten times as long to write into some rows.
+        written = self.frame[name].to_numpy(float, copy=True)
+        written[places] = column.natural(value).ravel()
+        self.frame[name] = written
         if rows is not None:
             taken = np.flatnonzero(accepted.ravel())
             self.rows.put(places[taken], rows.take(taken))

@@ -70,10 +70,22 @@ def term_block(term: Any, frame: pd.DataFrame, centres: Mapping[str, float], *, 
 
 def component_block(part: Any, frame: pd.DataFrame, centres: Mapping[str, float], *, new: bool) -> np.ndarray:
     """Columns of one component, shape (n, n_columns), centred where they are numbers."""
-    values = _two_dimensional(part.eval_new_data(frame) if new else part.value)
+    values = _two_dimensional(_of_new(part, frame) if new else part.value)
     if part.kind == "numeric":
         values = values - np.array([centres[name] for name in _names(part)])
     return values
+
+
+def _of_new(part: Any, frame: pd.DataFrame) -> Any:
+    """A component at other rows. Where a column's levels are those of the formula, their numbers say which columns."""
+    if isinstance(part, Variable) and part.kind == "categoric":
+        column = frame[part.name]
+        if isinstance(column.dtype, pd.CategoricalDtype) and column.cat.categories.tolist() == part.levels:
+            codes = column.cat.codes.to_numpy()
+            if (codes >= 0).all():
+                # formulae would make a factor of all labels anew, which takes most of the time.
+                return part.contrast_matrix.matrix[codes]
+    return part.eval_new_data(frame)
 
 
 def multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import linalg, sparse
@@ -15,9 +16,12 @@ from alliance_bayes.moments.pooling import cell_numbers
 __all__ = ["Block", "Cells", "contrasts", "pilot_estimate"]
 
 
+@lru_cache(maxsize=64)
 def contrasts(levels: int) -> np.ndarray:
-    """Orthonormal basis of the effects that sum to zero, shape (levels, levels - 1) (Helmert)."""
-    return np.ascontiguousarray(linalg.helmert(levels).T)
+    """Orthonormal basis of the effects that sum to zero, shape (levels, levels - 1) (Helmert); to be read only."""
+    basis = np.ascontiguousarray(linalg.helmert(levels).T)
+    basis.setflags(write=False)
+    return basis
 
 
 @dataclass(frozen=True, eq=False)

@@ -200,7 +200,9 @@ def normal_equations(
 
 def _spans(met: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each row's first run of True (and their number at the end), and where runs begin and end (n_runs, 2)."""
-    edges = np.diff(met.astype(np.int8), axis=1, prepend=0, append=0)
+    edges = np.zeros((met.shape[0], met.shape[1] + 1), dtype=np.int8)
+    edges[:, :-1] = met
+    edges[:, 1:] -= met
     row, start = np.nonzero(edges == 1)
     stop = np.nonzero(edges == -1)[1]
     first = np.searchsorted(row, np.arange(len(met) + 1))
