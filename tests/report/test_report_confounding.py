@@ -25,7 +25,7 @@ from builders import fitted, of_family, rendered, rows
 from report.test_report_page import parsed
 
 # Nothing here is about checks, which take most of the time of a page.
-pytestmark = pytest.mark.usefixtures("gate_alone")
+pytestmark = pytest.mark.usefixtures("gate_alone", "undrawn")
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + age + (1 | sex) + (alliance || country)"
 SECTIONS = ["confounding", "limitations"]

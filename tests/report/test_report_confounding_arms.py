@@ -24,7 +24,7 @@ from effects.test_confounding_arms import three_arms
 from report.test_report_confounding import SECTIONS, words
 from report.test_report_page import parsed
 
-pytestmark = pytest.mark.usefixtures("gate_alone")
+pytestmark = pytest.mark.usefixtures("gate_alone", "undrawn")
 
 FORMULA = "who5_followup ~ arm + who5_baseline + age + (1 | sex)"
 SAID = "arm (“care” rather than “wait”)"

@@ -142,6 +142,8 @@ def test_no_step_of_the_flow_has_one_solution(analysed: int, sizes: list[int], d
     assert solved(unknowns, truth) == []
 
 
+# The attacker reads rows and tables.
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_whole_page_says_nothing_of_a_hidden_level_and_no_share_of_few(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -286,6 +288,7 @@ def cohort() -> ab.Cohort:
     return ab.read_cohort(frame.assign(participant_id=[str(k) for k in range(1, n + 1)]))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_study_tells_neither_sizes_nor_shares_of_few(cohort: ab.Cohort) -> None:
     study = ab.run_study(cohort, progress=False)
     page = study.report()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,13 +62,33 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def study(frame: pd.DataFrame) -> Study:
-    return ab.run_study(ab.read_cohort(frame), missing="impute", seed=SEED, small=2, progress=False)
+def written(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Study, Rendered]:
+    """The page that the command makes of the table beside it, and the study behind it: run once for all tests."""
+    folder, made, render = tmp_path_factory.mktemp("study"), [], Study.report
+
+    def kept(study: Study, *arguments: Any, **options: Any) -> Rendered:
+        made.append((study, render(study, *arguments, **options)))
+        return made[-1][1]
+
+    frame.to_csv(folder / "cohort.csv", index=False)
+    given = [str(folder / "cohort.csv"), "-o", str(folder / "study.html"), "--missing", "impute", "--seed", str(SEED)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Study, "report", kept)
+        with pytest.raises(SystemExit) as ended:
+            main(["study", *given, "--small", "2"])
+    assert ended.value.code in (0, 1)
+    ((study, report),) = made
+    return folder / "study.html", study, report
 
 
 @pytest.fixture(scope="module")
-def report(study: Study) -> Rendered:
-    return study.report()
+def study(written: tuple[Path, Study, Rendered]) -> Study:
+    return written[1]
+
+
+@pytest.fixture(scope="module")
+def report(written: tuple[Path, Study, Rendered]) -> Rendered:
+    return written[2]
 
 
 def fit_of(study: Study, name: str) -> ab.Fit:
@@ -200,15 +221,11 @@ def test_what_does_not_go_together_is_refused(frame: pd.DataFrame, given: dict[s
 
 
 @pytest.mark.slow
-def test_the_command_and_its_page_are_verified(frame: pd.DataFrame, tmp_path: Path) -> None:
-    frame.to_csv(tmp_path / "cohort.csv", index=False)
-    page = tmp_path / "study.html"
-    given = [str(tmp_path / "cohort.csv"), "-o", str(page), "--missing", "impute", "--seed", str(SEED)]
-    with pytest.raises(SystemExit) as ended:
-        main(["study", *given])
-    assert ended.value.code in (0, 1)
-    assert read_manifest(page.read_text(encoding="utf-8"), name="page")["options"]["missing"] == "impute"
-    assert verify_report(page, ab.read_cohort(tmp_path / "cohort.csv")).passed
+def test_the_command_and_its_page_are_verified(written: tuple[Path, Study, Rendered]) -> None:
+    page, _, report = written
+    assert page.read_text(encoding="utf-8") == report.html
+    assert read_manifest(report.html, name="page")["options"]["missing"] == "impute"
+    assert verify_report(page, ab.read_cohort(page.with_name("cohort.csv"))).passed
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from bs4 import BeautifulSoup
 import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.cli import main
-from alliance_bayes.report import Rendered
+from alliance_bayes.report import Rendered, svg
 from alliance_bayes.report.page import EMPTY, embed, read_manifest
 from alliance_bayes.report.records import unit
 from alliance_bayes.study import Study, run_study, runner
@@ -95,6 +95,8 @@ def written(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
         redirect_stderr(io.StringIO()) as err,
     ):
         patch.setattr(Study, "report", kept)
+        # Of every drawing a picture is made, but of few dots: nobody looks at them here.
+        patch.setattr(svg, "_PRINT_DPI", 40)
         with pytest.raises(SystemExit) as ended:
             main(["study", str(table), "-o", str(page), "--bundle", str(page.with_name("bundle"))])
     ((study, report),) = made

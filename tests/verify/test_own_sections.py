@@ -19,7 +19,8 @@ from alliance_bayes.report.sections import SectionMaker
 from alliance_bayes.verify.own_sections import without_sections
 from builders import rows
 
-pytestmark = pytest.mark.slow
+# Drawings of the package's own sections are compared elsewhere (test_forged_pages.py, test_verify_report.py).
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type) + (1 || sex)"
 MANIFEST = re.compile(r'<script type="application/json" id="manifest">.*?</script>', re.DOTALL)
