@@ -22,8 +22,8 @@ from sizes import sized
 
 # Deviations are counted in combined Monte Carlo standard errors of means and of SDs. The twelve models have 420
 # quantities together, so 840 deviations: were all independent, one would be beyond 4.5 in 1 of 175 seeds. The seeds
-# are fixed, but another processor may round otherwise and so draw other numbers. The limit does not depend on the number
-# of draws, which the errors go by: fewer tell less, and raise no more false alarms.
+# are fixed, but another processor may round otherwise and so draw other numbers. The limit does not depend on the
+# number of draws, which the errors go by: fewer tell less, and raise no more false alarms.
 LIMIT = 4.5
 DRAWS = sized(4000, 1500)
 
