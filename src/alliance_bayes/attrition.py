@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,8 +199,9 @@ def attrition(
         terms = [formula]
     if not terms:
         raise ModelError("nothing but what has to be observed is known of those who were not. Give a table with more.")
-    data[_OBSERVED] = observed.astype(float)
-    model = Model(f"{_OBSERVED} ~ {' + '.join(terms)}", family="bernoulli", focal=None)
+    outcome = _free(_OBSERVED, cohort.data.columns)
+    data[outcome] = observed.astype(float)
+    model = Model(f"{outcome} ~ {' + '.join(terms)}", family="bernoulli", focal=None)
     fit = model.fit(Cohort(data, source=cohort.source), seed=seed, **options)
     if fit.design.rows.n != len(data):
         raise ModelError(
@@ -228,7 +229,8 @@ def _predictors(cohort: Cohort, needed: Sequence[str], observed: np.ndarray) -> 
         if isinstance(column.dtype, pd.CategoricalDtype):
             made = column.cat.remove_unused_categories()
             if gaps.any():
-                made = made.cat.add_categories([_UNKNOWN]).fillna(_UNKNOWN)
+                unknown = _free(_UNKNOWN, made.cat.categories)
+                made = made.cat.add_categories([unknown]).fillna(unknown)
             n_levels = made.nunique()
             if not 1 < n_levels <= _MOST_LEVELS:
                 continue
@@ -238,6 +240,15 @@ def _predictors(cohort: Cohort, needed: Sequence[str], observed: np.ndarray) -> 
             data[name] = column.fillna(column.mean())
             terms.append(name)
             if gaps.any():
-                data[f"{name}{_GAP}"] = gaps.astype(float)
-                terms.append(f"{name}{_GAP}")
+                beside = _free(f"{name}{_GAP}", [*cohort.data.columns, *data.columns])
+                data[beside] = gaps.astype(float)
+                terms.append(beside)
     return data, terms
+
+
+def _free(name: str, taken: Iterable[object]) -> str:
+    """A name, longer where it is taken: tables have columns and levels of any name."""
+    known = set(map(str, taken))
+    while name in known:
+        name += "_"
+    return name

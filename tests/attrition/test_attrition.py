@@ -117,3 +117,29 @@ def test_a_report_says_who_was_left_out_and_is_verified(tmp_path: Path) -> None:
     assert not ab.verify_report(tmp_path / "page.html", ab.read_cohort(frame)).problems
     whole = ab.Model("before ~ site").fit(frame, seed=1, progress=False)
     assert "left_out" not in whole.info
+
+
+def test_names_that_the_comparison_uses_itself_are_names_like_any_other() -> None:
+    """A level "(missing)" was an error, and columns "observed" and "age_missing" were written over."""
+    frame = table(300).drop(columns="chance").assign(extra=np.random.default_rng(3).normal(size=300))
+    frame["site"] = pd.Categorical(frame["site"].where(np.arange(300) % 9 > 0))
+    names = {"before": "observed", "extra": "age_missing"}
+    same = frame.rename(columns=names)
+    same["site"] = same["site"].cat.rename_categories({"a": "(missing)"})
+    fits = [
+        ab.attrition(ab.read_cohort(one, levels=levels), "after", **DRAWS)
+        for one, levels in (
+            (frame, {"site": list("abcd")}),
+            (same, {"site": ["(missing)", *"bcd"]}),
+        )
+    ]
+    assert fits[1].fit.spec.formula == "observed_ ~ observed + site + age + age_missing_ + age_missing"
+    assert [str(level) for level in fits[1].fit.design.frame["site"].cat.categories] == [
+        "(missing)",
+        "b",
+        "c",
+        "d",
+        "(missing)_",
+    ]
+    # The same design has the same draws.
+    np.testing.assert_allclose(fits[1].probability, fits[0].probability, rtol=1e-6)

@@ -103,3 +103,20 @@ def test_an_error_of_measurement_goes_with_levels_that_are_all_there(formula: st
     # Priors and the form of the estimate move it by a part of its SD; without the error it would be 3 SDs lower.
     assert float(slope.mean()) == pytest.approx(by_moments, abs=0.5 * float(slope.std()))
     assert float((x * y).sum() / (x**2).sum()) < by_moments - 3 * float(slope.std())
+
+
+def test_a_column_that_there_is_not_or_that_cannot_be_read_is_named() -> None:
+    """As it is where incomplete rows are left out; values of it were looked for, and a KeyError was all that was said."""
+    frame = table(n=60).assign(w=lambda data: data["w"].astype(object))
+    frame.loc[3, "w"] = "many"
+    cohort = ab.read_cohort(frame, set_aside=True, numeric=["w"])
+    for missing in ("impute", "drop"):
+        with pytest.raises(ab.UsageError, match="no column 'vv'"):
+            ab.Model("y ~ x + vv", missing=missing).fit(cohort, draws=40, chains=2, progress=False)
+        with pytest.raises(ab.DataError, match=r"column 'w', row \d+: 'many' is not a number"):
+            ab.Model("y ~ x + w", missing=missing).fit(cohort, draws=40, chains=2, progress=False)
+    # So is one beside the model.
+    with pytest.raises(ab.DataError, match="'many' is not a number"):
+        ab.Model("y ~ x", missing="impute", auxiliary=["w"]).fit(cohort, draws=40, chains=2, progress=False)
+    with pytest.raises(ab.ModelError, match="the table has no column 'vv'"):
+        ab.Model("y ~ x", missing="impute", auxiliary=["vv"]).fit(cohort, draws=40, chains=2, progress=False)

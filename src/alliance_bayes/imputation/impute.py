@@ -52,7 +52,11 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[pd.DataFrame, Flow, list[
     ModelError
         Everything at once of which no values can be drawn: parts within and between persons of an incomplete column,
         an auxiliary column that there is not, that is of the model, or that tells whose or when a row is.
+    UsageError, DataError
+        A column that there is not, or that could not be read.
     """
+    # As where incomplete rows are left out: whatever there is no column for, or cannot be read.
+    cohort.complete([*spec.columns, *(name for name in spec.auxiliary if name in cohort.aside)])
     data, faults = cohort.data, list(_faults(spec, cohort))
     if faults:
         raise ModelError(" ".join(faults))
