@@ -106,7 +106,7 @@ def test_an_error_of_measurement_goes_with_levels_that_are_all_there(formula: st
 
 
 def test_a_column_that_there_is_not_or_that_cannot_be_read_is_named() -> None:
-    """As it is where incomplete rows are left out; values of it were looked for, and a KeyError was all that was said."""
+    """As it is where incomplete rows are left out: values of it were looked for, and a KeyError was all there was."""
     frame = table(n=60).assign(w=lambda data: data["w"].astype(object))
     frame.loc[3, "w"] = "many"
     cohort = ab.read_cohort(frame, set_aside=True, numeric=["w"])
