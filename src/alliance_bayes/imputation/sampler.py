@@ -11,6 +11,7 @@ import pandas as pd
 from alliance_bayes.diagnostics import convergence
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import SamplingError
+from alliance_bayes.imputation.evaluation import ChangingDesign
 from alliance_bayes.imputation.outcome import outcome_of
 from alliance_bayes.imputation.parameters import Found, by_chain, joined, parameters_of
 from alliance_bayes.imputation.regressions import Factor, NormalRegression, ProbitRegression
@@ -137,11 +138,12 @@ class Imputer:
         self.model = parameters_of(design, priors, self.at, settings)
         self.outcomes = outcome_of(design, self.at, chains)
         first = frame.iloc[self.at].reset_index(drop=True)
-        self.frame = pd.concat([first] * chains, ignore_index=True)
-        self.rows = design.evaluate(self.frame, counterfactual=True)
-        self._linear = {name: self._linearity(name) for name in unknown}
+        frame = pd.concat([first] * chains, ignore_index=True)
+        self.changing = ChangingDesign(design, frame, unknown)
+        self.rows = self.changing.rows
+        self._linear = {name: self._linearity(name, frame) for name in unknown}
         self._changes: dict[str, Rows] = {
-            name: design.change(self.frame, name, self.rows) for name in unknown if self._linear[name] == "always"
+            name: design.change(frame, name, self.rows) for name in unknown if self._linear[name] == "always"
         }
         self._asked: dict[str, list[int]] = {}
         self._values: dict[str, np.ndarray] = {}
@@ -186,7 +188,7 @@ class Imputer:
             if name in regression.columns or name in regression.factors:
                 yield regression
 
-    def _linearity(self, name: str) -> str:
+    def _linearity(self, name: str, frame: pd.DataFrame) -> str:
         """Whether the design arrays are straight lines in a number: "always" the same, or "given" the others.
 
         Empty where they bend, and for levels.
@@ -194,7 +196,7 @@ class Imputer:
         column = self.columns[name]
         if column.levels is not None:
             return ""
-        frame = self.frame.copy()
+        frame = frame.copy()
         try:
             here = self.design.change(frame, name, self.rows)
             frame[name] += 0.37 * column.scale
@@ -417,7 +419,9 @@ class Imputer:
         family = self._family(here)
         change = self._changes[name].take(places) if self._linear[name] == "always" else None
         if self._linear[name] == "given":
-            change = self.design.change(self.frame.iloc[places].reset_index(drop=True), name, here)
+            # A straight line: what an SD more makes of the arrays is their slope.
+            further = column.natural(now + 1).ravel()
+            change = here.difference(self.changing.at(name, places, further, here), 1 / column.scale)
         if change is not None:
             along = self._predictor(replace(change, index=here.index)) * column.scale
 
@@ -426,12 +430,10 @@ class Imputer:
 
             there, _ = rows_at(middle)
         else:
-            frame = self.frame.iloc[places].reset_index(drop=True)
 
             def rows_at(values: np.ndarray) -> tuple[np.ndarray, Rows | None]:
-                frame[name] = column.natural(values).ravel()
                 with np.errstate(all="ignore"):
-                    rows = self.design.evaluate(frame, counterfactual=True)
+                    rows = self.changing.at(name, places, column.natural(values).ravel(), here)
                     return self._predictor(rows), rows
 
             there, _ = rows_at(middle)
@@ -459,10 +461,7 @@ class Imputer:
             for own, slope in self.rows.columns_beside(change):
                 own[places] += (by[:, None] if slope.ndim == 2 else by) * slope
         self._write(name, at, value)
-        # pandas takes ten times as long to write into some rows.
-        written = self.frame[name].to_numpy(float, copy=True)
-        written[places] = column.natural(value).ravel()
-        self.frame[name] = written
+        self.changing.put(name, places, column.natural(value).ravel())
         if rows is not None:
             taken = np.flatnonzero(accepted.ravel())
             self.rows.put(places[taken], rows.take(taken))
@@ -473,23 +472,21 @@ class Imputer:
         assert column.levels is not None
         levels, log_mass = range(len(column.levels)), self._log_mass(name, at)
         places = self._places(inside)
-        frame = self.frame.iloc[places].reset_index(drop=True)
-        size = len(places)
-        frame = pd.concat([frame] * len(levels), ignore_index=True)
-        frame[name] = column.placed(np.repeat(levels, size))
-        # Rows at the first level, then those at the next; within each, chain after chain.
-        rows = self.design.evaluate(frame, counterfactual=True)
-        etas = []
+        here, size = self.rows.take(places), len(places)
+        numbers = np.array(column.levels, dtype=float) if column.numeric else np.arange(len(levels))
+        every, etas = [], []
         for level in levels:
-            at_level = rows.take(slice(level * size, (level + 1) * size))
+            at_level = self.changing.at(name, places, np.repeat(numbers[level], size), here)
+            every.append(at_level)
             etas.append(self._predictor(at_level))
             log_mass[..., level] += self.outcomes.log_density(etas[-1], inside, self._family(at_level))
         codes = np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1)
         self._write(name, at, codes)
-        values = self.frame[name].copy()
-        values.iloc[places] = column.placed(codes.ravel())
-        self.frame[name] = values
-        self.rows.put(places, rows.take(codes.ravel() * size + np.arange(size)))
+        chosen = codes.ravel()
+        self.changing.put(name, places, numbers[chosen])
+        for level in levels:
+            own = np.flatnonzero(chosen == level)
+            self.rows.put(places[own], every[level].take(own))
         self._eta[:, inside] = np.take_along_axis(np.stack(etas, axis=-1), codes[..., None], axis=-1)[..., 0]
 
     def _draw_outcome(self) -> None:

@@ -160,6 +160,17 @@ class Rows:
         """Mean over the people whom the rows stand for of something that each has, shape (n, ...)."""
         return np.asarray(np.average(values, axis=0, weights=self.weights))
 
+    def difference(self, other: Rows, by: float) -> Rows:
+        """What the columns of other rows have more than these, ``by`` times."""
+        return replace(
+            self,
+            x=by * (other.x - self.x),
+            z={name: by * (other.z[name] - z) for name, z in self.z.items()},
+            basis={name: by * (other.basis[name] - basis) for name, basis in self.basis.items()},
+            offset=None if self.offset is None or other.offset is None else by * (other.offset - self.offset),
+            sigma=None if self.sigma is None or other.sigma is None else by * (other.sigma - self.sigma),
+        )
+
     def along(self, change: Rows, by: float) -> Rows:
         """The rows a step further along their derivatives (:meth:`Design.change`)."""
         return replace(

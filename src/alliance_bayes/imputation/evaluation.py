@@ -1,0 +1,223 @@
+"""Design arrays of the rows whose values change, as one column takes other values: by arrays, not by tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.model import Design, Rows
+from alliance_bayes.model.columns import component_block, multiply
+from alliance_bayes.model.levels import present_levels
+
+__all__ = ["ChangingDesign"]
+
+# Most combinations of levels of a factor whose level numbers are looked up in a table.
+_MOST_COMBINATIONS = 1_000_000
+
+
+class ChangingDesign:
+    """The columns of some rows, and the design arrays that follow from them.
+
+    Parameters
+    ----------
+    design
+        The model.
+    frame
+        The rows, every column of the design with a value.
+    changing
+        Columns whose values change.
+
+    Notes
+    -----
+    `at` is `Design.evaluate` of the rows with another value in one column. It computes anew what this column is
+    part of alone: the blocks of a term's components are multiplied, those of levels are looked up, and only calls are
+    evaluated. Where rows may be without a level of a factor, all is left to `Design.evaluate`.
+    """
+
+    def __init__(self, design: Design, frame: pd.DataFrame, changing: Collection[str]) -> None:
+        frame = frame.loc[:, list(design.needed)]
+        self.design, self._frame, self._changing = design, frame, frozenset(changing)
+        self.rows = design.evaluate(frame, counterfactual=True)
+        self.values: dict[str, np.ndarray] = {
+            str(name): column.cat.codes.to_numpy(np.int64, copy=True)
+            if isinstance(column.dtype, pd.CategoricalDtype)
+            else column.to_numpy(float, copy=True)
+            for name, column in frame.items()
+        }
+        self._blocks: dict[int, np.ndarray] = {}
+        self._by_level: dict[int, np.ndarray] = {}
+        self._tables: dict[str, tuple[list[str], np.ndarray]] = {}
+        self._by_arrays = not design.formula.windows and not self.rows.lacking and self._look_up()
+        pooled = {
+            factor.name: sorted(
+                (term for term in design._pooled if term.factor.name == factor.name),
+                key=lambda term: type(term.expr).__name__ != "Intercept",
+            )
+            for factor in design.factors
+        }
+        self._common = _placed(design._common)
+        self._pooled = {name: _placed([term.expr for term in terms]) for name, terms in pooled.items()}
+        self._sigma = () if design.sigma is None else _placed(design.sigma.terms)
+
+    def _look_up(self) -> bool:
+        """Level numbers by combination of each factor's columns; False where there is no such table."""
+        for factor in self.design.factors:
+            parts = factor.name.split(":")
+            if factor.idle or not all(isinstance(self._frame[part].dtype, pd.CategoricalDtype) for part in parts):
+                return False
+            if not self._changing & set(parts):
+                continue
+            sizes = [len(self._frame[part].cat.categories) for part in parts]
+            if np.prod(sizes, dtype=float) > _MOST_COMBINATIONS:
+                return False
+            every = np.indices(sizes).reshape(len(sizes), -1)
+            cells = pd.DataFrame(
+                {part: _as_in(codes, self._frame[part].dtype) for part, codes in zip(parts, every, strict=True)}
+            )
+            labels, number = present_levels(cells, parts)
+            place = pd.Index(factor.levels).get_indexer(pd.Index(labels))
+            self._tables[factor.name] = (parts, np.asarray(place[number]).reshape(sizes))
+        return True
+
+    def put(self, name: str, places: np.ndarray, values: np.ndarray) -> None:
+        """Write values of a column, numbers or numbers of levels; the design arrays stay as they are."""
+        self.values[name][places] = values
+
+    def frame_at(self, places: np.ndarray, name: str, values: np.ndarray) -> pd.DataFrame:
+        """Some of the rows as a table, with other values of a column."""
+        made = {}
+        for column, dtype in self._frame.dtypes.items():
+            own = values if column == name else self.values[str(column)][places]
+            made[column] = _as_in(own, dtype)
+        return pd.DataFrame(made)
+
+    def at(self, name: str, places: np.ndarray, values: np.ndarray, here: Rows) -> Rows:
+        """Design arrays of some of the rows with other values of a column.
+
+        Parameters
+        ----------
+        name
+            One of the changing columns.
+        places
+            Which rows, shape (n,).
+        values
+            Its values there: numbers, or numbers of levels.
+        here
+            The rows' design arrays as they are.
+        """
+        if not self._by_arrays:
+            return self.design.evaluate(self.frame_at(places, name, values), counterfactual=True)
+        design, given = self.design, {name: values}
+        index = dict(here.index)
+        for factor, (parts, table) in self._tables.items():
+            if name in parts:
+                index[factor] = table[tuple(given.get(part, self.values[part][places]) for part in parts)]
+        basis = {
+            smooth.name: smooth.evaluate(values) if smooth.column == name else here.basis[smooth.name]
+            for smooth in design.smooths
+        }
+        offset = here.offset
+        if offset is not None and any(name in part.var_names for part in design._offsets):
+            parts_at = [
+                part.eval_new_data(self._table(set(part.var_names) & set(self.values), places, given))
+                - design.centres[part.name]
+                for part in design._offsets
+            ]
+            offset = np.asarray(np.sum(parts_at, axis=0), dtype=float)
+        residual = here.residual
+        if design.residual is not None and design.residual.name == name:
+            labels = pd.Index(list(map(str, self._frame[name].cat.categories)))
+            residual = pd.Index(design.residual.levels).get_indexer(labels)[values]
+        return replace(
+            here,
+            x=self._columns(self._common, here.x, name, places, given),
+            z={
+                factor: self._columns(terms, here.z[factor], name, places, given)
+                for factor, terms in self._pooled.items()
+            },
+            index=index,
+            basis=basis,
+            offset=offset,
+            residual=residual,
+            sigma=None if here.sigma is None else self._columns(self._sigma, here.sigma, name, places, given),
+        )
+
+    def _columns(
+        self,
+        terms: Sequence[tuple[slice, Any]],
+        now: np.ndarray,
+        name: str,
+        places: np.ndarray,
+        given: Mapping[str, np.ndarray],
+    ) -> np.ndarray:
+        """Columns of some terms, those anew that the changed column is part of."""
+        own = [(where, term) for where, term in terms if name in _variables(term)]
+        if not own:
+            return now
+        out = now.copy()
+        for where, term in own:
+            out[:, where] = reduce(multiply, (self._block(part, places, given) for part in term.components))
+        return out
+
+    def _block(self, part: Any, places: np.ndarray, given: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Columns of one component in some of the rows."""
+        names = self._names(part)
+        if not names & self._changing:
+            if id(part) not in self._blocks:
+                every = np.arange(len(self._frame))
+                self._blocks[id(part)] = component_block(
+                    part, self._table(names, every, {}), self.design.centres, new=True
+                )
+            return np.asarray(self._blocks[id(part)][places])
+        if part.kind != "numeric":
+            (name,) = names
+            if id(part) not in self._by_level:
+                dtype = self._frame[name].dtype
+                codes = np.arange(len(self._frame[name].cat.categories))
+                table = pd.DataFrame({name: _as_in(codes, dtype)})
+                self._by_level[id(part)] = component_block(part, table, self.design.centres, new=True)
+            return np.asarray(self._by_level[id(part)][given.get(name, self.values[name][places])])
+        if not hasattr(part, "call"):
+            (name,) = names
+            return np.asarray(given.get(name, self.values[name][places]) - self.design.centres[str(part.name)])[:, None]
+        return component_block(part, self._table(names, places, given), self.design.centres, new=True)
+
+    def _names(self, part: Any) -> frozenset[str]:
+        """Columns of a component; numbers in a call are among its variables, without a name."""
+        return frozenset(part.var_names) & self.values.keys()
+
+    def _table(self, names: Iterable[str], places: np.ndarray, given: Mapping[str, np.ndarray]) -> pd.DataFrame:
+        """A few columns of some of the rows."""
+        made = {}
+        for name in names:
+            own, dtype = given.get(name, self.values[name][places]), self._frame[name].dtype
+            made[name] = _as_in(own, dtype)
+        return pd.DataFrame(made)
+
+
+def _as_in(values: np.ndarray, dtype: Any) -> Any:
+    """Numbers, or numbers of levels, as a column of a table has them."""
+    categorical = isinstance(dtype, pd.CategoricalDtype)
+    return pd.Categorical.from_codes(values.tolist(), dtype=dtype) if categorical else values
+
+
+def _variables(term: Any) -> frozenset[str]:
+    return frozenset(name for part in getattr(term, "components", ()) for name in part.var_names)
+
+
+def _placed(terms: Sequence[Any]) -> tuple[tuple[slice, Any], ...]:
+    """Terms with the places of their columns."""
+    widths = [_width(term) for term in terms]
+    ends = np.concatenate([[0], np.cumsum(widths)]).astype(int).tolist()
+    return tuple((slice(start, end), term) for (start, end), term in zip(pairwise(ends), terms, strict=True))
+
+
+def _width(term: Any) -> int:
+    parts = getattr(term, "components", ())
+    return int(np.prod([np.asarray(part.value).reshape(len(part.value), -1).shape[1] for part in parts], dtype=int))
