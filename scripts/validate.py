@@ -34,6 +34,7 @@ FILES = {
     "tests/validation/test_sbc.py": "Calibration of NUTS, Gaussian model",
     "tests/validation/test_collapsed_sbc.py": "Calibration of the collapsed engine",
     "tests/validation/test_random_models.py": "Random models by the collapsed engine",
+    "tests/validation/test_residual_sd_along.py": "A residual SD along columns: recovery and calibration",
     "tests/validation/test_families_recovery.py": "Recovery of known parameters, every other family",
     "tests/validation/test_population_slopes.py": "Slopes of the population: lme4, glmer, and coverage of the truth",
     "tests/validation/test_imputation.py": "Missing values: the joint density as a graph, and coverage of the truth",

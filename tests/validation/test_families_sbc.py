@@ -92,10 +92,22 @@ def coded(design: Design, outcome: np.ndarray) -> np.ndarray:
 
 
 def ranked(family: str, repetitions: int, *, seed: int, simulator: Simulator = as_stated) -> Ranked:
+    """Those of a family's model; see `ranked_of`."""
+    return ranked_of(*model(family), repetitions, seed=seed, simulator=simulator)
+
+
+def ranked_of(
+    spec: ModelSpec,
+    design: Design,
+    priors: PriorTable,
+    repetitions: int,
+    *,
+    seed: int,
+    simulator: Simulator = as_stated,
+) -> Ranked:
     """True values (repetition, element), kept draws (repetition, draw, element), and the number of divergences."""
-    spec, design, priors = model(family)
     truth = sample_prior(design, priors, draws=repetitions, seed=seed)
-    drawn = FittedModel(spec, design, priors, xr.DataTree.from_dict({"posterior": truth}), Flow(N), {})
+    drawn = FittedModel(spec, design, priors, xr.DataTree.from_dict({"posterior": truth}), Flow(design.rows.n), {})
     outcomes = simulator(drawn, np.random.default_rng(seed + 1))
     names = tuple(posterior_dims(design))
     true: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "log_likelihood")}
@@ -107,7 +119,7 @@ def ranked(family: str, repetitions: int, *, seed: int, simulator: Simulator = a
         settings = SamplerSettings(draws=DRAWS // 2, tune=400, chains=2, cores=1, seed=seed + 2 + repetition)
         tree, _ = sample_nuts(dataclasses.replace(design, outcome=observed), priors, settings)
         divergences += int(tree["sample_stats"]["diverging"].sum())
-        fitted = FittedModel(spec, design, priors, tree, Flow(N), {})
+        fitted = FittedModel(spec, design, priors, tree, Flow(design.rows.n), {})
         for into, fit, which in ((true, drawn, np.array([repetition])), (kept, fitted, thin)):
             for name in names:
                 into[name].append(fit.stacked[name][which].reshape(len(which), -1))

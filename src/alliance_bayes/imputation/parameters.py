@@ -15,7 +15,7 @@ from alliance_bayes.engines.nuts import SamplerSettings
 from alliance_bayes.model import Design, PriorTable, Rows
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["Found", "Parameters", "by_chain", "joined", "parameters_of"]
+__all__ = ["Found", "Parameters", "apart", "by_chain", "joined", "parameters_of"]
 
 #: Draws of one chain given one set of values, as an engine has them: arrays of one entry a draw.
 type Found = tuple[np.ndarray, ...]
@@ -87,7 +87,7 @@ class _Collapsed(Parameters):
 
     @override
     def draw(self, rows: Rows, coded: np.ndarray, draws: int, rng: np.random.Generator, *, fresh: bool) -> list[Found]:
-        marginals = [self.model.marginal(own, outcome) for own, outcome in zip(_apart(rows, coded), coded, strict=True)]
+        marginals = [self.model.marginal(own, outcome) for own, outcome in zip(apart(rows, coded), coded, strict=True)]
         if fresh:
             self.model.adapt(marginals, rng)
             for walk in self.walks:
@@ -123,7 +123,7 @@ class _ByDensity(Parameters):
 
     @override
     def draw(self, rows: Rows, coded: np.ndarray, draws: int, rng: np.random.Generator, *, fresh: bool) -> list[Found]:
-        for chain, own in enumerate(_apart(rows, coded)):
+        for chain, own in enumerate(apart(rows, coded)):
             self.model.put(chain, own, coded[chain])
         if fresh:
             self.model.adapt(rng)
@@ -154,9 +154,12 @@ class _ByDensity(Parameters):
         return self._chance / max(1, self._drawn)
 
 
-def _apart(rows: Rows, coded: np.ndarray) -> list[Rows]:
-    """The rows of each chain."""
-    chains, n = coded.shape
+def apart(rows: Rows, coded: np.ndarray) -> list[Rows]:
+    """The rows of each chain, as engines take them.
+
+    A level that no row has that was observed there is one of its own, without an effect.
+    """
+    (chains, n), rows = coded.shape, rows.of_seen_levels()
     return [rows.take(slice(chain * n, (chain + 1) * n)) for chain in range(chains)]
 
 

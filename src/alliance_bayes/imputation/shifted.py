@@ -82,7 +82,9 @@ class ShiftedTables:
             moved[self._outcome][k] if self._outcome in moved else frame[self._outcome].to_numpy(float)
             for k, frame in enumerate(frames)
         ]
-        marginals = [self._model.marginal(own, outcome) for own, outcome in zip(rows, outcomes, strict=True)]
+        marginals = [
+            self._model.marginal(own.of_seen_levels(), outcome) for own, outcome in zip(rows, outcomes, strict=True)
+        ]
         found = self._drawn(marginals, self._alike(shifts, len(sets)))
         shape = (len(sets), self.draws)
         named = self._model.natural(*(np.concatenate(part) for part in zip(*found, strict=True)))

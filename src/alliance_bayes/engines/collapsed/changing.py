@@ -77,12 +77,10 @@ class ChangingRows:
         Parameters
         ----------
         rows
-            Design arrays of the changing rows, in their order.
+            Design arrays of the changing rows, in their order, of levels that the design has (`Rows.of_seen_levels`).
         outcome
             Their outcome, shape (n_changing,).
         """
-        # A level that no row has that was observed there is one of its own, without an effect.
-        rows = rows.of_seen_levels()
         sums = self._still.copy()
         if not self._add(sums, rows, outcome):
             # Levels meet that did not before: the sparse pattern is another.

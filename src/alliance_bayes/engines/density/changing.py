@@ -116,12 +116,11 @@ class ChangingDensity:
         chain
             Which.
         rows
-            Design arrays of the changing rows, in their order.
+            Design arrays of the changing rows, in their order, of levels that the design has (`Rows.of_seen_levels`).
         coded
             Their outcome as the likelihood reads it, shape (n_changing,).
         """
-        # A level that no row has that was observed there is one of its own, without an effect.
-        data, at, rows = self._tables[chain], self.changing, rows.of_seen_levels()
+        data, at = self._tables[chain], self.changing
         data.x[:, at] = rows.x.T
         data.y[at] = coded
         if rows.offset is not None:
