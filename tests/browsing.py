@@ -18,14 +18,17 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-# Pictures without a size, and those that are neither inside the screen nor in a box that scrolls to them.
+# Figures that show no picture or several, pictures without a size, and those that are neither inside the screen nor in
+# a box that scrolls to them.
 LOST_PICTURES = """
-[...document.querySelectorAll('.picture')].filter(picture => {
+[...document.querySelectorAll('figure')].filter(figure => [...figure.querySelectorAll('.picture')]
+    .filter(picture => picture.checkVisibility()).length !== 1).map(figure => figure.outerHTML.slice(0, 120))
+.concat([...document.querySelectorAll('.picture')].filter(picture => picture.checkVisibility()).filter(picture => {
   const seen = picture.getBoundingClientRect(), box = picture.closest('.scroll').getBoundingClientRect();
   const reached = picture.closest('.scroll').scrollWidth;
   return !(seen.width > 50 && seen.height > 30 && box.left >= 0 && box.right <= innerWidth
     && seen.left >= box.left - 1 && seen.right <= box.left + reached + 1);
-}).map(picture => picture.getAttribute('aria-labelledby') || picture.alt)
+}).map(picture => picture.getAttribute('aria-labelledby') || picture.alt))
 """
 # Links to nowhere.
 LOST_LINKS = """
@@ -39,6 +42,21 @@ LOST_BOXES = """
     && !(box.tabIndex === 0 && box.matches('[role=region][aria-label], [role=region][aria-labelledby]')))
   .map(box => box.outerHTML.slice(0, 120))
 """
+
+# Boxes of tables and figures with more in them than they show.
+SIDEWAYS = """
+[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth + 1)
+  .map(box => box.textContent.trim().slice(0, 80))
+"""
+
+
+def in_time(page: Any, script: str, wanted: object) -> object:
+    """What a page says, within some seconds: its own policy forbids to wait for a script inside it."""
+    for _ in range(50):
+        if (said := page.evaluate(script)) == wanted:
+            break
+        page.wait_for_timeout(100)
+    return said
 
 
 def complaints(

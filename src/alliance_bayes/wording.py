@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-__all__ = ["Wording", "capital", "filled", "read_wording"]
+__all__ = ["Wording", "capital", "ends_of", "filled", "read_wording"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,21 @@ class Wording:
             As for one sentence.
         """
         return list(filter(None, (filled(text, values) for text in read_wording(self.package, self.file)[name])))
+
+
+def ends_of(low: float, high: float) -> tuple[str, str]:
+    """Two values that are compared, with as many decimals: three digits of their distance, or as few as they have."""
+    gap = abs(high - low)
+    most = max(0, 2 - math.floor(math.log10(gap))) if math.isfinite(gap) and gap > 0 else 6
+    # What whole numbers of so many decimals say has no use for more.
+    places = next(fewer for fewer in range(most + 1) if fewer == most or (_has(low, fewer) and _has(high, fewer)))
+    texts = [f"{value:.{places}f}" for value in (low, high)]
+    return tuple(text.lstrip("-") if float(text) == 0 else text for text in texts)  # type: ignore[return-value]
+
+
+def _has(value: float, places: int) -> bool:
+    """Whether a value has no more decimals than so many, but for the error of its last bits."""
+    return abs(value - round(value, places)) <= 1e-9 * max(1.0, abs(value))
 
 
 def capital(text: str) -> str:

@@ -65,7 +65,8 @@ def test_names_are_unique_and_texts_are_there(figures, report):
         assert plot.title[0].isupper()
         assert plot.description.endswith(".")
         assert len(plot.description) > 60
-        assert plot.size[0] == 6.4
+        # A phone that shows the whole of it has letters that can be read.
+        assert plot.size[0] <= 5
 
 
 def test_axes_are_labelled_and_all_text_is_large_enough_and_inside_the_figure(figures):

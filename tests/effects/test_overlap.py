@@ -129,9 +129,7 @@ def test_people_whom_only_one_type_sees_are_told_and_their_means_extrapolate() -
     assert found.warnings[0].startswith("The adjusted mean of therapist extrapolates")
     page = rendered(built(frame), sections=["overlap"])
     text = re.sub(r"\s+", " ", parsed(page.html).by_id("overlap").text)
-    assert (
-        f"{100 * found.alone:.0f}% have a combination of covariates that is found with one provider type only" in text
-    )
+    assert f"{100 * found.alone:.0f}% have a combination of covariates that is found in one group only" in text
     for level in ("therapist", "both"):
         share = rows_.loc[level, "outside"]
         assert f"“{level}” extrapolates: {100 * share:.0f}% of the others have no counterpart" in text

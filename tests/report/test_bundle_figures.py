@@ -39,8 +39,10 @@ def drawn(painter: Any = line, name: str = "a-line") -> Picture:
 
 def test_every_figure_of_the_page_is_there_as_svg_and_png(report: Rendered, tmp_path: Path) -> None:
     report.bundle(tmp_path)
-    ids = re.findall(r'aria-labelledby="([^" ]+)-title [^"]+-desc"', report.html)
-    assert len(ids) > 10
+    drawings = re.findall(r'aria-labelledby="([^" ]+)-title [^"]+-desc"', report.html)
+    # What a phone shows in place of a wide figure is no figure of its own.
+    ids = [name for name in drawings if not name.endswith("-narrow")]
+    assert len(drawings) > len(ids) > 10
     found = {path.name for path in (tmp_path / "figures").iterdir()}
     assert found == {f"{name}{ending}" for name in ids for ending in (".svg", ".png")}
     for name in ids:

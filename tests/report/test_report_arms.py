@@ -61,8 +61,8 @@ def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[...,
     mean = 15.0 + 0.5 * (trial()["start"].mean() - 20.0)
     assert page.findings[:2] == (
         "Bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”, by 3.00 BDI points, adjusted "
-        f"for start (89% equal-tailed interval {MINUS}3.00 to {MINUS}3.00; more than 99% probability of being below "
-        f"zero). Adjusted means: {mean - 3:.2f} ({mean - 3:.2f} to {mean - 3:.2f}) for “new” and {mean:.2f} "
+        f"for start (89% equal-tailed interval 3.00 to 3.00; more than 99% probability of being lower). "
+        f"Adjusted means: {mean - 3:.2f} ({mean - 3:.2f} to {mean - 3:.2f}) for “new” and {mean:.2f} "
         f"({mean:.2f} to {mean:.2f}) for “usual”.",
         f"In units of the residual SD the difference is {MINUS}0.60 ({MINUS}0.60 to {MINUS}0.60). This is not "
         "the usual Cohen’s d: the residual SD is what scores vary by once the model’s other terms are known, not the "

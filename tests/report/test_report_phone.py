@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from browsing import CHROMIUM
+from browsing import CHROMIUM, SIDEWAYS, in_time
 
 pytestmark = [
     pytest.mark.browser,
@@ -62,6 +62,62 @@ def test_nothing_is_cut_off(browser: Any, pages: dict[str, Path], name: str, wid
     page.evaluate(OPEN)
     assert page.evaluate(CUT) == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()
+
+
+def test_no_table_or_figure_is_scrolled_sideways(browser: Any, pages: dict[str, Path]) -> None:
+    for path, width in product(pages.values(), (360, 768)):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(path.as_uri())
+        page.evaluate(OPEN)
+        # Boxes are measured when they have been laid out.
+        assert in_time(page, SIDEWAYS, []) == [], path.name
+        page.close()
+
+
+def test_a_table_without_room_is_cards_and_one_again_with_room(browser: Any, pages: dict[str, Path]) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto(pages["full"].as_uri())
+    row = page.locator("#table-slopes tbody tr").first
+    headings = page.locator("#table-slopes thead th")
+    assert in_time(page, "document.querySelector('#table-slopes').classList.contains('stacked')", True) is True
+    # Every number that is seen stands below its own heading.
+    shown = headings.evaluate_all(
+        "cells => cells.map((cell, place) => cell.dataset.column ? '' : cell.textContent).slice(1)"
+    )
+    labels = row.locator("td").evaluate_all(
+        "cells => cells.map(cell => cell.checkVisibility() ? getComputedStyle(cell, '::before').content : '')"
+    )
+    told = [(label.strip('"'), heading) for label, heading in zip(labels, shown, strict=True) if label]
+    assert told
+    assert [label for label, _ in told] == [heading for _, heading in told]
+    name, first = row.locator("th").bounding_box(), row.locator("td").first.bounding_box()
+    assert name["y"] + name["height"] <= first["y"] + 1
+
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert in_time(page, "document.querySelector('#table-slopes').classList.contains('stacked')", False) is False
+    page.close()
+
+
+def test_a_forest_is_drawn_for_the_screen_that_it_is_on(browser: Any, pages: dict[str, Path]) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(pages["full"].as_uri())
+    figures = page.locator("figure:has(.narrow)")
+    assert figures.count() > 0
+    for width, narrow in ((1280, False), (768, False), (360, True)):
+        page.set_viewport_size({"width": width, "height": 800})
+        for figure in figures.all():
+            seen = figure.locator(".picture").evaluate_all("all => all.map(one => one.checkVisibility())")
+            assert seen == [not narrow, narrow]
+            if narrow:
+                wide, small = (figure.locator("svg.picture").nth(place) for place in (0, 1))
+                # The same estimates, and letters that can be read: 9 pixels at least.
+                printed = (
+                    "svg => [...svg.querySelectorAll('text')].map(text => text.textContent)"
+                    ".filter(text => / to /.test(text)).sort()"
+                )
+                assert small.evaluate(printed) == wide.evaluate(printed)
+                assert small.evaluate("svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width * 9") >= 9
     page.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from browsing import CHROMIUM, complaints
+from browsing import CHROMIUM, SIDEWAYS, complaints, in_time
 
 REPORTS = Path(__file__).parents[2] / "reports"
 #: Words of the key findings that are seen before anything is opened.
@@ -60,3 +60,14 @@ def test_the_answer_and_its_picture_are_on_the_first_screen(browser: Any, name: 
 )
 def test_nobody_is_shut_out(browser: Any, name: str, width: int, scheme: str, axe: bool) -> None:
     assert complaints(browser, REPORTS / f"{name}.html", width, scheme=scheme, axe=axe) == []
+
+
+@pytest.mark.parametrize("name", ["outcome", "study"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_table_or_figure_is_scrolled_sideways(browser: Any, name: str, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto((REPORTS / f"{name}.html").as_uri())
+    page.evaluate("document.querySelectorAll('main details').forEach(box => { box.open = true; })")
+    # Boxes are measured when they have been laid out.
+    assert in_time(page, SIDEWAYS, []) == []
+    page.close()

@@ -66,7 +66,7 @@ class Plot:
     title: str
     description: str
     draw: Callable[[Figure], None] = field(repr=False)
-    size: tuple[float, float] = (6.4, 3.6)
+    size: tuple[float, float] = (4.8, 3.3)
     column: str = ""
     fewest: int | None = None
     single_rows: bool = False

@@ -497,7 +497,7 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
     names = [str(name) for name in worst["quantity"]]
 
     def draw(figure: Figure) -> None:
-        all_axes = axes_of(figure, max(1, (len(names) + 1) // 2), min(2, max(1, len(names))), share_x=True)
+        all_axes = axes_of(figure, max(1, len(names)), share_x=True)
         for axes, (_, row) in zip(all_axes, worst.iterrows(), strict=False):
             values = posterior[row["variable"]].values
             values = values.reshape(*values.shape[:2], -1)[:, :, int(row["index"])]
@@ -528,5 +528,5 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
         "Histograms of the ranks of each chain's draws among all draws, for the quantities with the largest R-hat "
         f"({', '.join(names) or 'none'}). Chains that agree give level histograms.",
         draw,
-        (6.4, 2.5 + 2.0 * ((len(names) - 1) // 2)) if names else (6.4, 2.5),
+        (4.8, 1.0 + 1.5 * max(1, len(names))),
     )

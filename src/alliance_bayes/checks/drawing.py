@@ -39,8 +39,11 @@ def axes_of(
 
 
 def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    """Name what is drawn, above the axes, where it covers nothing."""
+    """Name what is drawn, above the axes, where it covers nothing, in as many columns as have room."""
     handles, labels = axes.get_legend_handles_labels()
+    # Inches of the longest entry with its handle, in letters of the text's size.
+    longest = 0.6 + 0.075 * max(map(len, labels), default=0)
+    columns = max(1, min(columns, int(float(figure.get_size_inches()[0]) / longest)))
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=TEXT, frameon=False)
 
 

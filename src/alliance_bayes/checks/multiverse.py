@@ -23,6 +23,7 @@ from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.foreign import shown
 from alliance_bayes.model.adjustment import adjustment_sets, spec_without
+from alliance_bayes.wording import ends_of
 
 __all__ = ["DECLARED", "UNIVERSE", "multiverse", "multiverse_of", "why_none"]
 
@@ -153,7 +154,7 @@ def multiverse_of(
         except AllianceBayesError as error:
             left_out.append(f"{universe.label}: {error}")
             continue
-        change = f"{ends[0]:.5g} to {ends[1]:.5g} of {predictor}"
+        change = f"{' to '.join(ends_of(*ends))} of {predictor}"
         population = default_population(made)
         row = Estimate(
             UNIVERSE,

@@ -180,7 +180,7 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
     order = {level: position for position, level in enumerate(_declared(design, factor, levels))}
 
     def draw(figure: Figure) -> None:
-        all_axes = axes_of(figure, 1, len(panels), share_y=True)
+        all_axes = axes_of(figure, len(panels), 1)
         for axes, name in zip(all_axes, panels, strict=True):
             rows = statistics[(statistics["statistic"] == name) & statistics["level"].isin(order)]
             y = len(order) - 1 - rows["level"].map(order).to_numpy()
@@ -205,7 +205,7 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
                 [f"{short(level, 18)} ({counts[level]:,})" for level in order],
             )
             axes.margins(x=0.1, y=0.12 if len(order) < 6 else 0.02)
-        all_axes[0].set_ylabel(f"{short(factor)} (rows)")
+            axes.set_ylabel(f"{short(factor, 18)} (rows)")
         legend(figure, all_axes[0])
 
     outside = int(statistics["outside"].sum())
@@ -218,7 +218,7 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
         f"predictive limits. {outside or 'None'} of the {len(statistics)} statistics of these levels "
         f"{'is' if outside == 1 else 'are'} outside.{some}",
         draw,
-        (6.4, 2.0 + 0.27 * len(order)),
+        (4.8, 0.6 + len(panels) * (0.75 + 0.27 * len(order))),
         factor,
     )
 

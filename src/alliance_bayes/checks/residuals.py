@@ -283,7 +283,7 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
         axes.axvline(0, color=GREY, linewidth=1)
         axes.plot(shown["residual"], y, "o", color=OBSERVED, markersize=5, label="mean residual")
         axes.set_yticks(y, [f"{short(str(row.level))} ({row.n:,})" for row in shown.itertuples()])
-        axes.set_xlabel(label_of(design, design.outcome.name, prefix="Observed minus expected "))
+        axes.set_xlabel(label_of(design, design.outcome.name, prefix="Observed minus expected\n"))
         axes.set_ylabel(f"{short(column)} (rows)")
         axes.margins(y=0.12 if len(shown) < 6 else 0.02)
         legend(figure, axes)
@@ -297,7 +297,7 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
         "that all of them keep within when the "
         f"model is right. {_outside(outside, len(levels), 'level')}{some}",
         draw,
-        (6.4, 1.9 + 0.27 * len(shown)),
+        (4.8, 2.05 + 0.27 * len(shown)),
         column,
     )
 

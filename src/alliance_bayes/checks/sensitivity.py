@@ -415,5 +415,5 @@ def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: Effect
         f"{title} {when}",
         f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {_of_refits(means[1:])}.",
         draw,
-        (6.4, 1.3 + 0.27 * len(rows)),
+        (4.8, 1.3 + 0.27 * len(rows)),
     )

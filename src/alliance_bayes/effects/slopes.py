@@ -22,6 +22,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
+from alliance_bayes.wording import ends_of
 
 __all__ = [
     "CONTRASTED",
@@ -209,7 +210,7 @@ class Slopes(Estimand):
         declared = analysis.fit.spec.declared_contrast(design, name)
         if declared is not None:
             span, why, where = contrast_between(analysis, name, declared)
-            ends = f"{declared[0]:.5g} to {declared[1]:.5g} of {name}"
+            ends = f"{' to '.join(ends_of(*declared))} of {name}"
             beyond = beyond_rows(analysis.fit, [(name, value) for value in declared])
             yield row("slope_contrast", span, words={"where": where}, denominator=ends, note=why or beyond)
         if not design.is_indicator(name):
@@ -384,7 +385,7 @@ class Moderation(Estimand):
                 draws, (problem,) = analysis.slopes(name, [{}], at=(NumericSetting(moderator, value),))
                 slopes.append(draws[:, 0])
                 problems.append(problem)
-            labels = [f"{moderator} = {value:.4g}" for value in span]
+            labels = [f"{moderator} = {value}" for value in ends_of(*span)]
             row, one = partial(self.row, analysis, term=name, factor=moderator), f"1 {analysis.unit_of(name)}"
             for label, slope, problem in zip(labels, slopes, problems, strict=True):
                 yield row("slope_at", slope, level=label, denominator=one, note=problem)
@@ -417,7 +418,7 @@ def contrast_between(analysis: Analysis, name: str, ends: Span | None = None) ->
     if ends is None and analysis.fit.moments is not None:
         return nothing, f"percentiles of {name} need the analysed rows, and this fit was made from moments", ""
     low, high = ends or analysis.quantiles(name, (0.1, 0.9))
-    where = f" from {name} {low:.4g} to {high:.4g}"
+    where = f" from {name} {' to '.join(ends_of(low, high))}"
     if low == high:
         return nothing, f"the 10th and the 90th percentile of {name} are both {low:.4g}", where
     averages, problem = averages_at(analysis, name, (low, high))

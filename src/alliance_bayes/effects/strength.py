@@ -12,6 +12,7 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.explained import unique_variance
 from alliance_bayes.effects.exposure import Exposure
 from alliance_bayes.effects.slopes import averages_at, contrast_between
+from alliance_bayes.wording import ends_of
 
 __all__ = [
     "Strength",
@@ -252,7 +253,7 @@ def _of_slope(analysis: Analysis, predictor: str) -> _Found:
     if fit.design.is_indicator(predictor):
         return _Found(slope, slope, 1.0, f"1 {analysis.unit_of(predictor)}", problem, known or problem, ratio)
     contrast, why, _ = contrast_between(analysis, predictor, ends)
-    change = f"{ends[0]:.5g} to {ends[1]:.5g} of {predictor}"
+    change = f"{' to '.join(ends_of(*ends))} of {predictor}"
     return _Found(slope, contrast, ends[1] - ends[0], change, problem, known or why, ratio)
 
 

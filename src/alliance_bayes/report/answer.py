@@ -36,6 +36,7 @@ from alliance_bayes.report.text import (
     clean,
     column_name,
     count,
+    ends_words,
     exact,
     factor_name,
     interval_name,
@@ -190,7 +191,7 @@ def _of_others(item: Item, row: pd.Series) -> bool:
 def _whose(row: pd.Series, focal: str) -> str:
     """What the contrast is of, for the title of its picture."""
     if isinstance(row["level"], str):
-        return pair_name(row)
+        return f"{factor_name(str(row['factor']))}: {pair_name(row)}"
     return span_name(focal) if row["estimand"] == "slope_p10_p90" else column_name(focal)
 
 
@@ -248,7 +249,7 @@ def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
         return _Ends(*ends, ends)
     between = row["estimand"] == "slope_p10_p90"
     low, high = contrast_values(fit, row) if row["estimand"] in CONTRASTED else (0.0, 1.0)
-    said = [exact(round(end, 3)) for end in (high, low)]
+    said = ends_words(low, high)[::-1]
     return _Ends(
         SENTENCES("at_high", term=name, value=said[0], percentile=between),
         SENTENCES("at_low", value=said[1], percentile=between),

@@ -214,7 +214,8 @@ def _item(
     few, whole = _of_few(fit, result.table, small), len(frame) == len(result.table)
     plots = [plot for plot in allowed if may_show(plot, small) and plot.column not in few and (whole or not plot.whole)]
     pictures = [
-        _picture(plot, f"{anchor}-{number}", lambda text: words(redact(text))) for number, plot in enumerate(plots, 1)
+        _picture(plot, f"{anchor}-{number}", lambda text: typeset(words(redact(text))))
+        for number, plot in enumerate(plots, 1)
     ]
     # The sentence already says what the problems are when it is made of them.
     listed = tuple(problem for problem in problems if problem not in sentence)
@@ -317,8 +318,10 @@ def _said(sentence: str, redact: Redact, spoken: Spoken) -> str:
 def _worded(frame: pd.DataFrame, words: Spoken) -> pd.DataFrame:
     """A table as the page has it: the JSON keeps the names of columns."""
     texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    # Levels are called what the data call them.
+    made = {name: words if name in ("level", "versus") else lambda text: typeset(words(text)) for name in texts}
     return frame.assign(
-        **{name: [words(one) if isinstance(one, str) else one for one in frame[name]] for name in texts}
+        **{name: [made[name](one) if isinstance(one, str) else one for one in frame[name]] for name in texts}
     )
 
 

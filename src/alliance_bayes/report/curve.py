@@ -192,7 +192,8 @@ def grouped_histogram(
         Fewest people in a bar.
     bins
         Bins of equal width to start from, over `covered_range`; people beyond it count in the outer bins. On a scale
-        with ends they are of a round width, or of whole steps each, so that all hold as many points of it.
+        with ends they are of a round width, or of whole steps each, so that all hold as many points of it; of whole
+        numbers likewise.
     scale
         As for `covered_range`.
     people
@@ -208,7 +209,7 @@ def grouped_histogram(
     lower, upper = covered_range(values, small, scale, people)
     edges = _on_scale(lower, upper, scale, bins)
     if edges is None:
-        edges = np.linspace(lower, upper, bins + 1)
+        edges = _evenly(values, lower, upper, bins)
     clipped = np.clip(values, edges[0], edges[-1])
     counts, at = bin_counts(clipped, edges), bin_numbers(clipped, edges)
     kept, sizes, running, first = [edges[0]], [], 0, 0
@@ -248,6 +249,15 @@ def _on_scale(lower: float, upper: float, scale: Scale | None, bins: int) -> np.
     edges = least + width * np.arange(first, max(last, first + 1) + 1)
     # The last of bins of several points may hold fewer.
     return np.asarray(np.minimum(edges, max(most, upper)))
+
+
+def _evenly(values: np.ndarray, lower: float, upper: float, bins: int) -> np.ndarray:
+    """Edges from one value to another, midway between whole numbers where all values are whole: bins hold as many."""
+    if not np.array_equal(values, np.round(values)):
+        return np.linspace(lower, upper, bins + 1)
+    first, last = math.ceil(lower), math.floor(upper)
+    width = max(1, math.ceil((last - first + 1) / (bins + 2)))
+    return np.arange(first - 0.5, last + width + 0.4, width)
 
 
 def observed_means(fit: FittedModel, predictor: str, small: int) -> pd.DataFrame:

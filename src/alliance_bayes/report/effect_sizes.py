@@ -14,9 +14,10 @@ from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import arms, differences
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
+from alliance_bayes.report.drawn import lacking
 from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
-from alliance_bayes.report.groups import ordered_pairs, pair_name
+from alliance_bayes.report.groups import in_order, pair_name
 from alliance_bayes.report.halfeye import halfeye
 from alliance_bayes.report.phrases import contrast_of, expected_words
 from alliance_bayes.report.rows import (
@@ -30,7 +31,6 @@ from alliance_bayes.report.rows import (
     notes_of,
     rope_of,
     rows_of,
-    text_of,
     words_of,
 )
 from alliance_bayes.report.sections import Section
@@ -102,7 +102,9 @@ def effect_sizes(view: View) -> Section:
         }
         if first is not None and len(rows) == 1:
             # More pairs have a figure together.
-            context["density"] = density_picture(view, first, "difference", pair_name(first))
+            context["density"] = density_picture(
+                view, first, "difference", f"{factor_name(factor)}: {pair_name(first)}"
+            )
     drawn = None
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
@@ -241,7 +243,7 @@ def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: in
     words |= {"event": design.family.event}
     words |= {"averaged": averaged_words(fit, default_population(fit)), "least": max(small, LEAST)}
     seen = observed if observed is not None and len(observed) else None
-    words |= {"observed": seen is not None}
+    words |= {"observed": seen is not None, "completed": focal in lacking(fit)}
     return Picture.drawn(
         painter,
         name="slope-curve",
@@ -288,7 +290,7 @@ def span_name(focal: str) -> str:
 
 def density_picture(view: View, row: pd.Series, what: str, of: str, *, name: str = "") -> Picture | None:
     """Posterior density of a row, a "slope" or a "difference" of something; None where its draws are not at hand."""
-    unit = text_of(row, "unit")
+    unit = words_of(row, "unit")
     return halfeye(
         name or f"{what}-density",
         f"Posterior of the {what} of {of}",
@@ -326,7 +328,7 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
         if factor != focal and len(rows) > MOST_PAIRS:
             # The largest of many is one that chance favours.
             continue
-        for _, row in (rows if factor == focal else ordered_pairs(rows)).head(MOST_PAIRS).iterrows():
+        for _, row in (rows if factor == focal else in_order(rows)).head(MOST_PAIRS).iterrows():
             effects.append((f"{capital(factor_name(factor))}: {pair_name(row, width=14)}", row))
     return effects
 

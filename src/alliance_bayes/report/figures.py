@@ -157,7 +157,7 @@ def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 16
     return (edges[1:] + edges[:-1]) / 2, density
 
 
-def prior_panels(panels: Sequence[Panel], *, columns: int = 3) -> tuple[Painter, tuple[float, float]]:
+def prior_panels(panels: Sequence[Panel], *, columns: int = 2) -> tuple[Painter, tuple[float, float]]:
     """Prior against posterior of several parameters, and the inches it needs."""
     rows = -(-len(panels) // columns)
     # Room for the names that need more lines than one.
@@ -172,7 +172,7 @@ def prior_panels(panels: Sequence[Panel], *, columns: int = 3) -> tuple[Painter,
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
 
-    return paint, (min(7.0, 2.35 * min(columns, len(panels))), 0.3 + 1.2 * rows + 0.16 * sum(lines))
+    return paint, (2.35 * min(columns, len(panels)), 0.3 + 1.2 * rows + 0.16 * sum(lines))
 
 
 def _title(panel: Panel) -> list[str]:

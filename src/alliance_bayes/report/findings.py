@@ -36,6 +36,7 @@ from alliance_bayes.report.text import (
     clean,
     column_name,
     count,
+    ends_words,
     exact,
     factor_name,
     join,
@@ -148,8 +149,8 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
     text = SENTENCES(
         "association",
         sentence=sentence,
-        interval=estimates.spoken(slope),
-        direction=estimates.direction_spoken(slope),
+        interval=estimates.spoken(slope, lower=direction.lower),
+        direction=estimates.direction_spoken(slope, lower=direction.lower),
         symptoms=lower_is_better(fit),
         bent=focal in {smooth.column for smooth in fit.design.smooths},
         fitted="" if direction.word == fitted.word else fitted.word,
@@ -218,9 +219,9 @@ def _span(
         fit.design.family.linear and fit.design.is_indicator(focal) and estimates.first("slope", term=focal) is not None
     )
     if span is not None and not said:
-        low, high = contrast_values(fit, span)
+        low, high = ends_words(*contrast_values(fit, span))
         direction = under_other_priors(claim(span), checked)
-        between = f"{exact(round(low, 3))} and {exact(round(high, 3))}"
+        between = f"{low} and {high}"
         expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
         over = over_words(fit.design, str(span["population"]))
         text = _sentence(
@@ -261,7 +262,8 @@ def _sentence(estimates: Estimates, row: pd.Series, direction: Claim | None = No
     """What the row's estimand says of it, settled or not."""
     measure, mean = estimates.table.measure(str(row["estimand"])), estimates.figures(row)[0]
     text = measure.sentence if direction is None or direction.settled else measure.unsettled
-    known = {"mean": mean, "size": mean.removeprefix(MINUS), "interval": estimates.spoken(row)}
+    lower = direction is not None and direction.lower
+    known = {"mean": mean, "size": mean.removeprefix(MINUS), "interval": estimates.spoken(row, lower=lower)}
     if direction is not None:
         known |= {"word": direction.word, "way": direction.way}
     return text.format_map(defaultdict(str, known | words))
@@ -350,8 +352,8 @@ def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: 
         mean=mean.removeprefix(MINUS) if direction.settled else mean,
         points=outcome_words(fit)[1],
         over=over_words(fit.design, str(row["population"]), str(row["factor"])),
-        interval=estimates.spoken(row),
-        direction=estimates.direction_spoken(row),
+        interval=estimates.spoken(row, lower=direction.lower),
+        direction=estimates.direction_spoken(row, lower=direction.lower),
     )
     return Finding(text, (str(row.name),), f"moderation: {column}", claims=(direction,))
 
@@ -384,8 +386,8 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     text = SENTENCES(
         "difference",
         sentence=capital(sentence),
-        interval=estimates.spoken(row),
-        direction=estimates.direction_spoken(row),
+        interval=estimates.spoken(row, lower=direction.lower),
+        direction=estimates.direction_spoken(row, lower=direction.lower),
         fitted="" if direction.word == fitted.word else fitted.word,
         means=join(
             [f"{' '.join(estimates.figures(one))} for “{text_of(one, 'level')}”" for one in means if one is not None]

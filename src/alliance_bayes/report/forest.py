@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alliance_bayes.report.narrow_forest import NarrowForest
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND, percent_axis
 from alliance_bayes.report.text import count, shortened
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "IN_ORDER",
     "NAMED_ENDS",
     "ONE_COLUMN",
     "Forest",
@@ -26,6 +28,8 @@ __all__ = [
     "plain_size",
 ]
 
+#: Levels up to which groups stand in the order that the data give them, in every table and figure alike.
+IN_ORDER = 6
 #: Lines up to which a figure of two marks a line has one column, and up to which every line of a forest has its name.
 ONE_COLUMN, ALL_NAMED = 24, 34
 #: Lines that are named at either end where not all are.
@@ -34,7 +38,7 @@ NAMED_ENDS = 6
 MIDDLE = 14
 # Inches of a row, of what is around the rows, of the whole width, and of figures without numbers beside the lines: with
 # one column, and with two.
-_ROW, _AROUND, _WIDTH, _PLAIN = 0.245, 1.05, 7.4, (4.7, 6.4)
+_ROW, _AROUND, _WIDTH, _PLAIN = 0.245, 1.05, 7.4, (4.7, 5.0)
 _DASHES, _DOTS = (0, (4, 3)), (0, (1, 1.5))
 # Points between the axes and the numbers beside them, and of a letter in the measuring font.
 _GAP, _LETTER = 8, 6.1
@@ -148,17 +152,9 @@ class Forest:
 
     def draw(self, axes: Axes) -> None:
         """Draw onto axes."""
-        y = row_places(len(self.lines))
-        if self.rope is not None:
-            axes.axvspan(*self.rope, color=LIGHT, alpha=0.6, linewidth=0)
-        if self.relevant is not None:
-            for side in (-self.relevant, self.relevant):
-                axes.axvline(side, color=SECOND, linewidth=1.2, linestyle=_DOTS)
-        if self.reference is not None:
-            axes.axvline(self.reference, color=GREY, linewidth=0.9, linestyle=_DASHES)
-        if self.overall is not None:
-            axes.axvline(self.overall, color=ACCENT, linewidth=1.2, linestyle=_DOTS)
-        named = self._marks(axes, y)
+        y, named = row_places(len(self.lines)), self.named
+        self.margins(axes)
+        self.marks(axes, y)
         self._names(axes, y, named)
         self._numbers(axes, y, named)
         axes.set_ylim(-0.7, float(y[0]) + 0.7 if len(y) else 0.7)
@@ -170,18 +166,40 @@ class Forest:
         if self.shares:
             percent_axis(axes.xaxis, "" if self.points else "%")
 
-    def _marks(self, axes: Axes, y: np.ndarray) -> np.ndarray:
-        """Draw points and intervals; which lines are named, shape (lines,)."""
+    def narrow(self) -> tuple[NarrowForest, tuple[float, float]]:
+        """The same for a phone, and its size in inches."""
+        painter = NarrowForest(self)
+        return painter, painter.size
+
+    @property
+    def named(self) -> np.ndarray:
+        """Which lines have their names beside them, shape (lines,)."""
         named = np.ones(len(self.lines), dtype=bool)
         if not all_named(len(self.lines)):
             named[NAMED_ENDS:-NAMED_ENDS] = False
+        return named
+
+    def margins(self, axes: Axes) -> None:
+        """Draw what the lines are held to: margins, zero, and the estimate of everybody."""
+        if self.rope is not None:
+            axes.axvspan(*self.rope, color=LIGHT, alpha=0.6, linewidth=0)
+        if self.relevant is not None:
+            for side in (-self.relevant, self.relevant):
+                axes.axvline(side, color=SECOND, linewidth=1.2, linestyle=_DOTS)
+        if self.reference is not None:
+            axes.axvline(self.reference, color=GREY, linewidth=0.9, linestyle=_DASHES)
+        if self.overall is not None:
+            axes.axvline(self.overall, color=ACCENT, linewidth=1.2, linestyle=_DOTS)
+
+    def marks(self, axes: Axes, y: np.ndarray) -> None:
+        """Draw points and intervals at heights, shape (lines,)."""
+        named = self.named
         ends = np.array([(line.lower, line.upper) for line in self.lines]).reshape(-1, 2)
         means = np.array([line.mean for line in self.lines])
         for which, thick, dot, colour in ((named, 1.8, 4.5, ACCENT), (~named, 0.8, 1.8, BAND)):
             if which.any():
                 axes.hlines(y[which], ends[which, 0], ends[which, 1], color=colour, linewidth=thick)
                 axes.plot(means[which], y[which], "o", color=ACCENT, markersize=dot)
-        return named
 
     def _names(self, axes: Axes, y: np.ndarray, named: np.ndarray) -> None:
         places = [float(place) for place in y[named]]

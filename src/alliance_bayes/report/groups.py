@@ -13,7 +13,7 @@ from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.report.forest import NAMED_ENDS, all_named
+from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named
 from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.partial_pooling import pooling_picture
 from alliance_bayes.report.providers import provider_part, spread_of_providers, unnamed_providers
@@ -58,6 +58,7 @@ __all__ = [
     "factors_of",
     "fixed_at_zero",
     "groups",
+    "in_order",
     "level_picture",
     "level_table",
     "ordered_pairs",
@@ -169,7 +170,7 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
             pictures.append(lines)
     tables = []
     for of in ("mean", "slope"):
-        rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
+        rows = in_order(estimates.where(f"contrast_of_{of}s", factor=factor))
         if len(rows) and not fixed_at_zero(rows):
             table = pair_table(
                 estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position
@@ -211,9 +212,9 @@ def _spread(view: View, factor: PooledFactor) -> str:
 
 
 def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: str, table: str) -> Picture:
-    """Mean or slope of every level of a factor as a forest plot, the highest first, with a table of the same levels."""
+    """Mean or slope of every level of a factor as a forest plot, with a table of the same levels."""
     fit, estimates = view.fit, view.estimates
-    rows = _highest_first(rows[rows["mean"].notna()])
+    rows = in_order(rows[rows["mean"].notna()])
     unit, interval = _first(rows, "unit"), estimates.interval_heading()
     focal, means = fit.spec.focal_predictor(fit.design), what == "Adjusted mean"
     title = f"{what} of {column_name(fit.design.outcome.name if means else focal or '')} by {factor_name(factor)}"
@@ -261,7 +262,7 @@ def _people(counts: Mapping[str, ShownCount], row: Row) -> str:
 def pair_picture(
     estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int | str, table: Table
 ) -> Picture:
-    """Every difference of a factor's levels as a forest plot, the highest first, with the table that says more."""
+    """Every difference of a factor's levels as a forest plot, with the table that says more."""
     rope, unit = rope_of(rows.iloc[0]), _first(rows, "unit")
     title = f"Differences of {'adjusted means' if of == 'mean' else 'slopes'} by {factor_name(factor)}"
     grey = "; grey: region of practical equivalence." if rope else "."
@@ -269,7 +270,7 @@ def pair_picture(
         f"pairs-{of}-{position}",
         title,
         estimates,
-        _highest_first(rows),
+        in_order(rows),
         caption=f"Posterior mean and {estimates.interval_heading()}{grey}",
         axis=f"Difference ({percent_unit(units(unit))})",
         heading="Difference",
@@ -336,7 +337,10 @@ def pair_table(
     return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, folded=folded)
 
 
-def _highest_first(rows: pd.DataFrame) -> pd.DataFrame:
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows about levels of a factor as a page has them: few in the order of the data, many by their means."""
+    if len({*rows["level"], *rows["versus"].dropna()}) <= IN_ORDER:
+        return rows
     return rows.sort_values("mean", ascending=False, kind="stable", key=steady)
 
 

@@ -42,6 +42,7 @@ from alliance_bayes.report.text import (
     pooling_sentence,
     smooth_sentence,
     term_name,
+    typeset,
     varying,
 )
 from alliance_bayes.report.untold import telling_priors, untold
@@ -136,7 +137,7 @@ def prior_table(fit: FittedModel, name: str, caption: str, small: int) -> Table:
     """Every prior of a model with its reason."""
     spoken = in_sentences(fit.design)
     rows = [
-        (clean(parameter), meaning(fit.design, parameter), told[0], spoken(told[1]))
+        (clean(parameter), meaning(fit.design, parameter), told[0], typeset(spoken(told[1])))
         for parameter, stated in _stated(fit, small).items()
         for told in (_told(stated),)
     ]

@@ -56,7 +56,7 @@ def overlapping(view: View) -> Section | None:
         after=number(float(worst["after"]), 2),
         first=clean(worst["first"]),
         second=clean(worst["second"]),
-        alone=_alone(alone, name),
+        alone=_alone(alone),
     )
     warned = [row for row in support if row["extrapolates"]]
     content: list[str | Table] = [introduction]
@@ -183,10 +183,10 @@ def _shown(fit: FittedModel, some: np.ndarray, of: np.ndarray, share: float, sma
     return there / total if total else None
 
 
-def _alone(share: float | None, by: str) -> str:
+def _alone(share: float | None) -> str:
     if share is None:
-        return SENTENCES("alone_untold", by=by)
-    return SENTENCES("alone", by=by, share=percent(share)) if share > 0 else SENTENCES("alone_none", by=by)
+        return SENTENCES("alone_untold")
+    return SENTENCES("alone", share=percent(share)) if share > 0 else SENTENCES("alone_none")
 
 
 def _called(row: pd.Series) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from alliance_bayes.fit import BLOCK, FittedModel, seen
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.report.forest import ONE_COLUMN, column_ends, plain_size
+from alliance_bayes.report.forest import IN_ORDER, ONE_COLUMN, column_ends, plain_size
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import shown_counts
 from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
@@ -110,7 +110,8 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
         for k, level in enumerate(factor.levels)
         if people[level].number is not None and (there.all() or fit.count_people(there & (index == k)) >= small)
     ]
-    order = sorted(told, key=lambda k: -(people[factor.levels[k]].number or 0))
+    few = len(factor.levels) <= IN_ORDER
+    order = told if few else sorted(told, key=lambda k: -(people[factor.levels[k]].number or 0))
     groups = [Pooled(factor.levels[k], people[factor.levels[k]].text, float(own[k]), float(pooled[k])) for k in order]
     return groups, middle
 

@@ -244,13 +244,17 @@ def _numeric(
         among = {"n": n} if own.all() else {"n": None, "among": "observed"}
         summaries[group.level].append({"variable": name, **among, **of, **figures})
     label = _label(fit, name) + (f", of {of['of']}" if of else "")
-    yield [f"{label}: mean (SD)", *(f"{number(f['mean'], places)} ({number(f['sd'], places)})" for f in described)]
+    yield [f"{label}: mean (SD)", *(_cell(f["mean"], f["sd"], form="{} ({})", places=places) for f in described)]
     if fit.moments is None:
-        quartiles = [[number(f[key], places) for key in ("median", "q25", "q75")] for f in described]
         yield [
             f"{column_name(name)}{f', of {of["of"]}' if of else ''}: median (quartiles)",
-            *(f"{median} ({lower} to {upper})" for median, lower, upper in quartiles),
+            *(_cell(*(f[key] for key in QUARTILES), form="{1} ({0} to {2})", places=places) for f in described),
         ]
+
+
+def _cell(*values: float, form: str, places: int) -> str:
+    """Figures of a group, or a dash where none of them is told."""
+    return "–" if all(map(np.isnan, values)) else form.format(*(number(value, places) for value in values))
 
 
 def _observed(fit: FittedModel, name: str) -> np.ndarray:

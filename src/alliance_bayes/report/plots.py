@@ -19,7 +19,7 @@ from alliance_bayes.report.contours import CONTOURS_SIZE
 from alliance_bayes.report.effect_sizes import slope_painter
 from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.forest import all_named, forest_size
-from alliance_bayes.report.groups import fixed_at_zero, pair_name
+from alliance_bayes.report.groups import fixed_at_zero, in_order, pair_name
 from alliance_bayes.report.halfeye import HALFEYE_SIZE, half_eye_of
 from alliance_bayes.report.phrases import slope_contrast
 from alliance_bayes.report.rows import Estimates, forest_of, rope_of, row_words, rows_of, text_of, words_of
@@ -76,7 +76,7 @@ def _slopes(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
         chosen = [asked.factor]
     else:
         chosen = [name for name in varied if all_named(int((rows["factor"] == name).sum()))]
-    rows = pd.concat([_highest_first(rows[rows["factor"] == name]) for name in chosen]) if chosen else rows.iloc[:0]
+    rows = pd.concat([in_order(rows[rows["factor"] == name]) for name in chosen]) if chosen else rows.iloc[:0]
     if asked.factor is None and overall is not None:
         rows = pd.concat([overall.to_frame().T, rows])
     rows = rows[rows["mean"].notna()]
@@ -116,7 +116,7 @@ def _contrasts(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
             f"contrasts are drawn of one factor. Pass {argument('factor')}: {', '.join(map(repr, known)) or 'none'}."
         )
     _known(asked.factor, known, "of which differences may be shown")
-    rows = _highest_first(differences(estimates, asked.factor))
+    rows = in_order(differences(estimates, asked.factor))
     painter = forest_of(
         estimates,
         rows,
@@ -246,10 +246,6 @@ def _known(factor: str, known: Any, which: str) -> None:
     if factor not in list(known):
         names = ", ".join(map(repr, map(str, known))) or "none"
         raise UsageError(f"{argument('factor')} should be one {which} ({names}) but got {factor!r}.")
-
-
-def _highest_first(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.sort_values("mean", ascending=False, kind="stable")
 
 
 def _drawn(painter: _Painter, size: tuple[float, float], ax: Axes | None) -> Axes:

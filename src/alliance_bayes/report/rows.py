@@ -41,6 +41,7 @@ from alliance_bayes.report.text import (
     percent_unit,
     probability,
     range_of,
+    typeset,
     unit_of,
     units,
 )
@@ -48,6 +49,7 @@ from alliance_bayes.report.verdicts import SCALE
 
 __all__ = [
     "MOST_ROWS",
+    "SHARES",
     "Column",
     "Estimates",
     "Label",
@@ -74,6 +76,8 @@ type Label = Callable[[Any], str]
 #: Mean and interval of a row as they are printed.
 type Figures = Callable[[Row], tuple[str, str]]
 
+#: Units of shares that are printed as percentages, besides probabilities.
+SHARES = ("share of change", "share of variance")
 #: Rows a page can bear; the JSON has the rest.
 MOST_ROWS = 1000
 # Probabilities of a row that are shown where any row has what stands first, each under its heading.
@@ -85,6 +89,9 @@ _JUDGED: Mapping[str, tuple[str, str]] = {
 
 # A name that is no word: of a column of the data, as tables of effects have it.
 _CODED = re.compile(r"(?<![\w\[(.:'/])[^\W\d]\w*[_\d]\w*(?![\w\[(/=])")
+
+# Texts of the data.
+_LABELS = ("level", "versus", "factor", "term")
 
 # Rows with the same of these are of one kind, and printed with the same number of decimals; so are kinds of one unit.
 _ALIKE = ("estimand", "term", "factor", "unit", "denominator")
@@ -170,11 +177,12 @@ class Estimates:
     @cached_property
     def _places(self) -> dict[tuple[Any, ...], int]:
         places: dict[tuple[Any, ...], int] = {}
-        for row in self._rows[[*_ALIKE, "at", "mcse_mean", "sd"]].to_dict("records"):
+        for row in self._rows[[*_ALIKE, "at", "mcse_mean", "sd", "lower", "upper"]].to_dict("records"):
             key = _alike(row)
-            own = decimals(_float(row["mcse_mean"]), _float(row["sd"]))
+            sd = _spread(row)
+            own = decimals(_float(row["mcse_mean"]), sd)
             # A row that does not vary says nothing about the others.
-            if _float(row["sd"]) > 0:
+            if sd > 0:
                 places[key] = min(places.get(key, 6), own)
         return places
 
@@ -214,6 +222,8 @@ class Estimates:
     def figures(self, row: Row) -> tuple[str, str]:
         """Mean and interval: shares as percentages, their differences and slopes in percentage points."""
         unit = text_of(row, "unit")
+        if unit in SHARES:
+            return self.percentages(row, most=1)
         if not is_probability(unit):
             return self.mean(row), self.interval(row)
         if unit == PROBABILITY and not self.table.measure(str(row["estimand"])).difference:
@@ -234,15 +244,20 @@ class Estimates:
         mean, interval = (figures or self.figures)(row)
         return f"{mean} {interval}"
 
-    def spoken(self, row: Row) -> str:
-        """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
+    def spoken(self, row: Row, *, lower: bool = False) -> str:
+        """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0".
+
+        `lower` of what a sentence calls lower by so much: as the size, the ends are of how much lower.
+        """
+        if lower:
+            row = {**dict(row), "lower": -_float(row["upper"]), "upper": -_float(row["lower"])}
         return f"{interval_name(row['interval'], float(row['prob']))} {self.figures(row)[1].strip('()')}"
 
     def amount(self, row: Row) -> str:
         """The mean with its unit, as a sentence has it: "2.4 WHO-5 points per year", "8.8 percentage points", "41%"."""
-        mean, unit = self.figures(row)[0], text_of(row, "unit")
+        mean, unit = self.figures(row)[0], words_of(row, "unit")
         share = unit == PROBABILITY and not self.table.measure(str(row["estimand"])).difference
-        return mean if share or not unit else f"{mean} {percent_unit(units(unit))}"
+        return mean if share or unit in SHARES or not unit else f"{mean} {percent_unit(units(unit))}"
 
     def direction(self, row: Row) -> str:
         """Probability of direction with the side it speaks of: "99% above 0"."""
@@ -251,12 +266,15 @@ class Estimates:
         side = "above" if _float(row["median"]) >= 0 else "below"
         return f"{_short_of_limits(row)} {side} 0"
 
-    def direction_spoken(self, row: Row) -> str:
-        """The same as a sentence gives it: "99% probability of being above zero"; empty where it does not apply."""
+    def direction_spoken(self, row: Row, *, lower: bool = False) -> str:
+        """The same as a sentence gives it: "99% probability of being above zero"; empty where it does not apply.
+
+        `lower` as for the interval: "99% probability of being lower".
+        """
         if np.isnan(_float(row["p_direction"])):
             return ""
-        side = "above" if _float(row["median"]) >= 0 else "below"
-        return f"{said(_short_of_limits(row))} probability of being {side} zero"
+        side = "lower" if lower else "above zero" if _float(row["median"]) >= 0 else "below zero"
+        return f"{said(_short_of_limits(row))} probability of being {side}"
 
     def share_spoken(self, row: Row, column: str) -> str:
         """A probability of the row in words where it is beyond what can be told: "less than 0.1%"."""
@@ -315,7 +333,10 @@ def said(share: str) -> str:
 def text_of(row: Row, column: str) -> str:
     """A text column of a row, cleaned; empty where it does not apply."""
     value = row[column]
-    return clean(value) if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    # Labels are the data's; all else is made of words and numbers.
+    return clean(value) if column in _LABELS else typeset(clean(value))
 
 
 def words_of(row: Row, column: str) -> str:
@@ -334,6 +355,12 @@ def _unit_of(kind: tuple[Any, ...]) -> tuple[Any, ...]:
     estimand, _, _, unit, denominator, held = kind
     named = unit and unit != PROBABILITY and not unit.startswith("share")
     return ("" if named else estimand, unit, denominator, held)
+
+
+def _spread(row: Row) -> float:
+    """The posterior SD; of what has none once a draw may be infinite, that of a normal with as wide an 89% interval."""
+    sd, width = _float(row["sd"]), _float(row["upper"]) - _float(row["lower"])
+    return width / 3.2 if np.isnan(sd) and np.isfinite(width) else sd
 
 
 def _float(value: Any) -> float:

@@ -47,6 +47,10 @@ def in_cells(design: Design, beside: Iterable[str] = ()) -> Spoken:
     beside
         Further columns of the table.
     """
+    return _in_pairs(design, beside, "pair_in_cells")
+
+
+def _columns(design: Design, beside: Iterable[str]) -> Spoken:
     names = {str(name) for name in (*design.frame.columns, design.outcome.name, *beside)}
     coded = {clean(name): column_name(name) for name in names if not name.isalpha()}
     if not coded:
@@ -59,9 +63,9 @@ def in_cells(design: Design, beside: Iterable[str] = ()) -> Spoken:
     return lambda text: pattern.sub(lambda found: coded.get(found["name"] or "", found.group()), text)
 
 
-def _in_pairs(design: Design, beside: Iterable[str]) -> Spoken:
-    """The same of cells and sentences with differences between two levels, which checks write for programs."""
-    columns = in_cells(design, beside)
+def _in_pairs(design: Design, beside: Iterable[str], form: str) -> Spoken:
+    """The same with differences between two levels, which checks write for programs, in a form of words."""
+    columns = _columns(design, beside)
     named = {factor.name: list(factor.levels) for factor in design.factors}
     named |= {
         str(name): [str(level) for level in own.cat.categories]
@@ -78,7 +82,7 @@ def _in_pairs(design: Design, beside: Iterable[str]) -> Spoken:
 
     def pair(found: re.Match[str]) -> str:
         name = factor_name(few[found["factor"]][0])
-        return f"by {name}: “{found['level']}” minus “{found['versus']}”"
+        return SENTENCES(form, factor=name, level=found["level"], versus=found["versus"])
 
     def worded(text: str) -> str:
         for pattern in patterns:
@@ -90,7 +94,7 @@ def _in_pairs(design: Design, beside: Iterable[str]) -> Spoken:
 
 def in_sentences(design: Design, beside: Iterable[str] = ()) -> Spoken:
     """The same of sentences, in which an SD of level effects is called what it is, too: "the SD of slopes ..."."""
-    columns = _in_pairs(design, beside)
+    columns = _in_pairs(design, beside, "pair")
     factors = {clean(factor.name): factor for factor in design.factors}
     if not factors:
         return columns

@@ -15,7 +15,7 @@ from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.groups import factors_of, fixed_at_zero
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import outcome_words
-from alliance_bayes.report.rows import Estimates, text_of
+from alliance_bayes.report.rows import Estimates, text_of, words_of
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     Row,
@@ -205,7 +205,7 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
 
 
 def span_words(estimates: Estimates, rows: Sequence[Row], unit: str = "") -> str:
-    """One difference with its interval, or between which lie the means of several; with their unit, if any."""
+    """One difference with its interval, or the range of the means of several; with their unit, if any."""
     first = rows[0]
     places, scale = estimates.places(first), 1
     if is_probability(text_of(first, "unit")):
@@ -235,7 +235,7 @@ def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> st
         return f"{mean} ({lower} to {upper}) {points}"
     places = estimates.places(row)
     lower, upper = (number(float(row[end]), places) for end in ("lower", "upper"))
-    head, per, rest = text_of(row, "unit").partition(" per ")
+    head, per, rest = words_of(row, "unit").partition(" per ")
     head = head.partition(" from ")[0]
     return f"{estimates.mean(row)} ({lower} to {upper}) {units(head)}{per}{rest}"
 

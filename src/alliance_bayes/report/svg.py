@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from markupsafe import Markup
 
@@ -30,6 +30,8 @@ __all__ = ["MAX_SVG", "Picture", "draw", "draw_png"]
 
 #: Characters of SVG above which a picture is sent as PNG.
 MAX_SVG = 150_000
+#: Pixels up to which a picture can be read when a phone shows the whole of it.
+WIDEST = 500
 # Dots in an inch of pictures, on a page and in print.
 _PAGE_DPI, _PRINT_DPI = 180, 300
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -267,8 +269,16 @@ def _named(value: str, ids: Mapping[str, str]) -> str:
 
 
 def _kind(width: int, height: int) -> str:
-    """Class of a picture: one as wide as a phone shrinks with it, a wider one scrolls; a tall one has room on paper."""
-    return "picture" if width <= 500 else "picture wide tall" if height > width else "picture wide"
+    """Class of a picture: one that a phone can shrink, or a wider one; a tall one has room on paper."""
+    return "picture" if width <= WIDEST else "picture wide tall" if height > width else "picture wide"
+
+
+@runtime_checkable
+class Reflowing(Protocol):
+    """A painter that has another of the same for a narrow screen."""
+
+    def narrow(self) -> tuple[Callable[[Figure], None], tuple[float, float]]:
+        """The other, and its size in inches."""
 
 
 @dataclass(frozen=True)
@@ -282,6 +292,7 @@ class Picture:
     more: tuple[Table, ...] = ()
     name: str = ""
     png: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
+    narrow: Markup = field(default=Markup(), repr=False)
 
     @classmethod
     def drawn(
@@ -297,7 +308,13 @@ class Picture:
         more: Iterable[Table] = (),
         shown: Callable[[str], str] = str,
     ) -> Picture:
-        """Draw one; see :func:`draw`."""
-        markup = draw(painter, name=name, title=title, description=description, size=size, shown=shown)
+        """Draw one; see :func:`draw`. Of a painter that can be narrow, two, of which a page shows one at a time."""
+        words: Any = {"title": title, "description": description, "shown": shown}
+        markup, narrow = draw(painter, name=name, size=size, **words), Markup()
+        if isinstance(painter, Reflowing) and 96 * size[0] > WIDEST:
+            own, inches = painter.narrow()
+            narrow = Markup('<div class="narrow">{}</div>').format(
+                draw(own, name=f"{name}-narrow", size=inches, **words)
+            )
         png = partial(draw_png, painter, size=size, shown=shown)
-        return cls(title, caption, markup, data, tuple(more), name, png)
+        return cls(title, caption, markup, data, tuple(more), name, png, narrow)

@@ -147,6 +147,10 @@ _HEADINGS = {
     "se_difference": "SE of the difference",
     "p_loo": "p (LOO)",
     "pareto_k_max": "Pareto k (largest)",
+    "p_direction": "Probability of direction",
+    "sd_halved": "SD, halved",
+    "sd_doubled": "SD, doubled",
+    "times_limit": "Times the limit",
 }
 
 

@@ -19,7 +19,7 @@ from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.roles import RoleOf
 from alliance_bayes.model.scales import called
-from alliance_bayes.wording import capital
+from alliance_bayes.wording import capital, ends_of
 
 __all__ = [
     "MINUS",
@@ -32,6 +32,7 @@ __all__ = [
     "count",
     "decimals",
     "derived",
+    "ends_words",
     "equations",
     "exact",
     "factor_name",
@@ -90,8 +91,9 @@ def clean(text: object) -> str:
 
 
 def typeset(text: str) -> str:
-    """A sentence with true minus signs and percentages as the rest of the page has them."""
-    return re.sub(r"(?<=\d) %", "%", re.sub(r"(?<![\w.,)\]-])-(?=\d)", MINUS, text))
+    """A sentence with true signs and percentages as the rest of the page has them."""
+    signs = re.sub(r"(?<![\w.,)\]-])-(?=[\d.∞])", MINUS, text.replace("+/- ", "±"))
+    return re.sub(r"(?<=\d) %", "%", re.sub(r"\bR2\b", "R²", signs))
 
 
 def shortened(text: object, width: int = 28) -> str:
@@ -153,6 +155,12 @@ def exact(value: float) -> str:
 def derived(value: float) -> str:
     """A number that follows from chosen ones and from the data (a margin over a contrast), with three digits."""
     return exact(float(f"{value:.3g}"))
+
+
+def ends_words(low: float, high: float) -> tuple[str, str]:
+    """Two values that are compared, with as many decimals."""
+    first, second = ends_of(low, high)
+    return first.replace("-", MINUS), second.replace("-", MINUS)
 
 
 def count(value: int) -> str:

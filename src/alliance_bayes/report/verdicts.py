@@ -88,6 +88,11 @@ class Claim:
     settled: bool
 
     @property
+    def lower(self) -> bool:
+        """Whether a sentence says by how much it is lower, so that its numbers have no sign."""
+        return self.settled and not self.above
+
+    @property
     def leaning(self) -> bool:
         """Whether a direction is probable though it is not settled."""
         return not self.settled and self.word != UNSETTLED
@@ -203,7 +208,9 @@ def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:
     said = estimates.direction(row)
     if said == "–":
         return said if direction.word == UNSETTLED else capital(direction.word)
-    return SENTENCES("sure", word=direction.word, said=said.partition(" a")[0] if direction.settled else said)
+    said = said.partition(" a")[0] if direction.settled else said
+    # The probability is of the fit; a word that it alone would not give is that of other priors.
+    return SENTENCES("sure", word=direction.word, said=said, priors=direction.word != claim(row).word)
 
 
 def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) -> str:
@@ -360,8 +367,8 @@ def slope_sentence(
         unit=percent_unit(units(unit)),
         per=per,
         over=over,
-        interval=estimates.spoken(row),
-        direction=estimates.direction_spoken(row),
+        interval=estimates.spoken(row, lower=direction.lower),
+        direction=estimates.direction_spoken(row, lower=direction.lower),
     )
 
 
@@ -375,6 +382,6 @@ def more_or_less(estimates: Estimates, row: pd.Series, *, unit: str) -> str:
         though=direction.leaning,
         mean=mean.removeprefix(MINUS) if direction.settled else mean,
         unit=unit,
-        interval=estimates.spoken(row),
-        direction=estimates.direction_spoken(row),
+        interval=estimates.spoken(row, lower=direction.lower),
+        direction=estimates.direction_spoken(row, lower=direction.lower),
     )

@@ -13,7 +13,7 @@ from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import under_other_priors
-from alliance_bayes.report.rows import rows_of, text_of
+from alliance_bayes.report.rows import rows_of, text_of, words_of
 from alliance_bayes.report.summary import (
     MOST,
     SummaryRow,
@@ -319,7 +319,7 @@ def _prefix(row: pd.Series) -> str:
 
 def _unit(rows: Sequence[Row]) -> str:
     """What differences are in, those of slopes without what they are per."""
-    return units(text_of(rows[0], "unit").partition(" per ")[0])
+    return units(words_of(rows[0], "unit").partition(" per ")[0])
 
 
 def _differ(rows: Sequence[Row]) -> str:

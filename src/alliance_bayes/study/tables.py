@@ -64,8 +64,6 @@ __all__ = [
 FEW_LEVELS = 6
 #: What is per unit of a predictor, and so judged by no margin in points.
 PER_UNIT = ("slope", "slope_in_sample", "slope_per_sd", "slope_at")
-#: Units of shares.
-SHARES = ("probability", "share of change", "share of variance")
 #: Rows of a table that are shown at once.
 AT_ONCE = 16
 
@@ -120,14 +118,14 @@ def block_table(
     """
     rows = judged_once(rows)
     estimates = shown(rows)
-    units = {text_of(row, "unit") for row in rows_of(rows)}
+    units = {words_of(row, "unit") for row in rows_of(rows)}
     # A unit that all rows share is said once. Shares are percentages, and differences of shares percentage points.
     if units == {PROBABILITY}:
         differ = all(rows.measure(str(name)).difference for name in set(rows["estimand"]))
         units, caption = set(), f"{caption} ({'percentage points' if differ else 'percentages'})"
     elif len(units) == 1:
         caption = f"{caption} ({units.pop()})"
-    estimated = estimate_columns(estimates, rows, direction=direction, figures=partial(_printed, estimates))
+    estimated = estimate_columns(estimates, rows, direction=direction)
     columns = [Column(heading, label), *estimated, *further]
     columns = [replace(column, heading=_heading(column.heading, rows)) for column in columns]
     columns += [Column("Unit", _unit, words=True)] if units else []
@@ -142,13 +140,6 @@ def judged_once(rows: EffectTable) -> EffectTable:
         return rows
     empty = {name: rows[name].mask(per_unit) for name in ("rope_low", "rope_high", "p_rope", "relevant", "p_relevant")}
     return rows.assign(**empty)
-
-
-def _printed(estimates: Estimates, row: Row) -> tuple[str, str]:
-    """Mean and interval: of a share as percentages, whatever else the table has."""
-    unit = text_of(row, "unit")
-    share = unit in SHARES and unit != PROBABILITY
-    return estimates.percentages(row, most=1) if share else estimates.figures(row)
 
 
 def _heading(heading: str, rows: EffectTable) -> str:
@@ -174,7 +165,7 @@ def block_forest(
     rope: tuple[float, float] | None = None,
     data: Table | None = None,
 ) -> Picture:
-    """Rows as a forest plot, the highest first; those without an estimate are named in its description alone.
+    """Rows as a forest plot; those without an estimate are named in its description alone.
 
     Parameters
     ----------
@@ -183,7 +174,7 @@ def block_forest(
     rows
         One line each; those about one factor stay together.
     """
-    rows = _highest_first(rows)
+    rows = _in_order(rows)
     estimates = shown(rows)
     return forest_picture(
         name,
@@ -208,10 +199,11 @@ def _unit(row: Row) -> str:
     return "–" if text_of(row, "unit") == PROBABILITY else words_of(row, column="unit")
 
 
-def _highest_first(rows: EffectTable) -> EffectTable:
-    """Rows by their means, those about one factor together, in the factors' order."""
+def _in_order(rows: EffectTable) -> EffectTable:
+    """Rows by factor, in the factors' order: few of one as they are given, else the highest first."""
     factors = {factor: place for place, factor in enumerate(rows["factor"].unique())}
-    means = steady(rows["mean"]).fillna(-np.inf)
+    many = rows["factor"].map(rows["factor"].value_counts()) > FEW_LEVELS
+    means = steady(rows["mean"]).fillna(-np.inf).where(many, 0.0)
     order = sorted(range(len(rows)), key=lambda k: (factors[rows["factor"].iloc[k]], -means.iloc[k]))
     return rows.iloc[order]
 
@@ -256,7 +248,7 @@ def block_forests(
                 label=partial(text_of, column="level") if many else level_name,
                 people=people,
                 reference=reference,
-                data=None if table is None else table(f"-{place}", _highest_first(groups)),
+                data=None if table is None else table(f"-{place}", _in_order(groups)),
             )
         )
     return pictures
@@ -269,10 +261,11 @@ def joined(tables: Sequence[EffectTable]) -> EffectTable:
 
 def factor_order(rows: EffectTable) -> EffectTable:
     """Rows by what they are about: overall, then by factor and level, so that several models' stand together."""
+    names = {name: place for place, name in enumerate(dict.fromkeys(level_name(row) for row in rows_of(rows)))}
 
-    def place(row: Row) -> tuple[bool, str, str]:
+    def place(row: Row) -> tuple[bool, str, int]:
         about = bool(text_of(row, "level"))
-        return about, factor_name(text_of(row, "factor")) if about else "", level_name(row) if about else ""
+        return about, factor_name(text_of(row, "factor")) if about else "", names[level_name(row)] if about else 0
 
     keys = [place(row) for row in rows_of(rows)]
     return rows.iloc[sorted(range(len(rows)), key=keys.__getitem__)]

@@ -174,14 +174,14 @@
         const cell = row.cells[place];
         if (column) cell.dataset.column = column;
         if (column === "range") row.cells[place - 1].dataset.range = cell.textContent;
-        if (table.matches(".cards") && cell !== headings[place]) {
+        if (cell !== headings[place]) {
           cell.dataset.label = textContent;
+          if (MISSING.test(cell.textContent)) cell.classList.add("none");
           // A browser forgets that a row is a row when it is not laid out as one.
           cell.setAttribute("role", place ? "cell" : "rowheader");
         }
       });
     }
-    if (!table.matches(".cards")) return;
     table.setAttribute("role", "table");
     for (const part of [table.tHead, ...table.tBodies]) part.setAttribute("role", "rowgroup");
     for (const row of table.rows) row.setAttribute("role", "row");
@@ -285,10 +285,27 @@
   }
   if (kept.length > 1) makeAllSavable(kept, originals);
 
+  const tooWide = (box) => box.scrollWidth > box.clientWidth + 1;
+
+  /* A table that has no room is set tighter, and where that is not enough its rows become cards; all are measured before
+     any is changed. */
+  function stack(boxes) {
+    let wide = boxes.map((box) => box.querySelector(":scope > table")).filter((table) => table);
+    wide.forEach((table) => table.classList.remove("tight", "stacked"));
+    for (const way of ["tight", "stacked"]) {
+      wide = wide.filter((table) => tooWide(table.parentElement));
+      wide.forEach((table) => table.classList.add(way));
+    }
+  }
+
   // A box is a stop for the keyboard, and a landmark, only while there is something to scroll in it.
+  const widths = new WeakMap();
   const watch = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      const wide = target.scrollWidth > target.clientWidth + 1;
+    const boxes = entries.map(({ target }) => target).filter((box) => widths.get(box) !== box.clientWidth);
+    stack(boxes);
+    for (const target of boxes) {
+      widths.set(target, target.clientWidth);
+      const wide = tooWide(target);
       target.setAttribute("role", wide ? "region" : "group");
       if (wide) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
