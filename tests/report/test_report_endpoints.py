@@ -88,7 +88,7 @@ def test_table_figure_and_json_are_the_same_numbers(report: Rendered, fit: Fitte
     records = [row for row in report.numbers["endpoints"] if row["estimand"] != "risk_difference"]
     assert [line[2] for line in body] == [f"{100 * row['mean']:.1f}%" for row in records]
     assert len(cells(page.by_id("endpoints-data"))) == len(body) + 1
-    assert len(page.by_id("endpoints").all("svg")) == 1
+    assert len(page.by_id("endpoints").all("figure")) == 1
 
 
 def share(event: pd.Series[bool]) -> str:

@@ -360,7 +360,8 @@ def test_what_a_page_makes_of_empty_cells_and_of_tall_figures_is_let_through() -
     """Classes that the package's own tables and figures have, of a section that nobody handed in."""
     row = '<tr><th scope="row" class="word">a</th><td class="word none">x</td><td class="none">x</td></tr>'
     table = f'<div class="scroll"><table class="cards"><tbody>{row}</tbody></table></div>'
-    drawn = '<div class="scroll"><svg class="picture wide tall" viewBox="0 0 1 1"></svg></div>'
+    narrow = '<div class="narrow"><svg class="picture" viewBox="0 0 1 1"></svg></div>'
+    drawn = f'<div class="scroll"><svg class="picture wide tall" viewBox="0 0 1 1"></svg>{narrow}</div>'
     page = '<section id="own" aria-labelledby="own-heading">\n<h2 id="own-heading">Own</h2>{}\n</section>'
     assert without_sections(page.format(table + drawn), ["own"])[1] == []
     for kind in ("none word", "wide", "word tall"):

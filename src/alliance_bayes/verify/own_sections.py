@@ -30,7 +30,7 @@ _PAGE: dict[str, dict[str, str]] = {
     **{tag: {} for tag in ("b", "br", "code", "em", "i", "strong", "sub", "sup")},
     "a": {"href": r"#[a-z0-9-]+"},
     "p": {"class": "tablename|note", "id": _NAME},
-    "div": {"class": "scroll|excerpt", "role": "region", "tabindex": "0", "aria-label": _TEXT, **_LABELLED},
+    "div": {"class": "scroll|excerpt|narrow", "role": "region", "tabindex": "0", "aria-label": _TEXT, **_LABELLED},
     "table": {"class": "cards", **_LABELLED},
     "th": {"scope": "col|row", "data-column": "range|second", **_CELL},
     "td": _CELL,
