@@ -157,7 +157,7 @@ def columns_of_table(
         sd = error.get(name, 0.0)
         if name in reliability and levels is None and pd.api.types.is_numeric_dtype(values):
             sd = float(values.std()) * math.sqrt(1 - reliability[name])
-        given = setting("reliability" if name in reliability else "error")
+        given = setting("reliability") if name in reliability else setting("error")
         if sd > 0 and levels is None and not sd < (own := float(values.std())):
             faults.append(
                 f"{shown(name)} has an error of measurement of SD {sd:.4g}, and values of SD {own:.4g} are not made of "
