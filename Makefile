@@ -28,8 +28,11 @@ report: env-runtime ## the demonstration study as one HTML page (simulated data)
 	@mkdir -p "$(dir $(REPORT))"
 	$(PY) -m alliance_bayes study $(if $(COHORT),"$(COHORT)",--demo) $(if $(FULL),--full) -o "$(REPORT)"
 
-reports: report ## every page in reports/: the study, and the report of its main model
+reports: report ## every page in reports/: the study, the report of its main model; and README's picture of the first, with Chromium
 	$(PY) -m alliance_bayes report models/outcome.toml --demo -o reports/outcome.html
+	@command -v chromium >/dev/null || { echo "no Chromium: docs/report.png stays as it is"; exit 0; }; \
+	chromium --headless $$([ "$$(id -u)" != 0 ] || echo --no-sandbox) --disable-gpu --hide-scrollbars --window-size=1280,1170 \
+	    --screenshot="$(CURDIR)/docs/report.png" "file://$(CURDIR)/reports/study.html" 2>/dev/null
 
 test: env-dev ## the fast tests
 	$(PY) -m pytest $(PARALLEL) $(ARGS)
