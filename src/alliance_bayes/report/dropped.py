@@ -20,7 +20,6 @@ from alliance_bayes.imputation.quick import all_of, quick_posterior
 from alliance_bayes.report.codings import decided
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.small_counts import unit_words
 from alliance_bayes.report.text import column_name, number
 from alliance_bayes.report.verdicts import claim
 from alliance_bayes.wording import Wording
@@ -81,7 +80,7 @@ def dropped(view: View, row: pd.Series, section: str, *, sign: float) -> Dropped
     if why := _why_not(fit):
         if why == "outcome":
             outcome = column_name(fit.design.outcome.name)
-            return Dropped(SENTENCES("outcome", outcome=outcome, units=unit_words(fit, "people")))
+            return Dropped(SENTENCES("outcome", outcome=outcome))
         return Dropped(SENTENCES("not_tried", why=SENTENCES(why)))
     table = _of_row(fit, row)
     if table is None:
