@@ -17,6 +17,7 @@ from alliance_bayes.engines.density.changing import ChangingDensity
 from alliance_bayes.engines.nuts import SamplerSettings
 from alliance_bayes.fit import seen
 from alliance_bayes.imputation.given import tables_wanted
+from alliance_bayes.imputation.imputed import nearest_table
 from alliance_bayes.imputation.parameters import apart
 from imputing import table
 
@@ -273,3 +274,18 @@ def test_a_drawn_level_that_meets_another_as_nobody_does_has_no_effect(family: s
     assert values[0] - before == pytest.approx(
         float((own(whole, {}, design.outcome) - own(eta, {}, design.outcome)).sum()), abs=1e-9
     )
+
+
+def test_the_table_that_stands_for_all_has_the_association_of_all() -> None:
+    """Nearest in the means of its columns is no more than a start: what checks say of one table is of its slope."""
+    rng = np.random.default_rng(5)
+    tables, slopes = [], np.linspace(0.2, 1.4, 13)
+    for place, slope in enumerate(slopes):
+        x = rng.normal(0, 1, (400, 2))
+        # The flattest table has the means of all, exactly.
+        x -= x.mean(axis=0) - (0 if place == 0 else rng.normal(0, 0.01, 2))
+        tables.append((x, x @ [slope, 1.0] + rng.normal(0, 0.1, 400)))
+    chosen = nearest_table(tables, np.array([[-0.01, -0.01], [0.01, 0.01]]), np.ones(2), [0])
+    found = np.array([np.polyfit(x[:, 0], y - x[:, 1], 1)[0] for x, y in tables])
+    assert chosen != 0
+    assert abs(found[chosen] - found.mean()) < np.abs(np.diff(slopes)).max()

@@ -15,7 +15,7 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.imputed import refuse_others, whose
 from alliance_bayes.errors import UsageError
 from alliance_bayes.foreign import shown
-from alliance_bayes.imputation.imputed import GROUP, Imputed, nearest_table
+from alliance_bayes.imputation.imputed import GROUP, Imputed, asked_columns, in_numbers, nearest_table
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 
 __all__ = ["fit_tables", "refuse_other_rows", "tables_wanted"]
@@ -47,7 +47,7 @@ def fit_tables(
     Returns
     -------
     design : Design
-        Of the table whose columns' means are nearest to those of all.
+        Of the table that stands for all: see :func:`nearest_table`.
     priors : PriorTable
         The model's, from the first table.
     tree : xarray.DataTree
@@ -79,11 +79,12 @@ def fit_tables(
     table = np.broadcast_to(np.repeat(np.arange(len(made)), each)[order], shape)
     means = np.array([design.rows.x.mean(axis=0) for design in made])
     kept = _kept(made, means, np.ascontiguousarray(table))
+    tables = [(design.rows.x, in_numbers(design.frame[spec.parsed.outcome])) for design in made]
     tree = xr.DataTree.from_dict({"posterior": whole, "sample_stats": _statistics(fits, order), GROUP: kept.dataset()})
     ran = fits[0][1]
     fallbacks = [told["fallback"] for _, told in fits if "fallback" in told]
     return (
-        made[nearest_table(means, means, first.rows.x.std(axis=0))],
+        made[nearest_table(tables, None, first.rows.x.std(axis=0), asked_columns(stated, first))],
         priors,
         tree,
         {key: value for key, value in ran.items() if not key.endswith("_seconds")}

@@ -13,7 +13,7 @@ import xarray as xr
 from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
-from alliance_bayes.imputation.imputed import GROUP, Imputed, nearest_table
+from alliance_bayes.imputation.imputed import GROUP, Imputed, asked_columns, in_numbers, nearest_table
 from alliance_bayes.imputation.sampler import Drawn, Imputer
 from alliance_bayes.imputation.table import MOST_LEVELS, Column, columns_of_table, hot_deck
 from alliance_bayes.model import Design, ModelSpec, PriorTable
@@ -144,7 +144,7 @@ def impute(
     Returns
     -------
     design : Design
-        Of all rows, with the values of one kept table: the one whose columns' means are nearest to the mean of all.
+        Of all rows, with the values of one kept table: see :func:`nearest_table`.
     priors : PriorTable
         The model's.
     tree : xarray.DataTree
@@ -190,8 +190,9 @@ def impute(
         np.arange(settings.chains)[:, None] * states + np.repeat(np.arange(states), per_table),
     )
     completed = [kept.completed(filled, table) for table in range(kept.tables)]
-    means = np.array([design.evaluate(one, counterfactual=True).x.mean(axis=0) for one in completed])
-    chosen = completed[nearest_table(means, kept.column_means.reshape(-1, means.shape[1]), design.rows.x.std(axis=0))]
+    tables = ((design.evaluate(one, counterfactual=True).x, in_numbers(one[outcome])) for one in completed)
+    of_all = kept.column_means.reshape(-1, len(design.columns))
+    chosen = completed[nearest_table(tables, of_all, design.rows.x.std(axis=0), asked_columns(stated, design))]
     final = replace(stated, centre=design.centres).design(chosen, smooths=design.smooths)
     shape = (settings.chains, states * per_table)
     tree = xr.DataTree.from_dict(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-__all__ = ["GROUP", "Imputed", "nearest_table", "standardised"]
+from alliance_bayes.model import Design, ModelSpec
+
+__all__ = ["GROUP", "Imputed", "asked_columns", "in_numbers", "nearest_table", "standardised"]
 
 #: The group of a fit's tree that holds it.
 GROUP = "imputation"
@@ -17,8 +19,39 @@ GROUP = "imputation"
 _SAME = 1e-9
 
 
-def nearest_table(means: np.ndarray, of_all: np.ndarray, sds: np.ndarray) -> int:
-    """The table whose columns' means are nearest to those of all draws, or tables, in their SDs.
+def nearest_table(
+    tables: Iterable[tuple[np.ndarray, np.ndarray]], of_all: np.ndarray | None, sds: np.ndarray, asked: Sequence[int]
+) -> int:
+    """The table that can stand for all: nearest in the means of columns and in what the model is asked about.
+
+    What checks find of one table is said of the association of all, so that this is to be the same there: by least
+    squares, which is near enough to choose by in every family.
+
+    Parameters
+    ----------
+    tables
+        Of each table the columns of its design, shape (rows, columns), and its outcome in numbers, shape (rows,).
+    of_all
+        Means of the columns in what is to be represented, shape (n, columns); None for those of the tables.
+    sds
+        Of the columns over rows.
+    asked
+        The columns of the association.
+    """
+    averages, slopes = [], []
+    for x, y in tables:
+        averages.append(x.mean(axis=0))
+        slopes.append(np.linalg.lstsq(x - averages[-1], y - y.mean(), rcond=None)[0][list(asked)])
+    means, along = np.array(averages), np.array(slopes)
+    of_all = means if of_all is None else of_all
+    apart = standardised(means, of_all, of_all.mean(axis=0, keepdims=True), sds)[0]
+    differ = standardised(along, along, along.mean(axis=0, keepdims=True), np.abs(along).max(axis=0, initial=0.0))[0]
+    # Means of many columns are no more than the association.
+    return int(np.argmin(apart / max(1, means.shape[1]) + differ))
+
+
+def standardised(means: np.ndarray, of_all: np.ndarray, points: np.ndarray, sds: np.ndarray) -> np.ndarray:
+    """Squared distance of each table's means from some points, shape (points, tables), in the SDs of all.
 
     Parameters
     ----------
@@ -28,17 +61,6 @@ def nearest_table(means: np.ndarray, of_all: np.ndarray, sds: np.ndarray) -> int
         Of what is to be represented, shape (n, columns).
     sds
         Of the columns over rows.
-    """
-    return int(np.argmin(standardised(means, of_all, of_all.mean(axis=0, keepdims=True), sds)[0]))
-
-
-def standardised(means: np.ndarray, of_all: np.ndarray, points: np.ndarray, sds: np.ndarray) -> np.ndarray:
-    """Squared distance of each table's means from some points, shape (points, tables), in the SDs of all.
-
-    Parameters
-    ----------
-    means, of_all, sds
-        See :func:`nearest_table`.
     points
         Shape (points, columns).
     """
@@ -46,6 +68,22 @@ def standardised(means: np.ndarray, of_all: np.ndarray, points: np.ndarray, sds:
     # The mean of a column without drawn values differs between draws by rounding alone, which is no distance.
     used = spread > _SAME * sds
     return np.asarray((((points[:, None, used] - means[None, :, used]) / spread[used]) ** 2).sum(axis=2))
+
+
+def asked_columns(spec: ModelSpec, design: Design) -> list[int]:
+    """The common columns that the predictor of interest, or the factor, is in; all of them where there is none."""
+    predictor, factor = spec.focal_predictor(design), spec.focal_factor(design)
+    own = [
+        number
+        for number, column in enumerate(design.columns)
+        if predictor in column.numeric or factor in column.term.split(":")
+    ]
+    return own or list(range(len(design.columns)))
+
+
+def in_numbers(column: pd.Series) -> np.ndarray:
+    """An outcome as numbers: those of its levels, where it has levels."""
+    return column.cat.codes.to_numpy(float) if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy(float)
 
 
 @dataclass(frozen=True, eq=False)
