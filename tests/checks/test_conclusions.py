@@ -34,7 +34,7 @@ def test_families_that_agree_change_no_conclusion():
     found = conclusions(fits)
     assert found.table["model"].tolist() == ["line", "logit"]
     assert found.table["family"].tolist() == ["gaussian", "beta_binomial"]
-    assert found.table["unit"].tolist() == [f"WHO-5 point from alliance {LOW:.4g} to {HIGH:.4g}"] * 2
+    assert found.table["unit"].tolist() == [f"WHO-5 point from alliance {LOW:.2f} to {HIGH:.2f}"] * 2
     for name, row in zip(fits, found.table.to_dict("records"), strict=True):
         own = slopes(fits[name], prob=0.89).set_index("estimand").loc["slope_p10_p90"]
         assert [row[key] for key in ("mean", "lower", "upper", "p_direction", "p_rope")] == [
@@ -44,7 +44,7 @@ def test_families_that_agree_change_no_conclusion():
     assert found.changes is False
     low, high = sorted(found.table["mean"])
     assert found.sentence == (
-        f"The difference along alliance is {low:.2f} to {high:.2f} WHO-5 point from alliance {LOW:.4g} to {HIGH:.4g} "
+        f"The difference along alliance is {low:.2f} to {high:.2f} WHO-5 point from alliance {LOW:.2f} to {HIGH:.2f} "
         "in the 2 models, and "
         "the choice between them changes no conclusion: positive (P at least 0.975); not negligible in all."
     )
@@ -63,7 +63,7 @@ def test_a_choice_that_changes_a_conclusion_is_named():
     assert found.table["relevance"].tolist() == ["size open", "size open", "negligible", "size open"]
     low, high = found.table["mean"].min(), found.table["mean"].max()
     assert found.sentence == (
-        f"The difference along alliance is {low:.2f} to {high:.2f} WHO-5 point from alliance {LOW:.4g} to {HIGH:.4g} "
+        f"The difference along alliance is {low:.2f} to {high:.2f} WHO-5 point from alliance {LOW:.2f} to {HIGH:.2f} "
         "in the 4 models, and "
         "the choice between them changes a conclusion: positive (P at least 0.95); size open in 'a' and 'd', negative "
         "(P at least 0.975); size open in 'b', direction open; negligible in 'c'."
