@@ -54,12 +54,20 @@ class Wording:
         return list(filter(None, (filled(text, values) for text in read_wording(self.package, self.file)[name])))
 
 
+# Values that nobody reads digit by digit.
+_LARGE = 1e9
+
+
 def ends_of(low: float, high: float) -> tuple[str, str]:
-    """Two values that are compared, with as many decimals: three digits of their distance, or as few as they have."""
+    """Two values that are compared, with as many decimals: three digits of their distance, or as few as they have.
+
+    One decimal more where both have no further one: what somebody chose is told as it is.
+    """
     gap = abs(high - low)
+    if max(abs(low), abs(high)) >= _LARGE or 0 < gap < 1 / _LARGE:
+        return f"{low:.6g}", f"{high:.6g}"
     most = max(0, 2 - math.floor(math.log10(gap))) if math.isfinite(gap) and gap > 0 else 6
-    # What whole numbers of so many decimals say has no use for more.
-    places = next(fewer for fewer in range(most + 1) if fewer == most or (_has(low, fewer) and _has(high, fewer)))
+    places = next((few for few in range(most + 2) if _has(low, few) and _has(high, few)), most)
     texts = [f"{value:.{places}f}" for value in (low, high)]
     return tuple(text.lstrip("-") if float(text) == 0 else text for text in texts)  # type: ignore[return-value]
 

@@ -72,7 +72,7 @@ def test_units_in_closed_form(frame: pd.DataFrame, pooled: FittedModel) -> None:
     assert table["unit"].tolist() == [
         "WHO-5 point per alliance point",
         "WHO-5 point per SD of alliance",
-        f"WHO-5 point from alliance {low:.4g} to {high:.4g}",
+        f"WHO-5 point from alliance {low:.1f} to {high:.1f}",
         "SD per SD",
         "correlation",
         "share of variance",

@@ -93,7 +93,8 @@ def test_an_outcome_that_all_lack_tells_nothing(data: pd.DataFrame) -> None:
     whole.loc[:60, "y"] = np.nan
     whole.loc[:10, "x"] = np.nan
     fit, report = page(whole)
-    assert "all of these lacked y: imputing it" in report.numbers["answer"]["dropped"]
+    assert report.numbers["answer"]["dropped"] == "imputing it adds nothing"
+    assert report.numbers["answer"]["people"] == "339 people analysed of 400; 61 (15%) lacked y;"
     assert report.rows is not None
     assert ROW not in report.rows.index
     # That is so: with drawn outcomes the slope is the same, to four Monte Carlo errors of the difference.

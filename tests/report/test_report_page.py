@@ -307,7 +307,7 @@ def test_the_model_is_written_out(page: Node, fit: FittedModel) -> None:
     reasons = "\n".join(stated.reason for stated in fit.priors.values())
     for quoted, spoken in (("'who5_followup'", "follow-up WHO-5"), ("'provider_type'", "provider type")):
         reasons = reasons.replace(quoted, spoken)
-    assert [row[3] for row in rows] == reasons.split("\n")
+    assert [row[3] for row in rows] == reasons.replace("+/- ", "\N{PLUS-MINUS SIGN}").split("\n")
 
 
 def test_what_is_needed_to_rerun_is_there(page: Node, fit: FittedModel) -> None:

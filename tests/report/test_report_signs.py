@@ -100,6 +100,14 @@ def test_values_with_few_decimals_have_no_more_than_those(low: int, gap: int, pl
         assert not (first.endswith("0") and second.endswith("0"))
 
 
+def test_values_that_somebody_chose_are_told_as_they_are_and_no_value_in_hundreds_of_digits() -> None:
+    assert ends_of(38.35, 48.35) == ("38.35", "48.35")
+    assert ends_of(38.3514, 48.3514) == ("38.4", "48.4")
+    assert ends_of(-1.31274, 1.46371) == ("-1.31", "1.46")
+    assert ends_of(-1e300, 1e300) == ("-1e+300", "1e+300")
+    assert ends_of(0.0, 5e-324) == ("0", "4.94066e-324")
+
+
 @given(low=finite, gap=st.floats(1e-3, 1e5))
 def test_on_a_page_they_have_true_minus_signs(low: float, gap: float) -> None:
     for page, plain in zip(ends_words(low, low + gap), ends_of(low, low + gap), strict=True):

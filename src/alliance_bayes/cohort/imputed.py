@@ -232,6 +232,9 @@ def _check_observed(raw: RawTable, numbers: pd.Series, kept: Sequence[float], mi
             return
         for name in cells.columns.difference([TABLE_NUMBER, _ROW_NUMBER], sort=False):
             seen, now = (_texts(cells, str(name), some) for some in (before, places))
+            if now.isin([*missing, *MISSING]).all():
+                # Of completed tables without the column, which was no part of the imputation.
+                continue
             differs = ~seen.isin([*missing, *MISSING]) & (seen != now)
             # One number is written in several ways.
             differs &= ~(pd.to_numeric(seen, errors="coerce") == pd.to_numeric(now, errors="coerce"))

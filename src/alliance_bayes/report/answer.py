@@ -166,7 +166,7 @@ def answer_of(view: View) -> Answer:
         sentence(fit, estimates, row, direction, ends),
         "" if shown is None else _shares(fit, shown, ends),
         _caveat(fit, row),
-        people,
+        people_words(fit, view.small, cost.lacked) if cost is not None else people,
         verdicts,
         claim=direction,
         cautions=(cautions := checked.about("effects")),
@@ -195,8 +195,8 @@ def _whose(row: pd.Series, focal: str) -> str:
     return span_name(focal) if row["estimand"] == "slope_p10_p90" else column_name(focal)
 
 
-def people_words(fit: FittedModel, small: int) -> str:
-    """How many were analysed of how many in the table, as far as it may be told."""
+def people_words(fit: FittedModel, small: int, lacked: str = "") -> str:
+    """How many were analysed of how many in the table, as far as it may be told, and what the others `lacked`."""
     flow = ShownFlow.of(fit.flow, small, unit=unit_words(fit))
     total = flow.participants if flow.people is None else flow.people
     known = flow.people is None and flow.left and flow.total
@@ -208,6 +208,7 @@ def people_words(fit: FittedModel, small: int) -> str:
         values=values_drawn(fit, small),
         error=bool(error_of(fit)),
         left=count(flow.left) if known and flow.left else "",
+        lacked=lacked,
         share=percent(flow.left / flow.total) if known and flow.left and flow.total else "",
     )
 

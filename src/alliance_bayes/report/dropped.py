@@ -52,11 +52,14 @@ class Dropped:
         The estimate with values drawn; None where no run was made.
     verdict
         "pass" where it says the same of the direction, "warn" where not; empty without a run.
+    lacked
+        What all of them lacked, where that is the outcome.
     """
 
     clause: str
     rows: EffectTable | None = None
     verdict: str = ""
+    lacked: str = ""
 
 
 def dropped(view: View, row: pd.Series, section: str, *, sign: float) -> Dropped | None:
@@ -79,8 +82,7 @@ def dropped(view: View, row: pd.Series, section: str, *, sign: float) -> Dropped
         return None
     if why := _why_not(fit):
         if why == "outcome":
-            outcome = column_name(fit.design.outcome.name)
-            return Dropped(SENTENCES("outcome", outcome=outcome))
+            return Dropped(SENTENCES("outcome"), lacked=column_name(fit.design.outcome.name))
         return Dropped(SENTENCES("not_tried", why=SENTENCES(why)))
     table = _of_row(fit, row)
     if table is None:
