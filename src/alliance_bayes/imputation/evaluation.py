@@ -13,6 +13,7 @@ import pandas as pd
 
 from alliance_bayes.model import Design, Rows
 from alliance_bayes.model.columns import component_block, multiply
+from alliance_bayes.model.design import terms_of
 from alliance_bayes.model.levels import present_levels
 
 __all__ = ["ChangingDesign"]
@@ -54,13 +55,7 @@ class ChangingDesign:
         self._by_level: dict[int, np.ndarray] = {}
         self._tables: dict[str, tuple[list[str], np.ndarray]] = {}
         self._by_arrays = not design.formula.windows and not self.rows.lacking and self._look_up()
-        pooled = {
-            factor.name: sorted(
-                (term for term in design._pooled if term.factor.name == factor.name),
-                key=lambda term: type(term.expr).__name__ != "Intercept",
-            )
-            for factor in design.factors
-        }
+        pooled = {factor.name: terms_of(design._pooled, factor.name) for factor in design.factors}
         self._common = _placed(design._common)
         self._pooled = {name: _placed([term.expr for term in terms]) for name, terms in pooled.items()}
         self._sigma = () if design.sigma is None else _placed(design.sigma.terms)
@@ -89,14 +84,6 @@ class ChangingDesign:
         """Write values of a column, numbers or numbers of levels; the design arrays stay as they are."""
         self.values[name][places] = values
 
-    def frame_at(self, places: np.ndarray, name: str, values: np.ndarray) -> pd.DataFrame:
-        """Some of the rows as a table, with other values of a column."""
-        made = {}
-        for column, dtype in self._frame.dtypes.items():
-            own = values if column == name else self.values[str(column)][places]
-            made[column] = _as_in(own, dtype)
-        return pd.DataFrame(made)
-
     def at(self, name: str, places: np.ndarray, values: np.ndarray, here: Rows) -> Rows:
         """Design arrays of some of the rows with other values of a column.
 
@@ -112,12 +99,12 @@ class ChangingDesign:
             The rows' design arrays as they are.
         """
         if not self._by_arrays:
-            return self.design.evaluate(self.frame_at(places, name, values), counterfactual=True)
+            return self.design.evaluate(self._table(self.values, places, {name: values}), counterfactual=True)
         design, given = self.design, {name: values}
         index = dict(here.index)
         for factor, (parts, table) in self._tables.items():
             if name in parts:
-                index[factor] = table[tuple(given.get(part, self.values[part][places]) for part in parts)]
+                index[factor] = table[tuple(self._now(part, places, given) for part in parts)]
         basis = {
             smooth.name: smooth.evaluate(values) if smooth.column == name else here.basis[smooth.name]
             for smooth in design.smooths
@@ -182,10 +169,10 @@ class ChangingDesign:
                 codes = np.arange(len(self._frame[name].cat.categories))
                 table = pd.DataFrame({name: _as_in(codes, dtype)})
                 self._by_level[id(part)] = component_block(part, table, self.design.centres, new=True)
-            return np.asarray(self._by_level[id(part)][given.get(name, self.values[name][places])])
+            return np.asarray(self._by_level[id(part)][self._now(name, places, given)])
         if not hasattr(part, "call"):
             (name,) = names
-            return np.asarray(given.get(name, self.values[name][places]) - self.design.centres[str(part.name)])[:, None]
+            return (self._now(name, places, given) - self.design.centres[str(part.name)])[:, None]
         return component_block(part, self._table(names, places, given), self.design.centres, new=True)
 
     def _names(self, part: Any) -> frozenset[str]:
@@ -194,11 +181,11 @@ class ChangingDesign:
 
     def _table(self, names: Iterable[str], places: np.ndarray, given: Mapping[str, np.ndarray]) -> pd.DataFrame:
         """A few columns of some of the rows."""
-        made = {}
-        for name in names:
-            own, dtype = given.get(name, self.values[name][places]), self._frame[name].dtype
-            made[name] = _as_in(own, dtype)
-        return pd.DataFrame(made)
+        return pd.DataFrame({name: _as_in(self._now(name, places, given), self._frame[name].dtype) for name in names})
+
+    def _now(self, name: str, places: np.ndarray, given: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Values of a column in some of the rows: those given, or its own."""
+        return given[name] if name in given else self.values[name][places]
 
 
 def _as_in(values: np.ndarray, dtype: Any) -> Any:

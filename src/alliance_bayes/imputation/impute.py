@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -161,23 +161,8 @@ def impute(
     stated, columns, filled = begin(spec, frame, seed=int(first))
     design = stated.design(filled)
     priors = stated.priors_for(design)
-    # Numbers of drawn levels are those of the design, in whatever order it has them.
-    columns = {name: column.ordered_as(design.frame) for name, column in columns.items()}
-    filled = filled.assign(**{str(name): values for name, values in design.frame.items()})
-    outcome = spec.parsed.outcome
-    predictors = [name for name in spec.columns if name != outcome]
-    rng = np.random.default_rng(int(second))
-    sampler = Imputer(
-        columns,
-        outcome,
-        predictors,
-        spec.auxiliary,
-        design,
-        priors,
-        filled,
-        settings,
-        rng,
-    )
+    sampler = Imputer(spec, columns, design, priors, filled, settings, np.random.default_rng(int(second)))
+    columns, filled, outcome = sampler.columns, sampler.filled, sampler.outcome
     per_table = min(PER_TABLE, settings.draws)
     states = max(1, settings.draws // per_table)
     warm_up = max(_LEAST_WARM_UP, round(_WARM_UP * states))
@@ -218,7 +203,7 @@ def impute(
     )
 
 
-def _info(spec: ModelSpec, columns: dict[str, Column], kept: Imputed, drawn: Drawn, warm_up: int) -> dict[str, Any]:
+def _info(spec: ModelSpec, columns: Mapping[str, Column], kept: Imputed, drawn: Drawn, warm_up: int) -> dict[str, Any]:
     return {
         "engine": "imputation",
         **drawn.told,

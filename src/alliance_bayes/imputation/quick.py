@@ -105,21 +105,8 @@ def quick_posterior(
         for mine, theirs in zip(whole.factors, design.factors, strict=True)
     ):
         return None
-    columns = {name: column.ordered_as(whole.frame) for name, column in columns.items()}
-    filled = filled.assign(**{str(name): values for name, values in whole.frame.items()})
-    outcome = spec.parsed.outcome
     settings = SamplerSettings(draws=DRAWS, chains=CHAINS, cores=1, seed=seed)
-    sampler = Imputer(
-        columns,
-        outcome,
-        [name for name in spec.columns if name != outcome],
-        (),
-        whole,
-        priors,
-        filled,
-        settings,
-        np.random.default_rng(int(second)),
-    )
+    sampler = Imputer(stated, columns, whole, priors, filled, settings, np.random.default_rng(int(second)))
     drawn = sampler.run(DRAWS // _PER_TABLE, _PER_TABLE, _WARM_UP, CHAINS, longest=1)
     posterior = posterior_dataset(whole, dict(drawn.parameters))
     known = {factor.name: list(factor.levels) for factor in design.factors if factor.name in posterior.dims}

@@ -16,7 +16,7 @@ from alliance_bayes.imputation.outcome import outcome_of
 from alliance_bayes.imputation.parameters import Found, by_chain, joined, parameters_of
 from alliance_bayes.imputation.regressions import Factor, NormalRegression, ProbitRegression
 from alliance_bayes.imputation.table import Column
-from alliance_bayes.model import Design, PriorTable, Rows
+from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.derivative import RoughnessError
 
 __all__ = ["Drawn", "Imputer"]
@@ -84,16 +84,16 @@ class Imputer:
 
     Parameters
     ----------
+    spec
+        The model.
     columns
-        The model's columns and then the auxiliary ones, by name.
-    outcome, predictors, auxiliary
-        Their names.
+        Its columns and then the auxiliary ones, by name.
     design
         The model on all rows, with some value in place of those that were not observed.
     priors
         The model's.
     frame
-        Those rows.
+        Those rows, with the auxiliary columns.
     settings
         How many chains, which go on side by side, and how parameters are sampled.
     rng
@@ -108,18 +108,21 @@ class Imputer:
 
     def __init__(
         self,
+        spec: ModelSpec,
         columns: Mapping[str, Column],
-        outcome: str,
-        predictors: Sequence[str],
-        auxiliary: Sequence[str],
         design: Design,
         priors: PriorTable,
         frame: pd.DataFrame,
         settings: SamplerSettings,
         rng: np.random.Generator,
     ) -> None:
-        self.columns, self.outcome, self.design, self.rng, self.chains = columns, outcome, design, rng, settings.chains
-        chains = settings.chains
+        # Numbers of drawn levels are those of the design, in whatever order it has them.
+        columns = {name: column.ordered_as(design.frame) for name, column in columns.items()}
+        frame = frame.assign(**{str(name): values for name, values in design.frame.items()})
+        chains, outcome, auxiliary = settings.chains, spec.parsed.outcome, spec.auxiliary
+        predictors = [name for name in spec.columns if name != outcome]
+        self.columns, self.filled, self.outcome, self.design, self.rng = columns, frame, outcome, design, rng
+        self.chains = chains
         # Those with the fewest unknown values first, so that most is known of what explains the others.
         unknown = sorted((name for name in predictors if columns[name].unknown.size), key=self._n_unknown)
         known = [name for name in predictors if not columns[name].unknown.size]

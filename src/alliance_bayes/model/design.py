@@ -278,7 +278,7 @@ class Design:
             changes = [term_change(term, frame, self.centres, column) for term in terms]
             return np.hstack([np.zeros((len(frame), 0)), *changes])
 
-        pooled = {factor.name: _terms_of(self._pooled, factor.name) for factor in self.factors}
+        pooled = {factor.name: terms_of(self._pooled, factor.name) for factor in self.factors}
         offsets = [component_change(part, frame, column)[:, 0] for part in self._offsets if column in part.var_names]
         return replace(
             rows,
@@ -490,7 +490,7 @@ def _factors(
 ) -> tuple[PooledFactor, ...]:
     factors = []
     for chunk in formula.groups:
-        terms = _terms_of(pooled, chunk.factor)
+        terms = terms_of(pooled, chunk.factor)
         levels, _ = present_levels(frame, chunk.factor.split(":"))
         if len(levels) < 2:
             raise ModelError(
@@ -512,7 +512,7 @@ def _factors(
     return tuple(factors)
 
 
-def _terms_of(pooled: Sequence[Any], factor: str) -> list[Any]:
+def terms_of(pooled: Sequence[Any], factor: str) -> list[Any]:
     """The terms pooled over a factor, the intercept first."""
     own = [term for term in pooled if term.factor.name == factor]
     return sorted(own, key=lambda term: type(term.expr).__name__ != "Intercept")
@@ -533,7 +533,7 @@ def _assemble(
     blocks = [term_block(term, frame, centres, new=new) for term in common]
     z, index, unseen, lacking = {}, {}, {}, {}
     for factor in factors:
-        terms = _terms_of(pooled, factor.name)
+        terms = terms_of(pooled, factor.name)
         z[factor.name] = np.hstack([term_block(term.expr, frame, centres, new=new) for term in terms])
         labels, number = present_levels(frame, factor.name.split(":"))
         place = pd.Index(factor.levels).get_indexer(pd.Index(labels))

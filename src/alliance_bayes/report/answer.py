@@ -159,7 +159,7 @@ def answer_of(view: View) -> Answer:
     direction = under_other_priors(claim(row), checked, row if arm is not None else None)
     table = share_effects(fit, row, ends.values, prob=view.prob, small=view.small)
     shown = None if table is None else view.estimated(ID, table)
-    cost = dropped(view, row, ID, sign=-1.0 if _turned(direction) else 1.0)
+    cost = dropped(view, row, ID, sign=-1.0 if direction.lower else 1.0)
     own = [one for one in (table, None if cost is None else cost.rows) if one is not None]
     of = [str(row.name), *(f"{ID}/{name}" for one in own for name in map(str, one.index))]
     return Answer(
@@ -176,11 +176,6 @@ def answer_of(view: View) -> Answer:
         of=tuple(of),
         dropped=cost,
     )
-
-
-def _turned(direction: Claim) -> bool:
-    """Whether a contrast is told by how much it is lower: a size has no sign."""
-    return direction.settled and not direction.above
 
 
 def _of_others(item: Item, row: pd.Series) -> bool:
@@ -264,8 +259,8 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
     outcome, scale = outcome_words(fit)[0], fit.design.scales.get(fit.design.outcome.name)
     event = fit.design.family.event
     figures = [float(row[name]) for name in ("mean", "lower", "upper")]
-    if _turned(direction):
-        # Neither have the figures of its interval.
+    if direction.lower:
+        # A size has no sign, and neither have the figures of its interval.
         figures = [-figures[0], -figures[2], -figures[1]]
     if event:
         points, places = SENTENCES("percentage_points"), max(0, min(1, estimates.places(row) - 2))

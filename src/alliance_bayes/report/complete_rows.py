@@ -92,14 +92,12 @@ def compared_with(view: View, *, section: str = "missing") -> Comparison | None:
     row, other = shown.first("slope"), own.first("slope")
     if row is None or other is None or not _alike(row, other) or np.isnan(float(row["mean"])):
         return None
-    first, second = claim(row), claim(other)
-    alike = (first.settled, first.above) == (second.settled, second.above) or not (first.settled or second.settled)
     return Comparison(
         table,
         f"slope of {column_name(str(row['term']))}",
         shown.printed(row),
         own.printed(other),
-        "pass" if alike else "warn",
+        "pass" if claim(row).agrees(claim(other)) else "warn",
     )
 
 

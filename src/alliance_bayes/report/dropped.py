@@ -91,10 +91,8 @@ def dropped(view: View, row: pd.Series, section: str, *, sign: float) -> Dropped
     again = shown.table.iloc[0] if len(shown.table) else None
     if again is None or pd.isna(again["mean"]) or not float(again["rhat"]) <= _SETTLED:
         return Dropped(SENTENCES("not_tried", why=SENTENCES("unsettled")), table)
-    first, second = claim(row), claim(again)
-    same = (first.settled, first.above) == (second.settled, second.above) or not (first.settled or second.settled)
     words = _moved(view.estimates, row, shown, again, sign)
-    return Dropped(SENTENCES("moved", **words), table, "pass" if same else "warn")
+    return Dropped(SENTENCES("moved", **words), table, "pass" if claim(row).agrees(claim(again)) else "warn")
 
 
 def _moved(estimates: Estimates, row: pd.Series, shown: Estimates, again: pd.Series, by: float) -> dict[str, Any]:

@@ -92,6 +92,10 @@ class Claim:
         """Whether a sentence says by how much it is lower, so that its numbers have no sign."""
         return self.settled and not self.above
 
+    def agrees(self, other: Claim) -> bool:
+        """Whether another says the same of the direction: the same one, or neither says any."""
+        return (self.settled, self.above) == (other.settled, other.above) or not (self.settled or other.settled)
+
     @property
     def leaning(self) -> bool:
         """Whether a direction is probable though it is not settled."""
