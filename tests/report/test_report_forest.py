@@ -16,7 +16,7 @@ from alliance_bayes.report.group_lines import spread_out
 from alliance_bayes.report.style import RC
 
 
-def drawn(lines: int, **given: Any) -> Figure:
+def drawn(lines: int, *, narrow: bool = False, **given: Any) -> Figure:
     import matplotlib as mpl
 
     intervals = [
@@ -26,16 +26,18 @@ def drawn(lines: int, **given: Any) -> Figure:
         for k in range(lines)
     ]
     with mpl.rc_context(RC):
-        figure = Figure(figsize=forest_size(lines), layout="constrained")
-        FigureCanvasAgg(figure)
-        Forest(
+        forest = Forest(
             intervals,
             label="Difference (points)",
             reference=0.0,
             people="People",
             printed="Mean (89% interval)",
             **given,
-        )(figure)
+        )
+        painter, size = forest.narrow() if narrow else (forest, forest_size(lines))
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        painter(figure)
         figure.draw_without_rendering()
     return figure
 
@@ -104,6 +106,28 @@ def test_margin_overall_and_relevant_lines_are_where_they_are_said_to_be() -> No
     assert (zone.get_x(), zone.get_x() + zone.get_width()) == (-2, 2)  # type: ignore[attr-defined]
     upright = sorted(float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() != "o")  # type: ignore[index]
     assert upright == [-5, -1.5, 0, 5]
+
+
+@pytest.mark.parametrize("lines", [1, 2, 34, 60])
+def test_for_a_phone_no_upright_line_strikes_out_a_name_or_a_number(lines: int) -> None:
+    figure = drawn(lines, narrow=True, rope=(-2.0, 2.0), relevant=5.0, overall=-1.5)
+    (axes,) = figure.axes
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    texts = [text.get_window_extent(renderer) for text in axes.texts]
+    # Of a line the middle of its letters: what reaches below the line of writing is outside of its row.
+    middles = sorted((box.y0 + box.y1) / 2 for box in texts)
+    upright = {}
+    for collection in axes.collections:
+        for (x, low), (end, high) in collection.get_segments():  # type: ignore[attr-defined]
+            if x == end:
+                upright.setdefault(float(x), []).append(axes.transData.transform([(x, low), (x, high)])[:, 1])
+    assert sorted(upright) == [-5, -1.5, 0, 5]
+    dots = [y for line in axes.lines if line.get_marker() == "o" for y in line.get_ydata()]  # type: ignore[union-attr]
+    for segments in upright.values():
+        assert not any(low < middle < high for low, high in segments for middle in middles)
+        # Beside every interval there is the line that it is held to.
+        for y in axes.transData.transform([(0, y) for y in dots])[:, 1]:
+            assert any(low <= y <= high for low, high in segments)
 
 
 def test_names_at_the_ends_are_those_of_the_first_and_last_lines() -> None:

@@ -41,6 +41,7 @@ from alliance_bayes.report.text import (
     Row,
     capital,
     column_name,
+    ends_words,
     exact,
     factor_name,
     number,
@@ -229,7 +230,8 @@ def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: in
     first, last = curve.iloc[0], curve.iloc[-1]
     span = float((curve["upper"] - curve["lower"]).min())
     places = 0 if span > 3 else 1
-    ends = " and ".join(f"{number(p['mean'], places)} at {exact(round(float(p['x']), 3))}" for p in (first, last))
+    at = ends_words(float(first["x"]), float(last["x"]))
+    ends = " and ".join(f"{number(p['mean'], places)} at {x}" for p, x in zip((first, last), at, strict=True))
     expected = expected_words(fit)
     title = f"{capital(expected)} along {predictor}"
     words = {

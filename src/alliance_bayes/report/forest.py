@@ -179,17 +179,20 @@ class Forest:
             named[NAMED_ENDS:-NAMED_ENDS] = False
         return named
 
-    def margins(self, axes: Axes) -> None:
-        """Draw what the lines are held to: margins, zero, and the estimate of everybody."""
+    def margins(self, axes: Axes, clear: Sequence[tuple[float, float]] | None = None) -> None:
+        """Draw what the lines are held to: margins, zero, and the estimate of everybody; lines where it is clear."""
         if self.rope is not None:
             axes.axvspan(*self.rope, color=LIGHT, alpha=0.6, linewidth=0)
-        if self.relevant is not None:
-            for side in (-self.relevant, self.relevant):
-                axes.axvline(side, color=SECOND, linewidth=1.2, linestyle=_DOTS)
+        upright = [] if self.relevant is None else [(side, SECOND, 1.2, _DOTS) for side in (-self.relevant, self.relevant)]
         if self.reference is not None:
-            axes.axvline(self.reference, color=GREY, linewidth=0.9, linestyle=_DASHES)
+            upright.append((self.reference, GREY, 0.9, _DASHES))
         if self.overall is not None:
-            axes.axvline(self.overall, color=ACCENT, linewidth=1.2, linestyle=_DOTS)
+            upright.append((self.overall, ACCENT, 1.2, _DOTS))
+        for place, colour, width, style in upright:
+            if clear is None:
+                axes.axvline(place, color=colour, linewidth=width, linestyle=style)
+            else:
+                axes.vlines([place] * len(clear), *zip(*clear, strict=True), color=colour, linewidth=width, linestyle=style)
 
     def marks(self, axes: Axes, y: np.ndarray) -> None:
         """Draw points and intervals at heights, shape (lines,)."""

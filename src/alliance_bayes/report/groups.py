@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -67,11 +67,11 @@ __all__ = [
     "pair_table",
 ]
 
+Rows = TypeVar("Rows", bound=pd.DataFrame)
+
 SENTENCES = Wording("alliance_bayes.report", "sentences/groups.toml")
 #: Pairs that a figure of differences can hold.
 MOST_PAIRS = 15
-#: Levels above which a factor's levels are shown in the order of their estimates.
-SORTED_ABOVE = 6
 #: What two slopes are compared by.
 SLOPES_JUDGED = (
     "A difference of slopes is judged against half of the region of practical equivalence, over the step from the "
@@ -235,7 +235,7 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: 
     dashed = of_all if means else "no association"
     dotted = "" if everybody is None else "; dotted: the average slope of everybody"
     ends = described(estimates, rows, _level)
-    listed = "; ".join(ends) if len(ends) <= SORTED_ABOVE else f"{ends[0]} at the top to {ends[-1]} at the bottom"
+    listed = "; ".join(ends) if len(ends) <= IN_ORDER else f"{ends[0]} at the top to {ends[-1]} at the bottom"
     people = shown_counts(fit, factor, view.small)
     return forest_picture(
         name,
@@ -337,11 +337,19 @@ def pair_table(
     return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, folded=folded)
 
 
-def in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows about levels of a factor as a page has them: few in the order of the data, many by their means."""
-    if len({*rows["level"], *rows["versus"].dropna()}) <= IN_ORDER:
-        return rows
-    return rows.sort_values("mean", ascending=False, kind="stable", key=steady)
+def in_order(rows: Rows) -> Rows:
+    """Rows as a page has them, by factor: few levels of one in the order of the data, many by their means."""
+    factors = rows["factor"].fillna("").to_numpy()
+    places = [_levels_in_order(rows, np.flatnonzero(factors == name)) for name in dict.fromkeys(factors)]
+    return rows.iloc[np.concatenate(places)] if places else rows
+
+
+def _levels_in_order(rows: pd.DataFrame, which: np.ndarray) -> np.ndarray:
+    """Places of a factor's rows in their order; those that are about no factor stay as they are."""
+    own = rows.iloc[which]
+    if own["factor"].isna().any() or len({*own["level"], *own["versus"].dropna()}) <= IN_ORDER:
+        return which
+    return which[np.argsort(-steady(own["mean"]).to_numpy(float), kind="stable")]
 
 
 def _level(row: Row) -> str:

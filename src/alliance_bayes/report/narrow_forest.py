@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from alliance_bayes.report.style import GREY, INK, percent_axis
 from alliance_bayes.report.text import clean, count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -48,7 +51,7 @@ class NarrowForest:
         """Draw onto an empty figure."""
         axes, forest = figure.subplots(), self.forest
         bars, texts, height = self._layout()
-        forest.margins(axes)
+        forest.margins(axes, _clear([place for place, _, _ in texts], height))
         forest.marks(axes, bars)
         for place, text, side in texts:
             _write(axes, place, text, side)
@@ -97,6 +100,13 @@ class NarrowForest:
         words = wrap(name, _LETTERS) or [""]
         # An empty last line is one for the numbers alone.
         return words if len(words[-1]) + len(line.printed) + 2 <= _LETTERS else [*words, ""]
+
+
+def _clear(texts: Sequence[float], height: float) -> list[tuple[float, float]]:
+    """Where no line of text is, from below: an upright line through a name or a number strikes it out."""
+    rows = [-0.5, *sorted({*texts, height})]
+    ends = [(below + 0.5, above - 0.5) for below, above in pairwise(rows)]
+    return [(lower, upper) for lower, upper in ends if upper - lower > 1e-9]
 
 
 def _write(axes: Axes, place: float, text: str, side: str, *, colour: str = INK) -> None:

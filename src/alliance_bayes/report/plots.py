@@ -76,7 +76,7 @@ def _slopes(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
         chosen = [asked.factor]
     else:
         chosen = [name for name in varied if all_named(int((rows["factor"] == name).sum()))]
-    rows = pd.concat([in_order(rows[rows["factor"] == name]) for name in chosen]) if chosen else rows.iloc[:0]
+    rows = in_order(rows[rows["factor"].isin(chosen)])
     if asked.factor is None and overall is not None:
         rows = pd.concat([overall.to_frame().T, rows])
     rows = rows[rows["mean"].notna()]

@@ -15,6 +15,7 @@ from alliance_bayes.effects import ESTIMANDS, EffectTable, effects
 from alliance_bayes.model import Design
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.report.finding import Finding
+from alliance_bayes.report.forest import IN_ORDER
 from alliance_bayes.report.rows import Column, Label, measured, rows_of, text_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, shown_counts
 from alliance_bayes.report.svg import Picture
@@ -26,7 +27,6 @@ from alliance_bayes.study.populations import population_words
 from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import (
     AT_ONCE,
-    FEW_LEVELS,
     block_forest,
     block_forests,
     block_table,
@@ -276,7 +276,7 @@ def chosen_rows(rows: EffectTable, which: str | Sequence[str]) -> EffectTable:
 
 def few_levels(fit: Fit) -> list[str]:
     """Pooled factors with few enough levels that every pair is of interest."""
-    return [factor.name for factor in fit.design.factors if len(factor.levels) <= FEW_LEVELS]
+    return [factor.name for factor in fit.design.factors if len(factor.levels) <= IN_ORDER]
 
 
 class DeclaredPart:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import COLUMNS, EffectTable
-from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.forest import IN_ORDER
+from alliance_bayes.report.groups import in_order
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import (
     Column,
@@ -45,7 +45,6 @@ from alliance_bayes.study.runner import Fitted
 
 __all__ = [
     "AT_ONCE",
-    "FEW_LEVELS",
     "analysed",
     "block_forest",
     "block_forests",
@@ -60,8 +59,6 @@ __all__ = [
     "shown_rows",
 ]
 
-#: Levels up to which a factor's groups share a figure and every pair is compared.
-FEW_LEVELS = 6
 #: What is per unit of a predictor, and so judged by no margin in points.
 PER_UNIT = ("slope", "slope_in_sample", "slope_per_sd", "slope_at")
 #: Rows of a table that are shown at once.
@@ -174,7 +171,7 @@ def block_forest(
     rows
         One line each; those about one factor stay together.
     """
-    rows = _in_order(rows)
+    rows = in_order(rows)
     estimates = shown(rows)
     return forest_picture(
         name,
@@ -197,15 +194,6 @@ def block_forest(
 def _unit(row: Row) -> str:
     """What a row's numbers count; percentages say it themselves."""
     return "–" if text_of(row, "unit") == PROBABILITY else words_of(row, column="unit")
-
-
-def _in_order(rows: EffectTable) -> EffectTable:
-    """Rows by factor, in the factors' order: few of one as they are given, else the highest first."""
-    factors = {factor: place for place, factor in enumerate(rows["factor"].unique())}
-    many = rows["factor"].map(rows["factor"].value_counts()) > FEW_LEVELS
-    means = steady(rows["mean"]).fillna(-np.inf).where(many, 0.0)
-    order = sorted(range(len(rows)), key=lambda k: (factors[rows["factor"].iloc[k]], -means.iloc[k]))
-    return rows.iloc[order]
 
 
 def block_forests(
@@ -231,13 +219,13 @@ def block_forests(
         Makes a table of rows that says more of them, with its id.
     """
     counts = rows["factor"].value_counts(sort=False)
-    few = [str(factor) for factor in counts.index if counts[factor] <= FEW_LEVELS]
+    few = [str(factor) for factor in counts.index if counts[factor] <= IN_ORDER]
     pictures = []
     for place, factors in enumerate([few, *([str(f)] for f in counts.index if str(f) not in few)]):
         groups = rows[rows["factor"].isin(factors)]
         if not len(groups):
             continue
-        many = len(factors) == 1 and len(groups) > FEW_LEVELS
+        many = len(factors) == 1 and len(groups) > IN_ORDER
         pictures.append(
             block_forest(
                 f"{name}-{place}",
@@ -248,7 +236,7 @@ def block_forests(
                 label=partial(text_of, column="level") if many else level_name,
                 people=people,
                 reference=reference,
-                data=None if table is None else table(f"-{place}", _in_order(groups)),
+                data=None if table is None else table(f"-{place}", in_order(groups)),
             )
         )
     return pictures
