@@ -1,4 +1,4 @@
-"""Levels and their differences stand in one order on a page, which the number of levels decides and not that of rows."""
+"""Levels and their differences stand in one order on a page, which the number of levels decides, not that of rows."""
 
 from __future__ import annotations
 

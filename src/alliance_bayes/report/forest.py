@@ -183,7 +183,9 @@ class Forest:
         """Draw what the lines are held to: margins, zero, and the estimate of everybody; lines where it is clear."""
         if self.rope is not None:
             axes.axvspan(*self.rope, color=LIGHT, alpha=0.6, linewidth=0)
-        upright = [] if self.relevant is None else [(side, SECOND, 1.2, _DOTS) for side in (-self.relevant, self.relevant)]
+        upright = (
+            [] if self.relevant is None else [(side, SECOND, 1.2, _DOTS) for side in (-self.relevant, self.relevant)]
+        )
         if self.reference is not None:
             upright.append((self.reference, GREY, 0.9, _DASHES))
         if self.overall is not None:
@@ -192,7 +194,9 @@ class Forest:
             if clear is None:
                 axes.axvline(place, color=colour, linewidth=width, linestyle=style)
             else:
-                axes.vlines([place] * len(clear), *zip(*clear, strict=True), color=colour, linewidth=width, linestyle=style)
+                axes.vlines(
+                    [place] * len(clear), *zip(*clear, strict=True), color=colour, linewidth=width, linestyle=style
+                )
 
     def marks(self, axes: Axes, y: np.ndarray) -> None:
         """Draw points and intervals at heights, shape (lines,)."""

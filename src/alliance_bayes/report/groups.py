@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -66,8 +66,6 @@ __all__ = [
     "pair_picture",
     "pair_table",
 ]
-
-Rows = TypeVar("Rows", bound=pd.DataFrame)
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/groups.toml")
 #: Pairs that a figure of differences can hold.
@@ -337,7 +335,7 @@ def pair_table(
     return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, folded=folded)
 
 
-def in_order(rows: Rows) -> Rows:
+def in_order[Rows: pd.DataFrame](rows: Rows) -> Rows:
     """Rows as a page has them, by factor: few levels of one in the order of the data, many by their means."""
     factors = rows["factor"].fillna("").to_numpy()
     places = [_levels_in_order(rows, np.flatnonzero(factors == name)) for name in dict.fromkeys(factors)]
