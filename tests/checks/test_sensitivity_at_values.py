@@ -109,13 +109,13 @@ def test_the_sentence_is_made_of_the_table() -> None:
     assert set(numbers["quantity"]) == {*stated(fit), *stated_at(table)}
     moving = numbers[numbers["depends"] == "yes"]
     said = re.search(
-        r"(\d+) of the (\d+) numbers that findings state or rest on depend on the priors, most of all: (.*?)\.",
+        r"(?:(\d+) of the (\d+)|All (\d+)) numbers that findings state or rest on depend on the priors, most of all: (.*?)\.",
         found.sentence,
     )
     assert said is not None
-    assert (int(said[1]), int(said[2])) == (len(moving), len(numbers))
+    assert (int(said[1] or said[3]), int(said[2] or said[3])) == (len(moving), len(numbers))
     worst = moving.loc[moving["times_limit"].idxmax(), "quantity"]
-    assert said[3] == (worst if "/at" not in worst else "contrast of means with month at 24")
+    assert said[4] == (worst if "/at" not in worst else "contrast of means with month at 24")
     assert len(_told(found.details).split()) <= 25
 
 
@@ -130,7 +130,7 @@ def test_one_number_and_none() -> None:
     assert told("no", "no") == "None of the 2 numbers that findings state or rest on depends on the priors."
     assert told("yes", "no") == "1 of the 2 numbers that findings state or rest on depends on the priors: n0."
     assert told("yes", "yes", "").endswith(
-        "2 of the 2 numbers that findings state or rest on depend on the priors, most of all: n1."
+        "Both numbers that findings state or rest on depend on the priors, most of all: n1."
     )
 
 

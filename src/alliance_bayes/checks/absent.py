@@ -37,6 +37,7 @@ class Absent(Check):
 
     name = "absent"
     sees_rows = False
+    holds_estimates = False
     title = "People left out and people analysed"
     looks_at = "how people who were left out differ from those analysed"
     meaning = (

@@ -32,6 +32,7 @@ class Copies(Check):
 
     name = "copies"
     sees_rows = False
+    holds_estimates = False
     title = "Identical rows"
     looks_at = "rows that are the same under different ids"
     meaning = "People who were entered twice count twice, and what is said is surer than the data are."

@@ -102,9 +102,9 @@ class PriorPredictive(Check):
                     f"{percent(shares.mean())} of outcomes simulated from the priors lie outside {_range(low, high)} "
                     f"(limit {percent(OUTSIDE_LIMIT)})"
                 )
-        elif outcome.levels is None or outcome.levels.size > 2:
+        elif (low is not None or high is not None) and (outcome.levels is None or outcome.levels.size > 2):
             ends = (values == low) | (values == high)
-            rows.append(_row("share at the ends of the scale", ends.mean(axis=1), ends.mean(), AT_ENDS_LIMIT))
+            rows.append(_row(f"share at {_ends_of(design)}", ends.mean(axis=1), ends.mean(), AT_ENDS_LIMIT))
             if ends.mean() > AT_ENDS_LIMIT:
                 warnings.append(
                     f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, ' or ')} "
@@ -248,6 +248,13 @@ def _range(low: float | None, high: float | None, word: str = " to ") -> str:
     return f"{low:g}{word}{high:g}"
 
 
+def _ends_of(design: Design) -> str:
+    """What the least and the greatest outcome are called: levels that were observed are no ends of a scale."""
+    outcome, scale = design.outcome, design.scales.get(design.outcome.name)
+    observed = outcome.levels is not None and (scale is None or scale.levels is None)
+    return "the lowest and the highest level" if observed else "the ends of the scale"
+
+
 def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | None = None) -> Plot:
     """Outcomes simulated from the prior, with the ends of the scale.
 
@@ -277,7 +284,7 @@ def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | Non
         axes.stairs(100 * shares, edges, fill=True, color=BAND, label="simulated from the priors")
         for position, end in enumerate(ends):
             axes.axvline(
-                end, color=OBSERVED, linestyle="--", linewidth=1.3, label="ends of the scale" if not position else None
+                end, color=OBSERVED, linestyle="--", linewidth=1.3, label=_ends_of(design).removeprefix("the ") if not position else None
             )
         axes.set_xlabel(label_of(design, design.outcome.name))
         axes.set_ylabel("Simulated outcomes (%)")
@@ -287,7 +294,7 @@ def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | Non
         "prior-outcomes",
         "Outcomes that the priors expect",
         f"Histogram of {design.outcome.name} simulated from the priors for the analysed rows"
-        + (f", with the ends of the scale at {' and '.join(f'{end:g}' for end in ends)}" if ends else "")
+        + (f", with {_ends_of(design)} at {' and '.join(f'{end:g}' for end in ends)}" if ends else "")
         + (f". {percent(outside, 1)} lie beyond the axis." if outside > 0 else "."),
         draw,
     )

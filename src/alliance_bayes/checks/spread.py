@@ -79,7 +79,7 @@ class Spread(Check):
         for name, values in columns.items():
             about = {"column": name, "share": tests[name].share, "p": tests[name].p}
             if name not in parts:
-                records.append(about | {"n": 0})
+                records.append(about | {"n": values.size})
                 continue
             for at, spread, limit in zip(parts[name].T, *sizes[name], strict=True):
                 own = values[at]
@@ -104,7 +104,7 @@ class Spread(Check):
             if fired
             else SENTENCES("level", columns=some(tests, 8), share=percent(1 - context.rate))
         )
-        shown = table[table["n"] > 0]
+        shown = table[table["spread"].notna()]
         return self.result(
             "warn" if fired else "pass",
             sentence + looked_at,

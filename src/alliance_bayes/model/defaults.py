@@ -37,6 +37,8 @@ _SLOPE, _INTERACTION = 0.5, 0.25
 # Elsewhere, as rstanarm and bambi have it: weak, since the scales are those of the data. Two values have the scale of
 # their step, as the levels of a factor do.
 _WEAK = 2.5
+# What the linear predictor is of, in words, by link.
+_LINKED = {"logit": "log odds", "cumulative_logit": "log odds", "log": "logarithm"}
 # SD of what one SD of a column, or another level, adds to the logarithm of the residual SD: by a half, or two thirds.
 _LOG_SIGMA = 0.5
 # SD of levels, and of slopes by level, in SDs: persons differ from one another as much as outcomes do; providers
@@ -117,7 +119,7 @@ class Defaults:
     def _sds(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> str:
         """The SDs that a prior is made of, and where they come from."""
         if self.family.predictor_sd(None) is not None:
-            own = f"{self._sd:.3g} of the {self.family.link} of '{self.outcome}'"
+            own = f"{self._sd:.3g} of the {_LINKED.get(self.family.link, self.family.link)} of '{self.outcome}'"
         else:
             own = f"{self._sd:.3g} of '{self.outcome}'{_source(self.scale)}"
         return ", ".join([f"SD {own}", *(f"{scales[name].sd:.3g} {_of(name, scales[name])}" for name in numeric)])

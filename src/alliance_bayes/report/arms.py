@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from alliance_bayes.model import Design
+from alliance_bayes.report.fixed import fixed_at_zero
 from alliance_bayes.report.groups import (
     SLOPES_JUDGED,
-    fixed_at_zero,
     level_picture,
     pair_name,
     pair_picture,

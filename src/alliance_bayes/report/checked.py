@@ -19,6 +19,7 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.figure_data import Recorder
+from alliance_bayes.report.parameters import parameters_in, quantities_called
 from alliance_bayes.report.privacy import (
     HIDDEN,
     Redact,
@@ -37,13 +38,17 @@ from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset
 from alliance_bayes.report.untold import untold
 
-__all__ = ["CAUTIONS", "Checked", "Item", "may_show", "quiet", "told"]
+__all__ = ["CAUTIONS", "WITHHELD", "Checked", "Item", "may_show", "quiet", "told"]
 
 # Columns whose name says less on a page than in the JSON: these people are not those whom the row is of.
 _SHOWN_AS: Mapping[str, Mapping[str, str]] = {"influence": {"n": "left_out"}}
+# Columns of which each cell is the name of a quantity.
+_QUANTITIES = ("quantity", "where")
 _ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
 #: Verdicts that are repeated where their subject is reported.
 CAUTIONS = ("warn", "fail")
+#: What stands in place of a verdict that rests on draws which did not pass.
+WITHHELD = "withheld"
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ class Checked:
                 ends = scale_ends(fit, left, small) if shown_ends else ()
                 left = left if drawn else replace(left, plots=())
                 has_tables = result.name in tabled or result.name not in CHECKS
-                item = _item(fit, left, f"{anchor}-{position}", withheld, redact, small, spoken, tabled=has_tables)
+                item = _item(fit, left, f"{anchor}-{position}", withheld, redact, small, spoken, tabled=has_tables, effects=effects)
                 items.append(replace(item, ends=ends, ends_table=ends_table(fit, ends, f"{item.id}-ends", small)))
         return cls(tuple(items))
 
@@ -184,9 +189,12 @@ def _item(
     spoken: Spoken,
     *,
     tabled: bool,
+    effects: EffectTable | None = None,
 ) -> Item:
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or not result.check.holds_estimates
+    # Neither does a check of bad draws pass, nor does it fail.
+    verdict = result.verdict if shown else WITHHELD
     title = redact(result.title)
     words = in_cells(fit.design, _beside(fit))
     kept = grouped_only(fit, result.table, small)
@@ -200,21 +208,24 @@ def _item(
         _shown(part, redact) if shown else pd.DataFrame()
         for part in (kept, grouped_only(fit, result.details, small) if len(result.details) else result.details)
     )
-    captions = (("table", title, frame), ("details", f"{title}: details", details))
+    captions = (("table", title, frame, kept), ("details", f"{title}: details", details, result.details))
     tables = [
         frame_table(
-            _worded(part.rename(columns=_SHOWN_AS.get(result.name, {})), words),
+            _called(
+                _worded(part.rename(columns=_SHOWN_AS.get(result.name, {})), words), raw, fit, effects, redact
+            ),
             name=f"{anchor}-{name}",
             caption=caption,
         )
-        for name, caption, part in captions
+        for name, caption, part, raw in captions
         if len(part) and tabled
     ]
     allowed = [plot for plot in result.plots if shown and not plot.single_rows]
     few, whole = _of_few(fit, result.table, small), len(frame) == len(result.table)
     plots = [plot for plot in allowed if may_show(plot, small) and plot.column not in few and (whole or not plot.whole)]
+    parameters = parameters_in(fit.design)
     pictures = [
-        _picture(plot, f"{anchor}-{number}", lambda text: typeset(words(redact(text))))
+        _picture(plot, f"{anchor}-{number}", lambda text: typeset(words(parameters(redact(text)))))
         for number, plot in enumerate(plots, 1)
     ]
     # The sentence already says what the problems are when it is made of them.
@@ -222,7 +233,7 @@ def _item(
     numbers = {
         "name": result.name,
         "title": title,
-        "verdict": result.verdict,
+        "verdict": verdict,
         "sentence": sentence if shown else None,
         "problems": problems,
         "table": records(frame) if shown else None,
@@ -243,7 +254,7 @@ def _item(
         anchor,
         result,
         title,
-        result.verdict,
+        verdict,
         sentence,
         listed,
         tuple(tables),
@@ -323,6 +334,18 @@ def _worded(frame: pd.DataFrame, words: Spoken) -> pd.DataFrame:
     return frame.assign(
         **{name: [made[name](one) if isinstance(one, str) else one for one in frame[name]] for name in texts}
     )
+
+
+def _called(
+    frame: pd.DataFrame, raw: pd.DataFrame, fit: FittedModel, effects: EffectTable | None, redact: Redact
+) -> pd.DataFrame:
+    """A table with words for the quantities that it names; `raw` has their names, in rows of the same index."""
+    made = frame
+    for name in (one for one in _QUANTITIES if one in frame.columns and one in raw.columns):
+        called = quantities_called(raw.loc[frame.index, name], fit.design, effects, redact)
+        cells = [own if words is None else words for own, words in zip(frame[name], called, strict=True)]
+        made = made.assign(**{name: cells})
+    return made
 
 
 def _shown(frame: pd.DataFrame, redact: Redact) -> pd.DataFrame:

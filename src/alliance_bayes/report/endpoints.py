@@ -147,6 +147,7 @@ def endpoints(view: View) -> Section | None:
     event, short = partial(_event, fit, points), partial(_short, fit, points)
     whom = unit_words(fit)
     percentages = partial(estimates.percentages, least=1, most=1)
+    seen = [told.seen(_named(fit, points, row), row) for row in rows_of(shares)]
     low, cases = _cases(fit, points), points.cases.removeprefix(", of those ")
     some = low is not None and _cases_told(fit, low, view.small)[0]
     whose = f", {count(int(low.sum()))} of them {cases}" if some and low is not None else ""
@@ -179,6 +180,8 @@ def endpoints(view: View) -> Section | None:
                 tolerance=f"{TOLERANCE:g}",
                 probes=PROBES,
                 sources=_sources(fit, points, shares),
+                dashes=NOT_SHOWN in seen,
+                small=view.small,
             ),
             at_once=SHOWN,
         ),
@@ -204,7 +207,7 @@ def endpoints(view: View) -> Section | None:
         caption=SENTENCES(
             "figure_caption",
             heading=estimates.interval_heading(),
-            cases="" if points.case is None else cases,
+            cases=cases if shares["term"].str.contains(" among ").any() else "",
             low=points.higher,
             people=f"{analysed_words(fit)} analysed{whose}",
         ),
@@ -294,8 +297,7 @@ def _group(row: Row) -> str:
 def _short(fit: FittedModel, points: EndPoints, row: Row) -> str:
     """The same as a label in a figure."""
     one = _named(fit, points, row)
-    cases = " among " in text_of(row, "term") and not one.of_cases
-    low = "" if not cases else ", low" if points.higher else ", cases"
+    low = "" if " among " not in text_of(row, "term") else ", low" if points.higher else ", cases"
     return f"{one.short}{low}: {'all' if pd.isna(row['factor']) else text_of(row, 'level')}"
 
 

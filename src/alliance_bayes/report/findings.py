@@ -17,7 +17,8 @@ from alliance_bayes.report.arms import differences, moderated, reference_of, var
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.effect_sizes import further_rows, relevance_words, rope_limits
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
-from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
+from alliance_bayes.report.fixed import fixed_by_model
+from alliance_bayes.report.groups import factors_of, ordered_pairs, pair_name
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude
 from alliance_bayes.report.phrases import (
     adjusted_for,
@@ -435,7 +436,7 @@ def _groups(fit: FittedModel, estimates: Estimates, besides: str | None) -> Iter
         for of in ("mean", "slope"):
             rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
             rows = rows[rows["mean"].notna()]
-            if len(rows) and not fixed_at_zero(rows):
+            if len(rows) and not fixed_by_model(fit.design, rows):
                 text, claims = _pairs(fit, estimates, rows, of)
                 parts.append(text)
                 used += claims

@@ -13,6 +13,7 @@ from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import PooledFactor
+from alliance_bayes.report.fixed import fixed_by_model
 from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named
 from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.partial_pooling import pooling_picture
@@ -27,6 +28,7 @@ from alliance_bayes.report.rows import (
     forest_picture,
     rope_of,
     text_of,
+    words_of,
 )
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, ShownCount, averaged_words, shown_counts
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SLOPES_JUDGED",
     "factors_of",
-    "fixed_at_zero",
     "groups",
     "in_order",
     "level_picture",
@@ -143,16 +144,11 @@ def ordered_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[steady(rows["mean"].abs()).sort_values(ascending=False, kind="stable").index]
 
 
-def fixed_at_zero(rows: pd.DataFrame) -> bool:
-    """Whether differences are zero because the model says so, which is no finding."""
-    return bool(len(rows)) and bool(((rows["mean"] == 0) & (rows["sd"] == 0)).all())
-
-
 def _part(view: View, factor: str, position: int) -> dict[str, Any]:
     fit, estimates = view.fit, view.estimates
     means = estimates.where("mean", factor=factor)
     slopes = estimates.where("slope_by_level", factor=factor)
-    same_slope = fixed_at_zero(estimates.where("contrast_of_slopes", factor=factor))
+    same_slope = fixed_by_model(fit.design, estimates.where("contrast_of_slopes", factor=factor))
     if same_slope:
         slopes = slopes.iloc[:0]
     pooled = next((f for f in fit.design.factors if f.name == factor), None)
@@ -169,7 +165,7 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
     tables = []
     for of in ("mean", "slope"):
         rows = in_order(estimates.where(f"contrast_of_{of}s", factor=factor))
-        if len(rows) and not fixed_at_zero(rows):
+        if len(rows) and not fixed_by_model(fit.design, rows):
             table = pair_table(
                 estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position
             )
@@ -184,7 +180,7 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
         "unnamed": "",
         "spread": "" if pooled is None or all_named(len(means)) else _spread(view, pooled),
         "note": _NOTES.get(factor),
-        "same_slope": same_slope,
+        "same_slope": SENTENCES("same_slope", linear=fit.design.family.linear) if same_slope else "",
         "pictures": pictures,
         "tables": tables,
     }
@@ -213,7 +209,7 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: 
     """Mean or slope of every level of a factor as a forest plot, with a table of the same levels."""
     fit, estimates = view.fit, view.estimates
     rows = in_order(rows[rows["mean"].notna()])
-    unit, interval = _first(rows, "unit"), estimates.interval_heading()
+    unit, interval = _unit(rows), estimates.interval_heading()
     focal, means = fit.spec.focal_predictor(fit.design), what == "Adjusted mean"
     title = f"{what} of {column_name(fit.design.outcome.name if means else focal or '')} by {factor_name(factor)}"
     named = "" if all_named(len(rows)) else f" of {count(len(rows))} levels; the {NAMED_ENDS} at either end are named"
@@ -261,7 +257,7 @@ def pair_picture(
     estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int | str, table: Table
 ) -> Picture:
     """Every difference of a factor's levels as a forest plot, with the table that says more."""
-    rope, unit = rope_of(rows.iloc[0]), _first(rows, "unit")
+    rope, unit = rope_of(rows.iloc[0]), _unit(rows)
     title = f"Differences of {'adjusted means' if of == 'mean' else 'slopes'} by {factor_name(factor)}"
     grey = "; grey: region of practical equivalence." if rope else "."
     return forest_picture(
@@ -297,7 +293,7 @@ def level_table(
     what = (
         f"adjusted mean in {percent_unit(unit, share=True)}"
         if means
-        else f"slope in {percent_unit(units(_first(rows, 'unit')))}"
+        else f"slope in {percent_unit(units(_unit(rows)))}"
     )
     population = _first(rows, "population")
     caption = f"{capital(factor_name(factor))}: {what}, {averaged_words(fit, population, factor)}; posterior means"
@@ -323,7 +319,7 @@ def pair_table(
         *estimate_columns(estimates, rows, direction=True, judged=judged),
         *beside(sizes, estimate_columns(estimates, sizes, mean=size, direction=False, judged=()), "level", "versus"),
     ]
-    what, unit = "adjusted means" if of == "mean" else "slopes", _first(rows, "unit")
+    what, unit = "adjusted means" if of == "mean" else "slopes", _unit(rows)
     note = ""
     if of == "slope" and rows["rope_low"].notna().any():
         note = f"{SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}."
@@ -352,6 +348,11 @@ def _levels_in_order(rows: pd.DataFrame, which: np.ndarray) -> np.ndarray:
 
 def _level(row: Row) -> str:
     return text_of(row, "level")
+
+
+def _unit(rows: pd.DataFrame) -> str:
+    """The unit of the first row, with columns called what sentences call them."""
+    return words_of(rows.iloc[0], "unit") if len(rows) else ""
 
 
 def _first(rows: pd.DataFrame, column: str) -> str:

@@ -395,7 +395,7 @@ def model_graph(view: View, priors: Mapping[str, StatedPrior | None]) -> Picture
     name, title = "model-graph", "The model as a graph"
     pooled = [f"{node.title} ({count(node.levels)} levels)" for node in nodes if node.levels]
     description = (
-        f"Arrows lead from {len(nodes)} boxes to the expected {outcome} or to {outcome} itself: "
+        f"Arrows lead from {count(len(nodes))} {'box' if len(nodes) == 1 else 'boxes'} to the expected {outcome} or to {outcome} itself: "
         f"{'; '.join(node.title for node in nodes)}."
         + (f" Stacked boxes are repeated by level: {'; '.join(pooled)}." if pooled else "")
     )

@@ -41,6 +41,8 @@ class ScaleEnd:
         How the count may be shown.
     predicted, lower, upper
         Share in replicated data sets: median and limits.
+    levels
+        Whether the outcome has the levels that were observed and no others.
     """
 
     outcome: str
@@ -52,11 +54,12 @@ class ScaleEnd:
     predicted: float
     lower: float
     upper: float
+    levels: bool = False
 
     @property
     def label(self) -> str:
         """What the end is called."""
-        return SENTENCES(self.end, value=exact(self.value))
+        return SENTENCES(self.end, value=exact(self.value), levels=self.levels)
 
     def cells(self, small: int) -> tuple[str, str, str, str]:
         """Observed share, replicated one, its limits, and how the one is to the other.
@@ -109,6 +112,9 @@ def scale_ends(fit: FittedModel, result: CheckResult, small: int) -> tuple[Scale
     nobody = np.zeros(values.size, dtype=bool)
     low = nobody if outcome.lower is None else values <= outcome.lower + half
     high = nobody if outcome.upper is None else values >= outcome.upper - half
+    scale = fit.design.scales.get(outcome.name)
+    # Of levels that were observed the least is no end of a scale.
+    observed = outcome.levels is not None and (scale is None or scale.levels is None)
     made = []
     for end, statistic, value, own, other in (
         ("lowest", "share at floor", outcome.lower, low, high),
@@ -124,7 +130,7 @@ def scale_ends(fit: FittedModel, result: CheckResult, small: int) -> tuple[Scale
         wholes = [~nobody, *_told(fit, result, values, low=end == "lowest")]
         mark = _mark(fit, rows, own, other, wholes, small)
         predicted, lower, upper = (float(row[name]) for name in ("predicted", "lower", "upper"))
-        made.append(ScaleEnd(outcome.name, end, float(value), k, n, mark, predicted, lower, upper))
+        made.append(ScaleEnd(outcome.name, end, float(value), k, n, mark, predicted, lower, upper, observed))
     return tuple(made)
 
 

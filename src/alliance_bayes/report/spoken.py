@@ -14,7 +14,7 @@ from alliance_bayes.report.rows import measured_where, rows_of
 from alliance_bayes.report.text import Row, clean, column_name, factor_name, levels_words, varying
 from alliance_bayes.wording import Wording
 
-__all__ = ["in_cells", "in_sentences", "with_quantities"]
+__all__ = ["in_cells", "in_sentences", "quantity_words", "with_quantities"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/spoken.toml")
 #: What comes before labels that say less than what they are of, by estimand.
@@ -34,6 +34,9 @@ _LED = {
     "variance_share": "variance",
 }
 
+# The share of those at the upper end, by itself and of an outcome.
+_CEILING = re.compile(r"\b([Ss]hare) at ceiling( of)?")
+
 type Spoken = Callable[[str], str]
 
 
@@ -51,6 +54,17 @@ def in_cells(design: Design, beside: Iterable[str] = ()) -> Spoken:
 
 
 def _columns(design: Design, beside: Iterable[str]) -> Spoken:
+    if design.family.event:
+        # Of an event there is one share, of those who had it.
+        return _of_event(_named_columns(design, beside))
+    return _named_columns(design, beside)
+
+
+def _of_event(columns: Spoken) -> Spoken:
+    return lambda text: columns(_CEILING.sub(lambda found: f"{found[1]} {SENTENCES('having' if found[2] else 'event')}", text))
+
+
+def _named_columns(design: Design, beside: Iterable[str]) -> Spoken:
     names = {str(name) for name in (*design.frame.columns, design.outcome.name, *beside)}
     coded = {clean(name): column_name(name) for name in names if not name.isalpha()}
     if not coded:
@@ -133,16 +147,16 @@ def with_quantities(spoken: Spoken, table: EffectTable, design: Design, redact: 
             for identity in sorted(there, key=len, reverse=True):
                 own = re.compile(rf"(?<![\w/]){re.escape(identity)}(?![\w/])")
                 # Nothing in the words is a reference to a group of the pattern.
-                words = redact(_quantity(table, found[identity], design)).replace("\\", r"\\")
+                words = redact(f"“{quantity_words(table, found[identity], design)}”").replace("\\", r"\\")
                 text = own.sub(words, text)
         return spoken(text)
 
     return worded
 
 
-def _quantity(table: EffectTable, row: Row, design: Design) -> str:
+def quantity_words(table: EffectTable, row: Row, design: Design) -> str:
     """A row as a reader knows it."""
     label, estimand = measured_where(table, row, design=design), str(row["estimand"])
     # "R²" and "ΔR²" stay.
     own = label[:1].lower() + label[1:] if label[1:2].islower() else label
-    return f"“{SENTENCES(_LED[estimand])}, {own}”" if estimand in _LED else f"“{own}”"
+    return f"{SENTENCES(_LED[estimand])}, {own}" if estimand in _LED else own

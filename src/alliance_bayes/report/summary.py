@@ -12,7 +12,8 @@ import pandas as pd
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.answer import Answer, contrast_row
-from alliance_bayes.report.groups import factors_of, fixed_at_zero
+from alliance_bayes.report.fixed import fixed_by_model
+from alliance_bayes.report.groups import factors_of
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import outcome_words
 from alliance_bayes.report.rows import Estimates, text_of, words_of
@@ -181,7 +182,7 @@ def _is_of_factor(factor: str, term: str, called: str) -> bool:
 def _differences(view: View, factors: Sequence[str], of: str, people: str) -> SummaryRow | None:
     """The differences between the levels of some factors, together: none of many is singled out."""
     fit, estimates = view.fit, view.estimates
-    parts = [_pairs_of(estimates, factor, of) for factor in factors]
+    parts = [_pairs_of(view, factor, of) for factor in factors]
     named = [factor for factor, part in zip(factors, parts, strict=True) if len(part)]
     rows = [row for part in parts for row in part.to_dict("records")]
     if not rows:
@@ -219,11 +220,11 @@ def span_words(estimates: Estimates, rows: Sequence[Row], unit: str = "") -> str
     return SENTENCES("span", mean=mean, **ends, unit=unit)
 
 
-def _pairs_of(estimates: Estimates, factor: str, of: str) -> pd.DataFrame:
-    """The differences between the levels of a factor that may be shown and are not fixed at zero."""
-    rows = estimates.where(f"contrast_of_{of}s", factor=factor)
+def _pairs_of(view: View, factor: str, of: str) -> pd.DataFrame:
+    """The differences between the levels of a factor that may be shown and that the model has not fixed."""
+    rows = view.estimates.where(f"contrast_of_{of}s", factor=factor)
     rows = rows[rows["mean"].notna()]
-    return rows.iloc[:0] if len(rows) and fixed_at_zero(rows) else rows
+    return rows.iloc[:0] if len(rows) and fixed_by_model(view.fit.design, rows) else rows
 
 
 def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> str:

@@ -1,0 +1,131 @@
+"""What the parameters of a fit are called on a page: the words for a reader, and the name in files for an analyst."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.model import Design
+from alliance_bayes.report.rows import rows_of
+from alliance_bayes.report.spoken import quantity_words
+from alliance_bayes.report.text import clean, column_name, factor_name, term_name, varying
+from alliance_bayes.wording import Wording
+
+__all__ = ["parameter_words", "parameters_in", "quantities_called"]
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/parameters.toml")
+#: What is in the brackets of a parameter: anything, and one more pair of brackets.
+_INSIDE = r"\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]"
+
+
+def parameter_words(design: Design, name: str) -> str:
+    """A parameter in words, by its name in the posterior or among the priors; empty for what is none.
+
+    Parameters
+    ----------
+    design
+        The design.
+    name
+        "beta[alliance]", "tau_country[Intercept]", "u_sex[male, alliance]", "sigma"; of a prior also "alliance".
+    """
+    head, _, rest = name.partition("[")
+    inside = rest.removesuffix("]")
+    if name in design.terms:
+        return _coefficient(design, name)
+    if head == "beta" and inside:
+        return _coefficient(design, inside)
+    for factor in design.factors:
+        found = _of_factor(design, factor.name, factor.terms, head, inside)
+        if found:
+            return found
+    for smooth in design.smooths:
+        if name == f"tau_{smooth.name}":
+            return SENTENCES("bend", column=column_name(smooth.column))
+    own = design.family.parameters.get(head)
+    if own is None:
+        return ""
+    if own.title:
+        return f"{own.title}: {clean(inside)}" if inside else own.title
+    number = pd.to_numeric(inside, errors="coerce") if inside else float("nan")
+    return "" if pd.isna(number) else SENTENCES("cutpoint", level=f"{number:.6g}")
+
+
+def _coefficient(design: Design, label: str) -> str:
+    """What a coefficient is of: a slope, the difference of a level, or the intercept."""
+    if label == "Intercept":
+        return SENTENCES("intercept")
+    column = next((one for one in design.columns if one.label == label), None)
+    level = "[" in label if column is None else column.order == 1 and not column.numeric and not column.whole
+    return SENTENCES("coefficient", difference=level or design.is_indicator(label), of=term_name(label))
+
+
+def _of_factor(design: Design, name: str, terms: Iterable[str], head: str, inside: str) -> str:
+    """What a pooled factor's effects, their SDs and correlations are called; empty where it is none of them."""
+    kinds = {f"u_{clean(name)}": "effect", f"tau_{clean(name)}": "spread", f"corr_{clean(name)}": "correlation"}
+    kind = kinds.get(head)
+    if kind is None:
+        return ""
+
+    def of(term: str) -> str:
+        return SENTENCES("level") if term == "Intercept" else varying(design, term)
+
+    called = factor_name(name)
+    if kind == "correlation":
+        first, second = (next((one for one in terms if test(one)), "") for test in (_begins(inside), _ends(inside)))
+        return SENTENCES("correlation", first=of(first), second=of(second), factor=called) if first and second else ""
+    term = next((one for one in terms if inside == one or (kind == "effect" and inside.endswith(f", {one}"))), "")
+    if not term:
+        return ""
+    return SENTENCES(kind, of=of(term), factor=called, level=clean(inside.removesuffix(f", {term}")))
+
+
+def _begins(inside: str) -> Callable[[str], bool]:
+    return lambda term: inside.startswith(f"{term}, ")
+
+
+def _ends(inside: str) -> Callable[[str], bool]:
+    return lambda term: inside.endswith(f", {term}")
+
+
+def parameters_in(design: Design) -> Callable[[str], str]:
+    """What puts words in place of the parameters that a text names, brackets and all."""
+    heads = ["beta", *design.family.parameters]
+    heads += [f"{kind}_{clean(factor.name)}" for factor in design.factors for kind in ("u", "tau", "corr")]
+    pattern = re.compile(rf"(?<![\w\[])(?:{'|'.join(map(re.escape, heads))}){_INSIDE}")
+    return partial(pattern.sub, lambda found: parameter_words(design, found[0]) or found[0])
+
+
+def quantities_called(
+    names: Iterable[object], design: Design, effects: EffectTable | None, redact: Callable[[str], str]
+) -> list[str | None]:
+    """What quantities are called in the cells of a table; None where nothing is known but their names.
+
+    Parameters
+    ----------
+    names
+        Of parameters, with which the name is given too, and ids of effects.
+    design, effects
+        The design and the effects; None without.
+    redact
+        Takes out of a text what may not be shown.
+    """
+    asked = list(map(str, names))
+    there = [] if effects is None else [name for name in dict.fromkeys(asked) if name in effects.index]
+    found: dict[str, str] = {}
+    if effects is not None and there:
+        rows = effects.loc[there]
+        found = {str(row["id"]): redact(quantity_words(rows, row, design)) for row in rows_of(rows)}
+
+    def called(name: str) -> str | None:
+        if name in found:
+            return found[name]
+        # What may not be shown is told by the brackets that it stands in, which words have not.
+        shown = redact(name)
+        words = parameter_words(design, shown)
+        return (f"{words} ({shown})" if "[" in shown else words) if words else None
+
+    return [called(name) for name in asked]
