@@ -126,3 +126,16 @@ def test_a_curve_and_its_histogram_stay_within_the_scale() -> None:
     edges, density = grouped_histogram(values, 5, scale=scale)
     assert edges[-1] == 5.0
     assert (density * np.diff(edges)).sum() == pytest.approx(1.0)
+
+
+@given(st.lists(st.floats(-2, 9), min_size=25, max_size=60), st.integers(0, 60))
+def test_values_drawn_beyond_the_ends_of_a_scale_stretch_neither(drawn: list[float], observed: int) -> None:
+    """Imputed values of a bounded score are drawn from a normal distribution, which has no ends."""
+    scale = Scale(4.5, 0.7, 1.0, 5.0)
+    values = np.r_[drawn, np.linspace(1, 5, observed)]
+    low, high = covered_range(values, 5, scale)
+    ordered = np.sort(values)
+    if ordered[4] < 5 and ordered[-5] > 1 and ordered[4] < ordered[-5]:
+        assert 1 <= low < high <= 5
+    edges, density = grouped_histogram(values, 5, scale=scale)
+    assert (density * np.diff(edges)).sum() == pytest.approx(1.0)

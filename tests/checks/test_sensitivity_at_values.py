@@ -109,7 +109,8 @@ def test_the_sentence_is_made_of_the_table() -> None:
     assert set(numbers["quantity"]) == {*stated(fit), *stated_at(table)}
     moving = numbers[numbers["depends"] == "yes"]
     said = re.search(
-        r"(?:(\d+) of the (\d+)|All (\d+)) numbers that findings state or rest on depend on the priors, most of all: (.*?)\.",
+        r"(?:(\d+) of the (\d+)|All (\d+)) numbers that findings state or rest on depend on the priors, most of all: "
+        r"(.*?)\.",
         found.sentence,
     )
     assert said is not None

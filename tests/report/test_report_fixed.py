@@ -27,7 +27,9 @@ def test_slopes_that_the_model_makes_one_are_no_finding_in_any_family(family: st
 
     assert not any(finding["name"].startswith("slopes: ") for finding in report.numbers["summary"])
     assert not [picture for picture in tree.all("figure") if "Slope of alliance by" in picture.text]
-    said = [p.text for p in tree.all("p") if p.text.startswith("The model gives all levels of this factor the same slope")]
+    said = [
+        p.text for p in tree.all("p") if p.text.startswith("The model gives all levels of this factor the same slope")
+    ]
     assert len(said) == 1
     assert ("linear predictor" in said[0]) is (family != "gaussian")
 

@@ -1,4 +1,4 @@
-"""What a reader may trip over on any page: headings without content, plurals of one, verdicts that rest on bad draws."""
+"""What a reader may trip over: headings without content, plurals of one, verdicts that rest on bad draws."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ COUNTED = "boxes|rows|people|participants|levels|draws|chains|quantities|checks|
 def event() -> FittedModel:
     frame, options = of_family(rows(300), "bernoulli")
     formula = "who5_followup ~ alliance + who5_baseline"
-    return fitted(
-        frame, formula=formula, spec=options, draws=1000, means={"beta": 0.01}, sds={"beta": 0.005}
-    )
+    return fitted(frame, formula=formula, spec=options, draws=1000, means={"beta": 0.01}, sds={"beta": 0.005})
 
 
 def arms() -> FittedModel:
@@ -63,7 +61,9 @@ def test_no_heading_and_no_list_is_without_content(made: tuple[str, Rendered]) -
 
 
 def test_one_of_anything_is_no_plural(made: tuple[str, Rendered]) -> None:
-    texts = [node.text for node in parsed(made[1].html).all("p", "li", "figcaption", "desc", "summary", "td", "caption")]
+    texts = [
+        node.text for node in parsed(made[1].html).all("p", "li", "figcaption", "desc", "summary", "td", "caption")
+    ]
     assert not [text for text in texts if re.search(rf"(?<![\d.,] )(?<![\w.,])1 (?:{COUNTED})\b", text)]
 
 

@@ -131,7 +131,9 @@ class LeaveOneOut(Check):
             f"elpd_loo is {elpd.value:,.1f} (SE {elpd.se:,.1f}) over {n:,} people with {p.value:,.1f} effective "
             "parameters"
         )
-        others = f" {again} of them {'was' if again == 1 else 'were'} left out by fitting the model again." if again else ""
+        others = (
+            f" {again} of them {'was' if again == 1 else 'were'} left out by fitting the model again." if again else ""
+        )
         if shapes.verdict == "pass":
             sentence = (
                 "Predictions of people who are left out, each with all their rows, can be trusted: the largest "

@@ -284,7 +284,11 @@ def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | Non
         axes.stairs(100 * shares, edges, fill=True, color=BAND, label="simulated from the priors")
         for position, end in enumerate(ends):
             axes.axvline(
-                end, color=OBSERVED, linestyle="--", linewidth=1.3, label=_ends_of(design).removeprefix("the ") if not position else None
+                end,
+                color=OBSERVED,
+                linestyle="--",
+                linewidth=1.3,
+                label=_ends_of(design).removeprefix("the ") if not position else None,
             )
         axes.set_xlabel(label_of(design, design.outcome.name))
         axes.set_ylabel("Simulated outcomes (%)")

@@ -40,6 +40,8 @@ __all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "named", "run_check
 _CONVERGENCE = Convergence()
 #: What precedes sentences of checks that look at one completed table.
 OF_ONE_TABLE = "Of one completed table"
+# What figures of the outcome say where values of it were drawn.
+_AMONG = "Imputed values are among the observed."
 #: Every check by its name, in the order in which they are run and shown.
 CHECKS: Mapping[str, Check] = ReadOnly(
     {
@@ -255,7 +257,7 @@ def run_checks(
         if others:
             again = replace(context, fit=of_one_table(fit), effects=None)
             for check, result in zip(others, _results(again, others), strict=True):
-                whole[check] = replace(result, sentence=f"{OF_ONE_TABLE}: {result.sentence}")
+                whole[check] = _of_one_table(result, fit)
         results = tuple(whole[check] for check in chosen)
     if (nameless := Nameless.of(fit)).numbers:
         results = tuple(result.naming_nobody(nameless) for result in results)
@@ -270,6 +272,19 @@ def run_checks(
         "seed": seed,
     }
     return CheckReport(results, Gate.of(results), f"{fit.spec.formula} ({fit.design.family.title})", asked)
+
+
+def _of_one_table(result: CheckResult, fit: FittedModel) -> CheckResult:
+    """What a check found in one completed table, said so; of what was not looked at there is no table."""
+    if not len(result.table) and not len(result.details):
+        return result
+    assert fit.imputation is not None
+    drawn = fit.design.outcome.name in fit.imputation.places
+    plots = tuple(
+        replace(plot, description=f"{plot.description} {_AMONG}") if drawn and "observed" in plot.description else plot
+        for plot in result.plots
+    )
+    return replace(result, sentence=f"{OF_ONE_TABLE}: {result.sentence}", plots=plots)
 
 
 def run_gate(fit: Draws, effects: pd.DataFrame | None = None) -> CheckReport:

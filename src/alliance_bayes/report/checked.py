@@ -169,7 +169,17 @@ class Checked:
                 ends = scale_ends(fit, left, small) if shown_ends else ()
                 left = left if drawn else replace(left, plots=())
                 has_tables = result.name in tabled or result.name not in CHECKS
-                item = _item(fit, left, f"{anchor}-{position}", withheld, redact, small, spoken, tabled=has_tables, effects=effects)
+                item = _item(
+                    fit,
+                    left,
+                    f"{anchor}-{position}",
+                    withheld,
+                    redact,
+                    small,
+                    spoken,
+                    tabled=has_tables,
+                    effects=effects,
+                )
                 items.append(replace(item, ends=ends, ends_table=ends_table(fit, ends, f"{item.id}-ends", small)))
         return cls(tuple(items))
 
@@ -211,9 +221,7 @@ def _item(
     captions = (("table", title, frame, kept), ("details", f"{title}: details", details, result.details))
     tables = [
         frame_table(
-            _called(
-                _worded(part.rename(columns=_SHOWN_AS.get(result.name, {})), words), raw, fit, effects, redact
-            ),
+            _called(_worded(part.rename(columns=_SHOWN_AS.get(result.name, {})), words), raw, fit, effects, redact),
             name=f"{anchor}-{name}",
             caption=caption,
         )

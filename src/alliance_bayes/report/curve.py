@@ -164,10 +164,14 @@ def covered_range(
     high = np.sort(values if own is None else own.max().to_numpy())
     cut = small - 1 if low.size >= 2 * small else low.size // 4
     lower, upper = float(low[cut]), float(high[high.size - 1 - cut])
+    # Imputed values may lie beyond the ends of a scale.
+    least, most = (None, None) if scale is None else (scale.lower, scale.upper)
+    inside = lower if least is None else max(lower, least), upper if most is None else min(upper, most)
+    if inside[0] < inside[1]:
+        return inside
     if lower < upper:
         return lower, upper
     half = 0.5 if scale is not None else 0.5 * abs(lower) or 0.5
-    least, most = (None, None) if scale is None else (scale.lower, scale.upper)
     return (
         lower - half if least is None else max(lower - half, min(least, lower)),
         upper + half if most is None else min(upper + half, max(most, upper)),

@@ -394,8 +394,9 @@ def model_graph(view: View, priors: Mapping[str, StatedPrior | None]) -> Picture
     targets = {"expectation": f"expected {outcome}", "outcome": outcome}
     name, title = "model-graph", "The model as a graph"
     pooled = [f"{node.title} ({count(node.levels)} levels)" for node in nodes if node.levels]
+    boxes = "1 box" if len(nodes) == 1 else f"{count(len(nodes))} boxes"
     description = (
-        f"Arrows lead from {count(len(nodes))} {'box' if len(nodes) == 1 else 'boxes'} to the expected {outcome} or to {outcome} itself: "
+        f"Arrows lead from {boxes} to the expected {outcome} or to {outcome} itself: "
         f"{'; '.join(node.title for node in nodes)}."
         + (f" Stacked boxes are repeated by level: {'; '.join(pooled)}." if pooled else "")
     )

@@ -171,6 +171,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
         moments=fit.moments is not None,
         weighted=fit.design.rows.weights is not None,
         observed=any(name in lacking(fit) for name in described),
+        marked=any(SENTENCES("completed") in row[0] for row in rows),
         error=join([column_name(name) for name in described if name in error_of(fit)]),
     )
     who = "Participants" if fit.people is None else "People"

@@ -61,7 +61,9 @@ def _columns(design: Design, beside: Iterable[str]) -> Spoken:
 
 
 def _of_event(columns: Spoken) -> Spoken:
-    return lambda text: columns(_CEILING.sub(lambda found: f"{found[1]} {SENTENCES('having' if found[2] else 'event')}", text))
+    return lambda text: columns(
+        _CEILING.sub(lambda found: f"{found[1]} {SENTENCES('having' if found[2] else 'event')}", text)
+    )
 
 
 def _named_columns(design: Design, beside: Iterable[str]) -> Spoken:
