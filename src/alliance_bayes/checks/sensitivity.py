@@ -299,8 +299,10 @@ def _told(table: pd.DataFrame) -> str:
     if len(numbers) == 1:
         return f"The number that findings state or rest on depends on the priors: {_named(worst)}."
     depend, most = ("depends", "") if len(moving) == 1 else ("depend", ", most of all")
-    of = {0: "Both" if len(numbers) == 2 else f"All {len(numbers)}"}
-    which = f"{of.get(len(numbers) - len(moving), f'{len(moving)} of the {len(numbers)}')} numbers that findings state or rest on"
+    some = f"{len(moving)} of the {len(numbers)}"
+    if len(moving) == len(numbers):
+        some = "Both" if len(numbers) == 2 else f"All {len(numbers)}"
+    which = f"{some} numbers that findings state or rest on"
     return f"{which} {depend} on the priors{most}: {_named(worst)}."
 
 
