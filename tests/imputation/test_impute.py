@@ -123,6 +123,10 @@ def test_checks_look_at_draws_and_at_one_completed_table(fit: ab.Fit) -> None:
     looked_at = {result.name for result in report if len(result.table) or len(result.details)}
     assert {name for name, of_one in told.items() if of_one} == looked_at - {"convergence"}
     assert "posterior_predictive" in looked_at
+    # Some of what a figure of the outcome calls observed was drawn, which it says.
+    described = [plot.description for result in report for plot in result.plots if "observed" in plot.description]
+    assert described
+    assert all(text.endswith("Imputed values are among the observed.") for text in described)
 
 
 def test_refused_at_once() -> None:

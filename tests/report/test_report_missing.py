@@ -80,16 +80,6 @@ def test_table_1_describes_what_was_observed(page: Rendered, data: pd.DataFrame)
     assert summary["w"]["n"] == len(data)
 
 
-def test_figures_and_sentences_of_one_completed_table_say_so_where_it_matters(page: Rendered) -> None:
-    told = {check["name"]: check["sentence"] for check in page.numbers["checks"]}
-    # What was not done was not done of any table.
-    assert not [text for text in told.values() if text.startswith("Of one completed table: Not done")]
-    assert told["posterior_predictive"].startswith("Of one completed table: ")
-    drawn = [node.text for node in parsed(page.html).all("figcaption") if "observed values of" in node.text]
-    assert drawn
-    assert all("Imputed values are among the observed." in text for text in drawn)
-
-
 def test_the_section_counts_what_is_missing(page: Rendered, data: pd.DataFrame, fit: FittedModel) -> None:
     columns = {row["column"]: row for row in page.numbers["missing"]["columns"]}
     assert {name: row["missing"] for name, row in columns.items()} == {
