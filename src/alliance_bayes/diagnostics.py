@@ -16,7 +16,7 @@ import xarray as xr
 from scipy import special
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.rounding import is_constant
+from alliance_bayes.rounding import ROUNDING, is_constant
 
 __all__ = ["arviz", "convergence", "diagnose", "effective_sample_size", "normal_scores", "rhat", "smoothed"]
 
@@ -57,7 +57,7 @@ def convergence(draws: np.ndarray, limits: np.ndarray, *, order: np.ndarray | No
     -------
     dict
         ``rhat``, ``ess_bulk``, ``ess_tail`` and ``ess_mean`` (which the Monte Carlo error of the mean needs), each of
-        shape (k,). NaN for quantities that do not vary and for fewer than four draws a chain; R-hat also for a single
+        shape (k,). NaN for quantities that do not vary and for fewer than eight draws a chain; R-hat also for a single
         chain.
 
     References
@@ -70,47 +70,29 @@ def convergence(draws: np.ndarray, limits: np.ndarray, *, order: np.ndarray | No
     names = ("rhat", "ess_bulk", "ess_tail", "ess_mean")
     out = {name: np.full(k, np.nan) for name in names}
     flat = draws.reshape(k, -1)
-    use = ~(np.isnan(flat).any(axis=1) | is_constant(flat)) if n >= 4 else np.zeros(k, dtype=bool)
+    use = ~(np.isnan(flat).any(axis=1) | is_constant(flat)) if n >= 8 else np.zeros(k, dtype=bool)
     if not use.any():
         return out
-    halves = _split(draws[use])
     if n % 2:
-        # The middle draws of the chains are left out, and have no rank.
-        ranked = halves.reshape(len(halves), -1)
-        scores, folded = normal_scores(ranked, np.argsort(ranked, axis=1)).reshape(2, *halves.shape)
+        # Chains are split in halves; the middle draws are left out, and have no rank.
+        kept = np.delete(draws[use], n // 2, axis=2).reshape(int(use.sum()), -1)
+        order = np.argsort(kept, axis=1)
     else:
-        order = np.argsort(flat[use], axis=1) if order is None else order[use]
-        scores, folded = map(_split, normal_scores(flat[use], order).reshape(2, len(halves), chains, n))
-    out["ess_bulk"][use] = effective_sample_size(scores)
-    out["ess_tail"][use] = np.fmin(*(_tail(draws[use], limit) for limit in limits[use].T))
-    finite = np.isfinite(flat[use]).all(axis=1)
-    mean = np.full(len(halves), np.nan)
-    if finite.any():
-        mean[finite] = effective_sample_size(halves[finite])
-    out["ess_mean"][use] = mean
-    if chains > 1:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # An infinite median cannot be folded about: no R-hat then. Where |x - median| takes one value, the scale
-            # agrees.
-            largest = np.fmax(rhat(scores), rhat(folded))
-        out["rhat"][use] = np.where(np.isnan(folded[:, 0, 0]), np.nan, largest)
-    return out
-
-
-def _split(draws: np.ndarray) -> np.ndarray:
-    """Each chain in two halves, shape (k, 2 x chain, draw // 2); the middle draw of an odd number is left out."""
-    half = draws.shape[2] // 2
-    return np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
-
-
-def _tail(draws: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """Effective sample size for a quantile; NaN where the quantile is not finite."""
-    out = np.full(len(draws), np.nan)
-    finite = np.isfinite(limit)
-    if finite.any():
-        margin = _rounding_of(draws[finite].reshape(int(finite.sum()), -1))
-        below = draws[finite] <= (limit[finite] + margin)[:, None, None]
-        out[finite] = effective_sample_size(_split(below).astype(float))
+        kept = flat[use]
+        order = np.argsort(kept, axis=1) if order is None else order[use]
+    found = _diagnoses(
+        np.ascontiguousarray(kept),
+        np.ascontiguousarray(order),
+        np.ascontiguousarray(limits[use], dtype=float),
+        2 * chains,
+        _score_table(kept.shape[1]),
+    )
+    for name, values in zip(names, found.T, strict=True):
+        out[name][use] = values
+    # Infinite draws have no mean.
+    out["ess_mean"][~np.isfinite(flat).all(axis=1)] = np.nan
+    if chains == 1:
+        out["rhat"][use] = np.nan
     return out
 
 
@@ -134,14 +116,7 @@ def effective_sample_size(chains: np.ndarray) -> np.ndarray:
     """
     if chains.shape[2] < 4:
         return np.full(len(chains), np.nan)
-    means = chains.mean(axis=2, keepdims=True)
-    centred = chains - means
-    within = (centred**2).mean(axis=(1, 2))
-    total = within + (means.var(axis=1, ddof=1)[:, 0] if chains.shape[1] > 1 else 0.0)
-    sizes = np.full(len(chains), float(chains[:1].size))
-    moving = ~is_constant(chains, axis=(1, 2))
-    sizes[moving] /= _lengths(centred[moving], within[moving], total[moving])
-    return sizes
+    return np.asarray(_sizes(np.ascontiguousarray(chains, dtype=float)))
 
 
 def rhat(chains: np.ndarray) -> np.ndarray:
@@ -149,59 +124,156 @@ def rhat(chains: np.ndarray) -> np.ndarray:
 
     Infinite where each of several chains stands still at a place of its own, NaN for fewer than four draws.
     """
-    n = chains.shape[2]
-    if n < 4:
+    if chains.shape[2] < 4:
         return np.full(len(chains), np.nan)
-    within, between = chains.var(axis=2, ddof=1).mean(axis=1), chains.mean(axis=2).var(axis=1, ddof=1)
-    return np.asarray(np.sqrt((n * between / within + n - 1) / n))
+    return np.asarray(_rhats(np.ascontiguousarray(chains, dtype=float)))
 
 
 @njit(cache=True, nogil=True)
-def _lengths(centred: np.ndarray, within: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Integrated autocorrelation time of each quantity: how many draws are worth an independent one."""
-    k, n_chains, n = centred.shape
-    shortest = 1 / np.log10(n_chains * n)
-    out = np.empty(k)
+def _sizes(chains: np.ndarray) -> np.ndarray:
+    out, centred = np.empty(len(chains)), np.empty(chains.shape[1:])
+    for q in range(len(chains)):
+        out[q] = _size(chains[q], centred)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _rhats(chains: np.ndarray) -> np.ndarray:
+    out, centred = np.empty(len(chains)), np.empty(chains.shape[1:])
+    for q in range(len(chains)):
+        out[q] = _rhat(chains[q], centred)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _diagnoses(
+    flat: np.ndarray, order: np.ndarray, limits: np.ndarray, n_chains: int, table: np.ndarray
+) -> np.ndarray:
+    """R-hat and the effective sample sizes of bulk, tail and mean, shape (k, 4), one quantity after the other.
+
+    What is made of a quantity on the way stays in the processor's cache.
+    """
+    k, n = flat.shape
+    shape = (n_chains, n // n_chains)
+    out = np.empty((k, 4))
+    scores, folded, centred = np.empty(n), np.empty(n), np.empty(shape)
     for q in range(k):
-        mean_variance = within[q] * n / (n - 1)
-        # Sums of two neighbouring lags are positive and fall, until noise hides them (Geyer's initial sequence). Few
-        # lags are needed where chains mix: summing these is faster than transforming the chains to have all of them.
-        even, pair = 1.0, 2.0 - (mean_variance - _covariance(centred, q, 1)) / total[q]
-        falling, length, lag = np.inf, -1.0, 2
-        while pair > 0 and lag < n - 2:
-            falling = min(falling, pair)
-            length += 2 * falling
-            even = 1 - (mean_variance - _covariance(centred, q, lag)) / total[q]
-            pair = even + 1 - (mean_variance - _covariance(centred, q, lag + 1)) / total[q]
-            lag += 2
-        # The first lag of the last pair still counts, if it or the pair is positive.
-        if even > 0 or pair >= 0:
-            length += even
-        out[q] = max(length, shortest)
+        _score(flat[q], order[q], table, scores, folded)
+        out[q, 1] = _size(scores.reshape(shape), centred)
+        # An infinite median cannot be folded about: no R-hat then. Where |x - median| takes one value, the scale
+        # agrees.
+        out[q, 0] = np.nan
+        if not np.isnan(folded[0]):
+            out[q, 0] = _rhat(scores.reshape(shape), centred)
+            scale = _rhat(folded.reshape(shape), centred)
+            if np.isnan(out[q, 0]) or scale > out[q, 0]:
+                out[q, 0] = scale
+        margin = _rounding_of(flat[q], order[q])
+        out[q, 2] = np.nan
+        for limit in limits[q]:
+            if not np.isfinite(limit):
+                continue
+            for i in range(n):
+                scores[i] = 1.0 if flat[q, i] <= limit + margin else 0.0
+            size = _size(scores.reshape(shape), centred)
+            if not size >= out[q, 2]:
+                out[q, 2] = size
+        out[q, 3] = _size(flat[q].reshape(shape), centred)
     return out
 
 
 # Sums in another order let the processor add several numbers at once.
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _covariance(centred: np.ndarray, q: int, lag: int) -> float:
-    """Autocovariance of a quantity at a lag, averaged over chains."""
-    n_chains, n = centred.shape[1:]
+_SUMS = {"reassoc", "contract"}
+
+
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def _centre(chains: np.ndarray, centred: np.ndarray) -> tuple[float, float]:
+    """Take each chain's mean from it; the mean square that is left, and the variance of the means."""
+    n_chains, n = chains.shape
+    means, squares = np.empty(n_chains), 0.0
+    for c in range(n_chains):
+        total = 0.0
+        for i in range(n):
+            total += chains[c, i]
+        means[c] = total / n
+        for i in range(n):
+            away = chains[c, i] - means[c]
+            centred[c, i] = away
+            squares += away * away
+    overall, between = means.mean(), 0.0
+    for c in range(n_chains):
+        between += (means[c] - overall) ** 2
+    return squares / (n_chains * n), between / (n_chains - 1) if n_chains > 1 else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rhat(chains: np.ndarray, centred: np.ndarray) -> float:
+    """See :func:`rhat`; of one quantity."""
+    n = chains.shape[1]
+    square, between = _centre(chains, centred)
+    within = square * n / (n - 1)
+    return np.sqrt((n * between / within + n - 1) / n)
+
+
+@njit(cache=True, nogil=True)
+def _size(chains: np.ndarray, centred: np.ndarray) -> float:
+    """See :func:`effective_sample_size`; of one quantity."""
+    n_chains, n = chains.shape
+    low = high = chains[0, 0]
+    for c in range(n_chains):
+        for i in range(n):
+            low, high = min(low, chains[c, i]), max(high, chains[c, i])
+    if low == high or high - low <= ROUNDING * max(abs(low), abs(high)):
+        return float(n_chains * n)
+    within, between = _centre(chains, centred)
+    total, mean_variance = within + between, within * n / (n - 1)
+    # Sums of two neighbouring lags are positive and fall, until noise hides them (Geyer's initial sequence). Few lags
+    # are needed where chains mix: summing these is faster than transforming the chains to have all of them.
+    even, pair = 1.0, 2.0 - (mean_variance - _covariance(centred, 1)) / total
+    falling, length, lag = np.inf, -1.0, 2
+    while pair > 0 and lag < n - 2:
+        falling = min(falling, pair)
+        length += 2 * falling
+        even = 1 - (mean_variance - _covariance(centred, lag)) / total
+        pair = even + 1 - (mean_variance - _covariance(centred, lag + 1)) / total
+        lag += 2
+    # The first lag of the last pair still counts, if it or the pair is positive.
+    if even > 0 or pair >= 0:
+        length += even
+    return n_chains * n / max(length, 1 / np.log10(n_chains * n))
+
+
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def _covariance(centred: np.ndarray, lag: int) -> float:
+    """Autocovariance at a lag, averaged over chains."""
+    n_chains, n = centred.shape
     total = 0.0
     for c in range(n_chains):
         for i in range(n - lag):
-            total += centred[q, c, i] * centred[q, c, i + lag]
+            total += centred[c, i] * centred[c, i + lag]
     return total / (n_chains * n)
 
 
-def _rounding_of(flat: np.ndarray) -> np.ndarray:
-    """What only rounding moves, shape (k,), for quantities of shape (k, n).
+@njit(cache=True, nogil=True)
+def _rounding_of(flat: np.ndarray, order: np.ndarray) -> float:
+    """What only rounding moves of a quantity, shape (n,); infinite draws count as 0.
 
     What is computed of a state that a chain stayed in may differ in its last bits from draw to draw, by where it stands
     in a block of the processor's arithmetic, and so may the distances of the two middle draws from their median. Such
     draws are tied, on every processor.
     """
-    finite = np.where(np.isfinite(flat), flat, 0.0)
-    return np.asarray(_SHARE * (finite.max(axis=1) - finite.min(axis=1)))
+    n = flat.size
+    first, last = 0, n - 1
+    while first < n and not np.isfinite(flat[order[first]]):
+        first += 1
+    while last >= 0 and not np.isfinite(flat[order[last]]):
+        last -= 1
+    if first > last:
+        return 0.0
+    low, high = flat[order[first]], flat[order[last]]
+    if first > 0 or last < n - 1:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return float(_SHARE * (high - low))
 
 
 def normal_scores(flat: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -220,7 +292,11 @@ def normal_scores(flat: np.ndarray, order: np.ndarray) -> np.ndarray:
         Shape (2, k, n); ties share their average rank. The second are NaN where the median is infinite: there are no
         distances from it.
     """
-    return np.asarray(_scores(np.ascontiguousarray(flat), np.ascontiguousarray(order), _score_table(flat.shape[1])))
+    out = np.empty((2, *flat.shape))
+    table = _score_table(flat.shape[1])
+    for one, places, scores, folded in zip(flat, order, *out, strict=True):
+        _score(np.ascontiguousarray(one), np.ascontiguousarray(places), table, scores, folded)
+    return out
 
 
 @lru_cache(maxsize=4)
@@ -232,47 +308,33 @@ def _score_table(n: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _scores(flat: np.ndarray, order: np.ndarray, table: np.ndarray) -> np.ndarray:
-    k, n = flat.shape
-    out = np.empty((2, k, n))
-    ordered, folded, places = np.empty(n), np.empty(n), np.empty(n, dtype=np.intp)
-    for q in range(k):
-        for p in range(n):
-            ordered[p] = flat[q, order[q, p]]
-        _rank(ordered, order[q], table, out[0, q])
-        low, high = (n - 1) // 2, n // 2
-        middle = (ordered[low] + ordered[high]) / 2
-        if not np.isfinite(middle):
-            out[1, q] = np.nan
-            continue
-        # Distances grow from the middle to both ends: the two halves, merged.
-        below, above = high - 1, high
-        for p in range(n):
-            if above >= n or (below >= 0 and middle - ordered[below] <= ordered[above] - middle):
-                folded[p], places[p] = middle - ordered[below], order[q, below]
-                below -= 1
-            else:
-                folded[p], places[p] = ordered[above] - middle, order[q, above]
-                above += 1
-        _rank(folded, places, table, out[1, q])
-    return out
+def _score(flat: np.ndarray, order: np.ndarray, table: np.ndarray, scores: np.ndarray, folded: np.ndarray) -> None:
+    """Both scores of :func:`normal_scores` of one quantity, written into the last two."""
+    n = flat.size
+    ordered, distances, places = flat[order], np.empty(n), np.empty(n, dtype=np.intp)
+    by_size = np.arange(n)
+    _rank(ordered, order, _rounding_of(ordered, by_size), table, scores)
+    low, high = (n - 1) // 2, n // 2
+    middle = (ordered[low] + ordered[high]) / 2
+    if not np.isfinite(middle):
+        folded[:] = np.nan
+        return
+    # Distances grow from the middle to both ends: the two halves, merged.
+    below, above = high - 1, high
+    for p in range(n):
+        if above >= n or (below >= 0 and middle - ordered[below] <= ordered[above] - middle):
+            distances[p], places[p] = middle - ordered[below], order[below]
+            below -= 1
+        else:
+            distances[p], places[p] = ordered[above] - middle, order[above]
+            above += 1
+    _rank(distances, places, _rounding_of(distances, by_size), table, folded)
 
 
 @njit(cache=True, nogil=True)
-def _rank(ordered: np.ndarray, places: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+def _rank(ordered: np.ndarray, places: np.ndarray, margin: float, table: np.ndarray, out: np.ndarray) -> None:
     """Scores of sorted values, put in their places; neighbours closer than rounding are tied."""
     n = ordered.size
-    first, last = 0, n - 1
-    while first < n and not np.isfinite(ordered[first]):
-        first += 1
-    while last >= 0 and not np.isfinite(ordered[last]):
-        last -= 1
-    margin = 0.0
-    if first <= last:
-        low, high = ordered[first], ordered[last]
-        if first > 0 or last < n - 1:
-            low, high = min(low, 0.0), max(high, 0.0)
-        margin = _SHARE * (high - low)
     start = 0
     for place in range(1, n + 1):
         if place < n and (ordered[place] == ordered[place - 1] or ordered[place] - ordered[place - 1] <= margin):
