@@ -146,9 +146,7 @@ def _rhats(chains: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _diagnoses(
-    flat: np.ndarray, order: np.ndarray, limits: np.ndarray, n_chains: int, table: np.ndarray
-) -> np.ndarray:
+def _diagnoses(flat: np.ndarray, order: np.ndarray, limits: np.ndarray, n_chains: int, table: np.ndarray) -> np.ndarray:
     """R-hat and the effective sample sizes of bulk, tail and mean, shape (k, 4), one quantity after the other.
 
     What is made of a quantity on the way stays in the processor's cache.
