@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +31,7 @@ from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.imputation.given import fit_tables, refuse_other_rows
 from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
+from alliance_bayes.kinds import check_seed, is_whole
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
 from alliance_bayes.model.grammar import in_formula
@@ -227,6 +228,7 @@ class Model(ModelSpec):
             Groups ``prior`` (the variables of the posterior), ``prior_predictive`` (chain, draw, obs; in units of the
             outcome) and ``observed_data``.
         """
+        check_seed(seed)
         spec, design = self._applied(cohort)[:2]
         priors = spec.priors_for(design)
         prior = sample_prior(design, priors, draws=draws, seed=seed)
@@ -338,14 +340,16 @@ class Model(ModelSpec):
             draws=DRAWS["nuts"] if draws is None else draws,
             tune=tune,
             chains=chains,
-            cores=cores if cores is not None else min(chains, processors()),
+            cores=cores if cores is not None else (min(chains, processors()) if is_whole(chains, least=1) else 1),
             seed=int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed,
             target_accept=target_accept,
             sampler=sampler,
         )
         moments = cohort if isinstance(cohort, Moments) else None
         people, beside, gaps, spec = None, None, None, self
-        reading = {"person": person, "time": time, "instruments": instruments} | ({} if unit == ROW else {"unit": unit})
+        reading = {"person": person, "time": time, "instruments": instruments, "unit": unit}
+        if isinstance(unit, str) and unit == ROW:
+            del reading["unit"]
         reading = {name: given for name, given in reading.items() if given is not None}
         tables: ImputedTables | None = None
         if not isinstance(cohort, Moments):
@@ -532,7 +536,8 @@ class Model(ModelSpec):
 
     def _shared(self, same_people: Sequence[ModelSpec | str]) -> list[str]:
         """The columns of this and other models, sorted; none where there are no others."""
-        if isinstance(same_people, str | ModelSpec) or not all(isinstance(one, str | ModelSpec) for one in same_people):
+        several = isinstance(same_people, Iterable) and not isinstance(same_people, str | ModelSpec)
+        if not several or not all(isinstance(one, str | ModelSpec) for one in same_people):
             raise UsageError(
                 f"{argument('same_people')} should be a list of models and names of columns but got {same_people!r}. "
                 "Put it in a list."

@@ -18,6 +18,7 @@ from alliance_bayes.cohort.flow import counted
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import UsageError
 from alliance_bayes.imputation.imputed import GROUP, Imputed
+from alliance_bayes.kinds import is_whole
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL, lies_within
 from alliance_bayes.model.predictor import add_effects
@@ -217,7 +218,7 @@ class FittedModel:
                 "no values were imputed: the model leaves incomplete rows out. Ask for it: "
                 f"{setting('missing', 'impute')}."
             )
-        if tables is not None and (isinstance(tables, bool) or not 1 <= tables <= kept.tables):
+        if tables is not None and not is_whole(tables, 1, kept.tables):
             raise UsageError(
                 f"{argument('tables')} should be a whole number from 1 to {kept.tables} but got {tables!r}."
             )
@@ -257,7 +258,7 @@ class FittedModel:
         UsageError
             ``by`` is not a whole number from 1 up to the number of draws.
         """
-        if isinstance(by, bool) or not isinstance(by, int) or not 1 <= by <= self.shape[1]:
+        if not is_whole(by, 1, self.shape[1]):
             raise UsageError(f"by should be a whole number from 1 to {self.shape[1]} but got {by!r}.")
         groups = {name: self.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
         kept = {name: group.isel(draw=slice(None, None, by)) for name, group in groups.items()}

@@ -162,7 +162,7 @@ def shown(value: object) -> str:
     """A value as an error shows it: on one line, and cut where it is long."""
     if isinstance(value, int) and not -(2**64) < value < 2**64:
         return "a whole number of more than 19 digits"
-    text = repr(value[: _SHOWN + 1] if isinstance(value, (str, bytes, list, tuple)) else value)
+    text = repr(value[: _SHOWN + 1] if isinstance(value, (str, bytes, list, tuple)) else value).replace("\n", " ")
     return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
 
 

@@ -129,8 +129,8 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
                 "column: it is always computed."
             ),
             (
-                "column 'who5_change', row 4: '4' is not follow-up minus baseline. Correct it, or remove the "
-                "column: it is always computed."
+                "column 'who5_change', row 4: '4' is a change, but there is no 'who5_followup' in this row. Correct "
+                "it, or remove the column: it is always computed."
             ),
         ],
     ),

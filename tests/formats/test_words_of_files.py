@@ -12,6 +12,7 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.cohort.programs import LABEL, plain_label
+from alliance_bayes.verify.verification import compare_data
 
 HOSTILE = "Age <script>alert(1)</script>\n{{ 7*7 }} \u202e" + "x" * 300
 
@@ -133,6 +134,32 @@ def test_a_page_with_labels_is_verified(tmp_path: Path) -> None:
     fit.report(tmp_path / "a.html")
     found = ab.verify_report(tmp_path / "a.html", cohort)
     assert found.passed, found.problems
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"alliance": "Belief in the treatment"}, "which calls 'alliance' 'Working alliance'"),
+        (
+            {"site": "Dose"},
+            r"does not\. If they hold what the page says, read the table with labels=\{'site': 'Dose'\}",
+        ),
+        ({"alliance": "\x1b[2J" + "x" * 10_000}, r"labels=\{'alliance': ' ?\[2Jx+\.\.\.'\}"),
+        ("Dose", None),
+        ({}, None),
+    ],
+)
+def test_a_page_cannot_call_columns_what_the_table_does_not(tmp_path: Path, labels: object, words: str | None) -> None:
+    # Page, manifest and JSON alike could say so: the refit would take the words from them and differ nowhere.
+    cohort = ab.read_cohort(patients(tmp_path), labels={"alliance": "Working alliance"})
+    manifest = {"kind": "report", "data": {"rows": True, "labels": labels}}
+    if words is None:
+        assert compare_data(manifest, cohort, None)[0] == []
+        return
+    with pytest.raises(ab.UsageError, match=words) as raised:
+        compare_data(manifest, cohort, None)
+    assert len(str(raised.value)) < 600
+    assert "\x1b" not in str(raised.value)
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "a\tb", "\x00\x07", "  ", "é\u200b"])

@@ -22,7 +22,7 @@ def fit() -> ab.Fit:
 @pytest.mark.parametrize("given", [0.5, ["x"], "x", None, {"x"}])
 def test_what_is_by_column_is_a_mapping(name: str, given: Any) -> None:
     options: dict[str, Any] = {name: given}
-    with pytest.raises(ab.ModelError, match=f"{name} should be a mapping by column"):
+    with pytest.raises(ab.ModelError, match=f"{name} should be a mapping of (columns|factors)"):
         ab.Model("y ~ x + w", missing="impute", **options)
 
 

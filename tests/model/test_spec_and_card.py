@@ -113,7 +113,7 @@ def test_given_priors_win_and_a_term_name_covers_its_columns() -> None:
             f"unknown family 'skewed'. Known families: {', '.join(FAMILIES)}.",
         ),
         ({"focal": "age"}, "focal predictor 'age' is not in the formula. Its predictors: alliance, country."),
-        ({"exhaustive": "sex"}, "exhaustive should be a tuple of factor names but got 'sex'. Write ('sex',)."),
+        ({"exhaustive": "sex"}, "exhaustive should be a list of factors but got 'sex'."),
     ],
 )
 def test_an_impossible_model_fails_before_any_rows_are_read(arguments: dict[str, object], message: str) -> None:

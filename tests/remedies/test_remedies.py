@@ -27,6 +27,7 @@ from alliance_bayes.cli.models import ModelOptions
 from alliance_bayes.cli.options import SamplingOptions
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.model import ModelSpec
+from alliance_bayes.model.arguments import _KINDS
 from alliance_bayes.model.card import card_arguments
 from alliance_bayes.remedies import CALLS, PYTHON, CommandLine, Message, argument, call, setting, worded
 from alliance_bayes.study.options import StudyOptions
@@ -50,6 +51,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "effects/tipping": ((ab.Fit.tipping_point, effects.TippingPoint.draws, ab.Model), ()),
     "effects/analysis": ((effects.effects, ab.read_cohort), ()),
     "effects/options": ((ab.Fit.contrasts, effects.effects), ("effects", "report")),
+    "kinds": ((effects.effects,), ("effects", "report")),
     "engines": ((ab.Model.fit,), SAMPLERS),
     "latent": ((ab.fit_latent,), ()),
     # Whose a row is and when it was, of whatever reads a table.
@@ -118,6 +120,7 @@ COMPUTED = {
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("simulation/simulate.py", "name"): ["n", "seed"],
     ("model/derivations.py", "what"): ["events", "among"],
+    ("model/arguments.py", "name"): [*_KINDS],
     ("model/missingness.py", "name"): ["auxiliary", "error", "reliability"],
     ("model/missingness.py", "key"): ["error", "reliability"],
     ("engines/nuts.py", "name"): ["draws", "tune", "chains", "cores", "seed"],

@@ -15,6 +15,7 @@ from alliance_bayes.foreign import shown
 from alliance_bayes.instruments import ALLIANCE2, INSTRUMENTS, WHO5, Instrument, known_as, score
 from alliance_bayes.instruments.naming import NOT_SCORED, named_after
 from alliance_bayes.instruments.scoring import needed_items
+from alliance_bayes.kinds import is_text_list
 from alliance_bayes.remedies import argument
 
 __all__ = [
@@ -180,7 +181,7 @@ def check_instruments(given: Mapping[str, str] | None, known: Collection[str]) -
 
 def check_subscales(given: Sequence[str]) -> tuple[str, ...]:
     """The subscales that are asked for, as they are named; raise UsageError where these are no texts."""
-    if isinstance(given, str) or not all(isinstance(name, str) and name for name in given):
+    if not is_text_list(given):
         raise UsageError(
             f"{argument('subscales')} should be a sequence of columns to be made, as in "
             f"{argument('subscales', ['wai_goal'])}, but got {shown(given)}."

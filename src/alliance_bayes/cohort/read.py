@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from alliance_bayes.cohort.raw import RawTable
 from alliance_bayes.cohort.schema import ColumnRule, cohort_rules, named_rules
 from alliance_bayes.cohort.wide import check_wide, to_long
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.foreign import shown
 from alliance_bayes.instruments import Instrument
 from alliance_bayes.remedies import argument, call
 
@@ -337,7 +338,9 @@ def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[
     """Copy declared levels as labels; anything odd is left for `check_column_options` to refuse."""
     if levels is None:
         return {}
-    if not isinstance(levels, Mapping) or any(isinstance(listed, str) for listed in levels.values()):
+    if not isinstance(levels, Mapping) or any(
+        isinstance(listed, str) or not isinstance(listed, Iterable) for listed in levels.values()
+    ):
         raise UsageError(
             f"{argument('levels')} should map columns to lists of levels, as in "
             f"{argument('levels', {'sex': ['female', 'male']})}."
@@ -373,17 +376,18 @@ def check_labels(labels: Mapping[str, str] | None, columns: Collection[str]) -> 
 
 def check_texts(name: str, texts: Sequence[str]) -> tuple[str, ...]:
     """Return several texts as a tuple, or raise UsageError when the argument is one text or holds anything else."""
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+    several = isinstance(texts, Iterable) and not isinstance(texts, str)
+    if not several or not all(isinstance(text, str) for text in texts):
         raise UsageError(
-            f"{argument(name)} should be a sequence of texts but got {texts!r}. Write {argument(name, ['...'])}."
+            f"{argument(name)} should be a sequence of texts but got {shown(texts)}. Write {argument(name, ['...'])}."
         )
     return tuple(texts)
 
 
 def check_decimal(decimal: str) -> str:
     """Return the decimal mark, or raise UsageError."""
-    if decimal not in (".", ","):
-        raise UsageError(f"{argument('decimal')} should be '.' or ',' but got {decimal!r}.")
+    if not isinstance(decimal, str) or decimal not in (".", ","):
+        raise UsageError(f"{argument('decimal')} should be '.' or ',' but got {shown(decimal)}.")
     return decimal
 
 
@@ -432,9 +436,9 @@ def _change_problems(data: pd.DataFrame, parsed: ParsedTable) -> list[Problem]:
         return []
     change = data["who5_followup"] - data["who5_baseline"]
     differs = (change - data[CHANGE]).abs() > 0.01
-    extra = data[CHANGE].notna() & change.isna()
     remedy = "Correct it, or remove the column: it is always computed."
-    return [
-        parsed.problem(CHANGE, int(row), "is not follow-up minus baseline", remedy)
-        for row in np.flatnonzero(differs | extra)
-    ]
+    problems = {int(row): "is not follow-up minus baseline" for row in np.flatnonzero(differs)}
+    for name in _CHANGED:
+        alone = np.flatnonzero(data[CHANGE].notna() & data[name].isna())
+        problems |= {int(row): f"is a change, but there is no {parsed.names[name]!r} in this row" for row in alone}
+    return [parsed.problem(CHANGE, row, what, remedy) for row, what in sorted(problems.items())]

@@ -13,6 +13,7 @@ from alliance_bayes.cohort.names import ID, PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument, score
 from alliance_bayes.instruments.scoring import needed_items
+from alliance_bayes.kinds import is_whole
 from alliance_bayes.remedies import argument
 
 __all__ = [
@@ -300,7 +301,7 @@ def check_options(*, baseline: str, followup: str, min_days_between: int, max_da
         if value not in known:
             raise UsageError(f"{argument(name)} should be one of {', '.join(map(repr, known))} but got {value!r}.")
     for name, days in (("min_days_between", min_days_between), ("max_days_into_care", max_days_into_care)):
-        if not isinstance(days, int) or isinstance(days, bool) or days < 0:
+        if not is_whole(days, least=0):
             raise UsageError(f"{argument(name)} should be a whole number of days, 0 or more, but got {days!r}.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.scoring import item_score, score_sessions
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import ALLIANCE2
+from alliance_bayes.kinds import is_whole
 from alliance_bayes.remedies import call
 
 __all__ = ["session_cohort", "with_alliance_parts"]
@@ -154,7 +154,7 @@ def with_alliance_parts(cohort: Cohort, *, early: int = 2) -> Cohort:
     .. [1] Enders & Tofighi (2007), Psychological Methods 12(2):121-138, doi 10.1037/1082-989X.12.2.121.
     .. [2] Lüdtke et al. (2008), Psychological Methods 13(3):203-229, doi 10.1037/a0012869.
     """
-    if not isinstance(early, numbers.Integral) or isinstance(early, bool) or early < 1:
+    if not is_whole(early, least=1):
         raise UsageError(f"with_alliance_parts: early should be a whole number, 1 or more, but got {early!r}.")
     held = _held_sessions(cohort, "with_alliance_parts")
     if "alliance" not in cohort.data:

@@ -59,7 +59,7 @@ def check_wide(wide: Mapping[str, str] | None, *, person: str | None, time: str 
         return None
     example = argument("wide", _EXAMPLE)
     texts = isinstance(wide, Mapping) and all(isinstance(one, str) for pair in wide.items() for one in pair)
-    if not wide or not texts:
+    if not texts or not wide:
         raise UsageError(f"{argument('wide')} should map measures to how their columns are named, as in {example}.")
     for name, pattern in wide.items():
         fields, own = _FIELD.findall(pattern), _FIELD.findall(name)

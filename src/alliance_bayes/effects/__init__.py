@@ -30,7 +30,6 @@ from alliance_bayes.effects.means import (
 from alliance_bayes.effects.options import (
     DENOMINATORS,
     EffectAtOptions,
-    chosen,
     defaults_of,
     make_options,
     with_common_options,
@@ -55,6 +54,8 @@ from alliance_bayes.effects.tipping import TippingPoint, tipping_point
 from alliance_bayes.effects.variance import BAYESIAN_R2, VARIANCE_PARTITION, bayesian_r2, variance_partition
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import chosen
 from alliance_bayes.notebook import number, table
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
@@ -247,8 +248,10 @@ def choose_estimands(estimands: Estimands | None) -> dict[Estimand, Mapping[str,
     UsageError
         An unknown name, something that is no estimand, or one of the analyst's own that has a name of the package's.
     """
-    if isinstance(estimands, str | Estimand):
-        raise UsageError(f"estimands should be a sequence of names but got {estimands!r}. Write [{estimands!r}].")
+    if isinstance(estimands, str | Estimand) or not (estimands is None or isinstance(estimands, Iterable)):
+        raise UsageError(
+            f"estimands should be a sequence of names but got {shown(estimands)}. Write [{shown(estimands)}]."
+        )
     asked: dict[Estimand, Mapping[str, Any]] = {}
     for item in DEFAULT_ESTIMANDS if estimands is None else estimands:
         given = estimands[item] if isinstance(estimands, Mapping) else {}

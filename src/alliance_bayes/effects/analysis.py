@@ -21,6 +21,7 @@ from alliance_bayes.effects.tabulated import Expected, Tabulations, expectation
 from alliance_bayes.engines.prior import sample_prior
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.kinds import check_name
 from alliance_bayes.model.levels import NEW_LEVEL
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.model.scales import unit_of
@@ -213,6 +214,8 @@ class Analysis:
             There is none, it is not a numeric predictor of the model, or it does not vary.
         """
         frame, names = self.fit.design.frame, self._numeric
+        if asked is not None:
+            check_name("predictor", asked)
         name = self.fit.spec.focal_predictor(self.fit.design) if asked is None else asked
         if name is None and self.focal_factor in names:
             name = self.focal_factor
@@ -271,6 +274,7 @@ class Analysis:
         UsageError
             Not a factor of the model.
         """
+        check_name("factor", factor)
         for pooled in self.fit.design.factors:
             if pooled.name == factor:
                 return list(pooled.levels)
@@ -342,6 +346,7 @@ class Analysis:
             Labels; draws of shape (n_levels, chain, draw), or with an axis of functions at the end; and why a level's
             are NaN (empty where they are not). Population "new" has one new level in place of a sampled factor's.
         """
+        check_name("factor", factor)
         self.refuse_set(factor, f"but the levels of '{factor}' are asked for, one after the other")
         key = (factor, predictor)
         if key not in self._by_level:

@@ -12,10 +12,11 @@ import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.estimand import Estimand
-from alliance_bayes.effects.options import IntervalOptions, chosen, with_common_options
+from alliance_bayes.effects.options import IntervalOptions, with_common_options
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.kinds import chosen
 from alliance_bayes.model import Column
 from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.readonly import ReadOnly

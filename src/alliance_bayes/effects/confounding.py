@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, Unpack, override
 
@@ -16,13 +15,14 @@ from alliance_bayes.effects.benchmarks import Benchmark, benchmark_columns, benc
 from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.exposure import Exposure
 from alliance_bayes.effects.means import levels_to_compare
-from alliance_bayes.effects.options import EffectOptions, chosen, with_common_options
+from alliance_bayes.effects.options import EffectOptions, with_common_options
 from alliance_bayes.effects.strength import Strength, as_strong_as, bias_share, e_value
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.foreign import number_in, shown
+from alliance_bayes.kinds import check_name, chosen, is_number, is_text_list
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
@@ -242,6 +242,8 @@ CONFOUNDING = Confounding()
 def _exposure(analysis: Analysis, predictor: str | None, levels: Sequence[str] | None) -> Exposure:
     """What is asked for: a numeric predictor, or two levels of a factor."""
     frame, name = analysis.fit.design.frame, predictor
+    if name is not None:
+        check_name("predictor", name)
     if name is None:
         name = analysis.fit.spec.focal_predictor(analysis.fit.design) or analysis.focal_factor
     of_levels = name is not None and name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype)
@@ -253,7 +255,7 @@ def _exposure(analysis: Analysis, predictor: str | None, levels: Sequence[str] |
             return Exposure(name)
     analysis.refuse_set(name, "whose levels are compared")
     known = analysis.levels(name)
-    if levels is not None and (isinstance(levels, str) or len(levels) != 2):
+    if levels is not None and (not is_text_list(levels) or len(levels) != 2):
         raise UsageError(f"{argument('levels')} should be two levels of '{name}' but got {shown(levels)}.")
     if len(known) < 2:
         raise UsageError(f"'{name}' has the same level in all analysed rows, so there is no difference.")
@@ -265,10 +267,11 @@ def _check(
     times: float, benchmarks: Sequence[str] | None, shares: tuple[Share | None, Share | None], towards: str
 ) -> None:
     chosen("towards", towards, _TOWARDS)
-    if isinstance(times, bool) or not isinstance(times, int | float) or not (math.isfinite(times) and times > 0):
+    if not (is_number(times) and times > 0):
         raise UsageError(f"times should be a finite number greater than 0 but got {shown(times)}.")
-    if isinstance(benchmarks, str):
-        raise UsageError(f"benchmarks should be a sequence of names but got {benchmarks!r}. Write [{benchmarks!r}].")
+    if isinstance(benchmarks, str) or not (benchmarks is None or isinstance(benchmarks, Iterable)):
+        told = shown(benchmarks)
+        raise UsageError(f"benchmarks should be a sequence of names but got {told}. Write [{told}].")
     if (shares[0] is None) != (shares[1] is None):
         lacking = argument("r2_predictor", ...) if shares[0] is None else argument("r2_outcome", ...)
         raise UsageError(
@@ -284,9 +287,7 @@ def _check(
 
 def _prior(share: Share) -> tuple[str, float, float] | None:
     """A share or its prior as a kind and two numbers; None where it is none."""
-    if isinstance(share, bool):
-        return None
-    if isinstance(share, int | float):
+    if is_number(share):
         return ("Uniform", float(share), float(share)) if 0 <= share < 1 else None
     found = _PRIOR.fullmatch(share) if isinstance(share, str) else None
     if found is None:

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.at import sides_of
-from alliance_bayes.effects.options import chosen
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
+from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import chosen, is_number
 from alliance_bayes.remedies import argument
 
 __all__ = ["DECIDED", "VERDICTS", "Standing", "equivalence", "standing", "standing_of"]
@@ -109,14 +110,14 @@ def equivalence(
     .. [1] Kruschke (2018). Rejecting or accepting parameter values in Bayesian estimation. Advances in Methods and
        Practices in Psychological Science 1(2). doi 10.1177/2515245918771304
     """
-    if not 0.5 < level < 1:
-        raise UsageError(f"level should be in the interval (0.5, 1) but got {level!r}. 0.95 is the default.")
+    if not is_number(level) or not 0.5 < level < 1:
+        raise UsageError(f"level should be in the interval (0.5, 1) but got {shown(level)}. 0.95 is the default.")
     if better is not None:
         chosen("better", better, ("higher", "lower", "default"))
         better = table.better if better == "default" else better
-    if margin is not None and not (math.isfinite(margin) and margin > 0):
+    if margin is not None and not (is_number(margin) and margin > 0):
         raise UsageError(
-            f"margin should be a finite number greater than 0, in the unit of the rows, but got {margin!r}."
+            f"margin should be a finite number greater than 0, in the unit of the rows, but got {shown(margin)}."
         )
     if margin is None and table["rope_low"].isna().all():
         raise UsageError(

@@ -23,7 +23,9 @@ from alliance_bayes.effects.summary import Difference, Estimate, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.foreign import shown
 from alliance_bayes.instruments import instrument
+from alliance_bayes.kinds import check_name, is_number
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, Rows
 from alliance_bayes.model.grammar import windowed_named
@@ -229,6 +231,7 @@ class Improvement(Estimand):
     ) -> Iterator[Estimate]:
         """The share with everybody of a group at each level of a factor, and its differences."""
         design = analysis.fit.design
+        check_name("factor", factor)
         starts, term = self._starts(analysis, baseline, rule)
         chosen = np.ones(design.rows.n, dtype=bool) if among is None else row_mask(design, "among", among)
         said = term if among is None else _among(term, chosen)
@@ -273,6 +276,8 @@ class Improvement(Estimand):
         """Everybody's baseline, and what counts as better."""
         design, frame = analysis.fit.design, analysis.fit.design.frame
         name = baseline_of(design) if baseline is None else baseline
+        if name is not None:
+            check_name("baseline", name)
         if name is None:
             raise UsageError(
                 f"the model has no baseline of '{design.outcome.name}' that its name or scale tells, so nobody's "
@@ -318,19 +323,19 @@ def _rule(analysis: Analysis, by: float | None, share: float | None, to: float |
                 f"no smallest relevant change of '{design.outcome.name}' is known, so nothing tells what counts as "
                 f"improved. Give it in points: {argument('by', ...)}"
             )
-    if by is not None and not (np.isfinite(by) and by > 0):
-        raise UsageError(f"by should be a finite number of points greater than 0 but got {by!r}.")
+    if by is not None and not (is_number(by) and by > 0):
+        raise UsageError(f"by should be a finite number of points greater than 0 but got {shown(by)}.")
     if share is not None:
-        if not 0 < share < 1:
-            raise UsageError(f"share should be in the interval (0, 1) but got {share!r}. Give 0.5 for half.")
+        if not is_number(share) or not 0 < share < 1:
+            raise UsageError(f"share should be in the interval (0, 1) but got {shown(share)}. Give 0.5 for half.")
         if _higher_is_better(analysis.fit) or scale is None or scale.lower != 0:
             raise UsageError(
                 f"share is a part of a score of symptoms that begins at 0, and '{design.outcome.name}' is none. "
                 f"Give the points that count: {argument('by', ...)}"
             )
     low, high = (None, None) if scale is None else (scale.lower, scale.upper)
-    if to is not None and not (np.isfinite(to) and (low is None or to >= low) and (high is None or to <= high)):
-        raise UsageError(f"to should be a score on the scale of '{design.outcome.name}' but got {to!r}.")
+    if to is not None and not (is_number(to) and (low is None or to >= low) and (high is None or to <= high)):
+        raise UsageError(f"to should be a score on the scale of '{design.outcome.name}' but got {shown(to)}.")
     return Better(by, share, to)
 
 

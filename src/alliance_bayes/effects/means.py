@@ -18,13 +18,14 @@ from alliance_bayes.effects.options import (
     AtOptions,
     EffectAtOptions,
     EffectOptions,
-    chosen,
     with_common_options,
 )
 from alliance_bayes.effects.summary import Difference, Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import check_name, chosen, is_text_list
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 from alliance_bayes.rounding import ROUNDING
@@ -369,6 +370,8 @@ class Contrasts(Estimand):
     ) -> Iterator[Estimate]:
         chosen("of", of, ("mean", "slope"))
         chosen("denominator", denominator, DENOMINATORS)
+        if predictor is not None:
+            check_name("predictor", predictor)
         name = analysis.predictor(predictor) if of == "slope" else None
         compared = levels_to_compare(analysis, factor, levels)
         _, block, problems = analysis.by_level(factor, predictor=name)
@@ -552,9 +555,9 @@ def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | No
                 f"factor '{factor}' has {len(known):,} levels, which make {pairs:,} pairs; "
                 f"at most {_MOST_COMPARED} levels are compared at once. Name them: {argument('levels', ...)}"
             )
-        asked = known
-    if isinstance(asked, str) or len(set(asked)) < 2 or len(set(asked)) < len(asked):
-        raise UsageError(f"levels should be two or more different levels of '{factor}' but got {asked!r}.")
+        asked = list(known)
+    if not is_text_list(asked) or len(set(asked)) < 2 or len(set(asked)) < len(asked):
+        raise UsageError(f"levels should be two or more different levels of '{factor}' but got {shown(asked)}.")
     unknown = [level for level in asked if level not in known]
     if unknown:
         raise UsageError(

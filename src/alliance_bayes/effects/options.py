@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
@@ -13,7 +12,8 @@ import numpy as np
 from alliance_bayes.effects.at import AS_THEY_ARE, At, Cell, cells_of
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.remedies import argument
+from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import check_prob, check_seed, chosen, is_number, is_pair
 
 __all__ = [
     "DENOMINATORS",
@@ -189,23 +189,23 @@ def make_options(
     UsageError
         An option is outside what is accepted.
     """
-    if not 0 < prob < 1:
-        raise UsageError(f"{argument('prob')} should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
+    check_prob(prob)
+    check_seed(seed)
     chosen("interval", interval, ("eti", "hdi"))
     population = default_population(fit) if population is None else population
     chosen("population", population, _POPULATIONS)
     scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
     known = None if scale is None else scale.smallest_relevant_change
-    if rope == "default":
+    if isinstance(rope, str) and rope == "default":
         rope = None if known is None else (-ROPE_SHARE * known, ROPE_SHARE * known)
-    if relevant == "default":
+    if isinstance(relevant, str) and relevant == "default":
         relevant = known
-    if rope is not None and not (len(rope) == 2 and all(map(math.isfinite, rope)) and rope[0] < rope[1]):
+    if rope is not None and not (is_pair(rope) and rope[0] < rope[1]):
         raise UsageError(
-            f"rope should be two finite numbers, the lower first, in points of the outcome, but got {rope!r}."
+            f"rope should be two finite numbers, the lower first, in points of the outcome, but got {shown(rope)}."
         )
-    if relevant is not None and not (math.isfinite(relevant) and relevant > 0):
-        raise UsageError(f"relevant should be a finite number of points greater than 0 but got {relevant!r}.")
+    if relevant is not None and not (is_number(relevant) and relevant > 0):
+        raise UsageError(f"relevant should be a finite number of points greater than 0 but got {shown(relevant)}.")
     better = "higher" if scale is None or scale.higher_is_better else "lower"
     limits = None if rope is None else (float(rope[0]), float(rope[1]))
     change = None if relevant is None else float(relevant)
@@ -216,13 +216,6 @@ def make_options(
 def default_population(fit: FittedModel) -> str:
     """Over whom averages are taken where nothing is said: what is asked of sampled levels is not about these alone."""
     return "sample" if all(factor.exhaustive for factor in fit.design.factors) else "average"
-
-
-def chosen(name: str, value: str, options: Iterable[str]) -> None:
-    """Raise a UsageError that lists the options when the value is none of them."""
-    options = tuple(options)
-    if value not in options:
-        raise UsageError(f"{name} should be one of {', '.join(map(repr, options))} but got {value!r}.")
 
 
 def defaults_of(options: type) -> dict[str, Any]:

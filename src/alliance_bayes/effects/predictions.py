@@ -12,12 +12,13 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import Counterfactual
 from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.means import judged_if_change
-from alliance_bayes.effects.options import EffectAtOptions, chosen, with_common_options
+from alliance_bayes.effects.options import EffectAtOptions, with_common_options
 from alliance_bayes.effects.responders import refuse_shares
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.kinds import chosen
 from alliance_bayes.model.levels import NEW_LEVEL
 from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.readonly import ReadOnly

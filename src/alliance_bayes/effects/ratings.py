@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alliance_bayes.effects.options import Options, chosen
+from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.summary import Difference, Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
+from alliance_bayes.kinds import check_prob, check_seed, chosen, is_whole
 from alliance_bayes.model.scales import unit_of
 from alliance_bayes.readonly import ReadOnly
-from alliance_bayes.remedies import argument
 
 __all__ = ["ALL_OTHERS", "MEASURES", "MOST_PAIRED", "group_ratings"]
 
@@ -107,10 +107,10 @@ def group_ratings(
     ----------
     .. [1] Rubin (1981). The Bayesian bootstrap. The Annals of Statistics 9(1). doi 10.1214/aos/1176345338
     """
-    if not 0 < prob < 1:
-        raise UsageError(f"{argument('prob')} should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
+    check_prob(prob)
+    check_seed(seed)
     chosen("interval", interval, ("eti", "hdi"))
-    if draws < _CHAINS or draws % _CHAINS:
+    if not is_whole(draws, least=_CHAINS) or draws % _CHAINS:
         raise UsageError(f"draws should be a multiple of {_CHAINS} but got {draws!r}. 4000 is the default.")
     ratings, n_missing, n = _ratings(values, groups, top)
     left_out = [f"{n_missing:,} of {n:,} ratings: the value or the group is missing"] if n_missing else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,12 +13,13 @@ import numpy.typing as npt
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import Counterfactual, Grid, row_mask, terms_with
 from alliance_bayes.effects.estimand import Estimand
-from alliance_bayes.effects.options import RopeOptions, chosen, with_common_options
+from alliance_bayes.effects.options import RopeOptions, with_common_options
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.instruments import WHO5
+from alliance_bayes.kinds import chosen, is_number
 from alliance_bayes.model.scales import BUILT_IN, SampleScale
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
@@ -255,10 +255,7 @@ def _population_means(fit: FittedModel, baseline: str, asked: PopulationMean) ->
             )
         return WHO5.population_means
     means = tuple(asked) if isinstance(asked, tuple | list) else (asked,)
-    numbers = all(
-        isinstance(mean, int | float) and not isinstance(mean, bool) and math.isfinite(mean) for mean in means
-    )
-    if not (numbers and len(means) in (1, 2) and list(means) == sorted(set(means))):
+    if not (all(map(is_number, means)) and len(means) in (1, 2) and list(means) == sorted(set(means))):
         raise UsageError(
             "population_mean should be a finite number, the two ends of a range with the lower first, 'default' or "
             f"None, but got {asked!r}."

@@ -20,6 +20,8 @@ from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.effects.tabulated import Tabulated
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import is_number
 from alliance_bayes.model import Family, Outcome
 from alliance_bayes.model.families import Draws
 from alliance_bayes.model.families.continuous import residual_sd
@@ -264,8 +266,8 @@ def cut_below(fit: FittedModel, at_most: float, step: Step) -> float:
     UsageError
         As there.
     """
-    if not np.isfinite(at_most):
-        raise UsageError(f"at_most should be a finite number but got {at_most!r}.")
+    if not is_number(at_most):
+        raise UsageError(f"at_most should be a finite number but got {shown(at_most)}.")
     design, scale = fit.design, fit.design.scales.get(fit.design.outcome.name)
     levels = design.outcome.levels
     ends = (None, None) if scale is None else (scale.lower, scale.upper)
@@ -334,14 +336,16 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
                 "above 28."
             )
         at_least = 1.0
-    if not np.isfinite(at_least):
-        raise UsageError(f"at_least should be a finite number but got {at_least!r}. Give it in units of '{name}'.")
+    if not is_number(at_least):
+        raise UsageError(f"at_least should be a finite number but got {shown(at_least)}. Give it in units of '{name}'.")
+    if not (step is None or is_number(step) or (isinstance(step, str) and step == "default")):
+        raise UsageError(f"step should be a finite number greater than 0, or None, but got {shown(step)}.")
     if step != "default" and discrete and step is not None:
         raise UsageError(
             f"step is for continuous families, but family '{design.family.name}' knows the levels of '{name}'. "
             "Leave it out."
         )
-    if isinstance(step, (int, float)) and not (np.isfinite(step) and step > 0):
+    if is_number(step) and step <= 0:
         raise UsageError(f"step should be a finite number greater than 0, or None, but got {step!r}.")
     levels = design.outcome.levels
     if levels is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,8 @@ from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import is_pair
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 from alliance_bayes.wording import ends_of
@@ -493,9 +494,9 @@ def _spans(
         )
     if isinstance(asked, Mapping):
         for name, span in asked.items():
-            if not (len(span) == 2 and all(map(math.isfinite, span)) and span[0] < span[1]):
+            if not is_pair(span) or span[0] >= span[1]:
                 raise UsageError(
-                    f"the values of '{name}' should be two finite numbers, the lower first, but got {span!r}."
+                    f"the values of '{name}' should be two finite numbers, the lower first, but got {shown(span)}."
                 )
         return {name: (float(low), float(high)) for name, (low, high) in asked.items()}
     if analysis.fit.moments is not None:

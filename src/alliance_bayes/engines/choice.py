@@ -36,11 +36,11 @@ def check_engine(engine: str, sampler: str) -> None:
     UsageError
         Either of them.
     """
-    if engine not in ENGINES:
-        raise UsageError(f"unknown {argument('engine')} {engine!r}. Known engines: {', '.join(ENGINES)}.")
-    if engine == "collapsed" and sampler != SamplerSettings.sampler:
+    if not isinstance(engine, str) or engine not in ENGINES:
+        raise UsageError(f"unknown {argument('engine')} {engine!r:.60}. Known engines: {', '.join(ENGINES)}.")
+    if engine == "collapsed" and not (isinstance(sampler, str) and sampler == SamplerSettings.sampler):
         raise UsageError(
-            f"{argument('sampler')} {sampler!r} belongs to NUTS. Use {argument('engine', 'nuts')}, or leave the "
+            f"{argument('sampler')} {sampler!r:.60} belongs to NUTS. Use {argument('engine', 'nuts')}, or leave the "
             "sampler out."
         )
 

@@ -17,6 +17,7 @@ from alliance_bayes.engines.density import log_density, model_data_of, starting_
 from alliance_bayes.engines.forecast import Forecast, seconds_of
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import is_whole
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.model.layout import posterior_dataset, posterior_dims
@@ -86,7 +87,7 @@ class SamplerSettings:
     def __post_init__(self) -> None:
         for name, (least, most) in _LIMITS.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            if not is_whole(value, least=least):
                 raise UsageError(
                     f"{argument(name)} should be a whole number of at least {least} but got {shown(value)}."
                 )
@@ -104,9 +105,9 @@ class SamplerSettings:
             raise UsageError(
                 f"{argument('target_accept')} should be in the interval (0, 1) but got {self.target_accept!r}."
             )
-        if self.sampler not in NUTS_SAMPLERS:
+        if not isinstance(self.sampler, str) or self.sampler not in NUTS_SAMPLERS:
             raise UsageError(
-                f"unknown {argument('sampler')} {self.sampler!r}. Known samplers: {', '.join(NUTS_SAMPLERS)}."
+                f"unknown {argument('sampler')} {shown(self.sampler)}. Known samplers: {', '.join(NUTS_SAMPLERS)}."
             )
 
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import is_whole
 from alliance_bayes.model import Design, PooledFactor, PriorTable
 from alliance_bayes.model.layout import posterior_dataset
 from alliance_bayes.model.sigma import GAMMA
@@ -39,7 +40,7 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
     UsageError
         Another number of draws.
     """
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or not 1 <= draws <= _MOST:
+    if not is_whole(draws, 1, _MOST):
         raise UsageError(f"draws should be a whole number from 1 to {_MOST:,} but got {shown(draws)}.")
     rng = np.random.default_rng(seed)
     values: dict[str, np.ndarray] = {}

@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments.definition import Instrument
 from alliance_bayes.instruments.scoring import item_frame, item_values, recode
+from alliance_bayes.kinds import check_prob
 from alliance_bayes.rounding import ROUNDING, is_constant
 
 __all__ = ["Reliability", "cronbach_alpha", "mcdonald_omega", "one_factor", "spearman_brown"]
@@ -268,10 +269,7 @@ def _complete(
     items: pd.DataFrame | npt.ArrayLike, instrument: Instrument | None, prob: float
 ) -> tuple[npt.NDArray[np.float64], int, list[str]]:
     """Recoded answers of people with every item, how many were left out, and the items' names."""
-    if not 0 < prob < 1:
-        raise UsageError(
-            f"prob should be in the interval (0, 1) but got {prob!r}. Pass a confidence level such as 0.95."
-        )
+    check_prob(prob, "Pass a confidence level such as 0.95.")
     frame = item_frame(items, instrument)
     if frame.shape[1] < 2:
         raise UsageError(

@@ -16,6 +16,7 @@ from alliance_bayes.engines.choice import sample
 from alliance_bayes.engines.nuts import Progress, SamplerSettings, run_nutpie, sampler_statistics
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
+from alliance_bayes.kinds import is_whole
 from alliance_bayes.latent.data import JointData, joint_data
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS, TRAITS, measurement_priors
 from alliance_bayes.latent.predictive import measurement_check
@@ -110,7 +111,7 @@ def fit_latent(
     settings = _settings(draws, tune, chains, cores, seed, target_accept)
     if trait not in TRAITS:
         raise UsageError(f"trait should be one of {', '.join(map(repr, TRAITS))} but got {trait!r}.")
-    if isinstance(n_nodes, bool) or not isinstance(n_nodes, int) or not 1 <= n_nodes <= 30:
+    if not is_whole(n_nodes, 1, 30):
         raise UsageError(f"n_nodes should be a whole number from 1 to 30 but got {n_nodes!r}.")
     spec, measurement = _split(formula, priors)
     data = joint_data(cohort, _sessions(cohort, sessions), spec)

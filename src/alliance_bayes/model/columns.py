@@ -13,7 +13,7 @@ import pandas as pd
 from formulae.terms import Variable
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.scales import Scale, sample_scale, scale_of
+from alliance_bayes.model.scales import Scale, check_size, sample_scale, scale_of
 from alliance_bayes.rounding import is_constant
 
 __all__ = [
@@ -159,6 +159,7 @@ def centring(
                     f"'{name}' is {column[row]} in analysed row {row} (from 0). "
                     "Choose a transformation that is finite for every row, or leave the row out."
                 )
+            check_size(column, f"'{name}'")
             mean = np.average(column, weights=weights) if is_centred(str(part.name)) else 0.0
             if abs(mean) < _ROUNDED * np.abs(column).max():
                 # Differences from means add up to nothing but rounding.

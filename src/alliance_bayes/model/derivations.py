@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -16,6 +15,7 @@ from alliance_bayes.cohort.flow import step_of
 from alliance_bayes.cohort.names import CHANGE, MISSING_REASONS
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import is_number
 from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.roles import Role
 from alliance_bayes.model.windows import with_windows
@@ -77,7 +77,7 @@ def _cut(what: str, given: Mapping[Any, object], before: str) -> Iterator[str]:
         yield f"{what} should have {before}one of {', '.join(_CUTS)}, but its limits are {keys}."
         return
     (value,) = given.values()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_number(value):
         yield f"{what}: the limit should be a finite number but got {shown(value)}."
 
 

@@ -32,7 +32,7 @@ from alliance_bayes.model.levels import NOBODY, new_labels, ordered_levels, pres
 from alliance_bayes.model.nobody import filled, idle_levels, in_turn
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.roles import Role, role_of
-from alliance_bayes.model.scales import Scale, is_measured, sample_scale, scale_of, two_values
+from alliance_bayes.model.scales import Scale, check_size, is_measured, sample_scale, scale_of, two_values
 from alliance_bayes.model.sigma import SigmaModel, sigma_model
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
@@ -417,6 +417,8 @@ def build_design(
     outcome_scale = scale_of(formula.outcome, declared)
     counted = None if trials is None else trials_of(frame, trials)
     numbers = values.to_numpy(float)
+    if np.isfinite(numbers).all():
+        check_size(numbers, f"the outcome '{formula.outcome}'")
     if outcome_scale is None and autoscale and is_measured(formula.outcome) and np.isfinite(numbers).all():
         # Families with levels need the instrument's, though its mean and SD are the rows'.
         outcome_scale = sample_scale(numbers, weights, formula.outcome)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from alliance_bayes.errors import ModelError
+from alliance_bayes.kinds import is_number
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.remedies import setting
 
@@ -32,12 +33,7 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
         raise ModelError(
             f"{setting('missing')} should be one of {', '.join(map(repr, MISSING))} but got {shown(spec.missing)}."
         )
-    named = spec.auxiliary
-    if isinstance(named, str) or not all(isinstance(name, str) and name for name in named):
-        raise ModelError(
-            f"{setting('auxiliary')} should be a list of columns but got {named!r:.100}. Put it in a list."
-        )
-    auxiliary = tuple(dict.fromkeys(named))
+    auxiliary = tuple(dict.fromkeys(spec.auxiliary))
     if spec.missing == "drop":
         given = {"auxiliary": auxiliary, "error": spec.error, "reliability": spec.reliability}
         if any(given.values()):
@@ -64,7 +60,7 @@ def _error_faults(spec: ModelSpec) -> Iterable[str]:
         ("reliability", 1.0, "a number between 0 and 1"),
     ):
         for name, value in getattr(spec, key).items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < most:
+            if not (is_number(value) and 0 < value < most):
                 yield f"{setting(key)} of {shown(name)} should be {what}, but got {value!r:.40}."
             if name not in spec.parsed.columns[1:]:
                 yield (

@@ -27,6 +27,7 @@ __all__ = [
     "SampleScale",
     "Scale",
     "called",
+    "check_size",
     "is_measured",
     "is_who5",
     "sample_scale",
@@ -38,6 +39,8 @@ __all__ = [
 
 #: Most steps of a scale with levels.
 MAX_LEVELS = 100_000
+#: Sizes of numbers whose products of three, and sums of these over all rows, can still be computed.
+LARGEST, TINIEST = 1e100, 1e-100
 
 
 @dataclass(frozen=True)
@@ -327,6 +330,24 @@ def unit_of(column: str, declared: Mapping[str, Scale]) -> str:
     if scale is None and measured is not None:
         return measured.unit
     return f"unit of {column}" if scale is None or scale.unit == "unit" else scale.unit
+
+
+def check_size(values: np.ndarray, what: str) -> None:
+    """Refuse finite values, shape (n,), whose squares and products leave the numbers that a computer has.
+
+    Raises
+    ------
+    ModelError
+        The largest value, and what to do.
+    """
+    most = float(np.abs(values).max(initial=0.0))
+    if most != 0 and not TINIEST <= most <= LARGEST:
+        large = most > LARGEST
+        raise ModelError(
+            f"{what} has values of {'up to' if large else 'no more than'} {most:.3g}; products of numbers "
+            f"{f'above {LARGEST:g}' if large else f'below {TINIEST:g}'} cannot be computed. "
+            f"{'Divide' if large else 'Multiply'} it by a round number, or check the table."
+        )
 
 
 def sample_scale(values: np.ndarray, weights: np.ndarray | None = None, column: str = "") -> Scale:

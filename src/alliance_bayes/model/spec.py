@@ -15,6 +15,7 @@ from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.cohort.weights import WeightsKind
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.adjustment import Adjusting, check_covariates
+from alliance_bayes.model.arguments import check_kinds, check_words
 from alliance_bayes.model.complete import refuse_as_predictors, refuse_emptied
 from alliance_bayes.model.defaults import PRIOR_SETS, set_without_use
 from alliance_bayes.model.derivations import Derivations
@@ -59,6 +60,11 @@ class Card:
         One sentence each.
     sources
         References.
+
+    Raises
+    ------
+    ModelError
+        Anything but a text, or several.
     """
 
     name: str = "model"
@@ -67,6 +73,9 @@ class Card:
     estimand: str = ""
     assumptions: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_words(vars(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +112,13 @@ class ModelSpec:
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
-        for name in ("centre", "scales", "levels", "roles", "error", "reliability", "covariates"):
-            if not isinstance(own := getattr(self, name), Mapping):
-                raise ModelError(f"{name} should be a mapping by column but got {own!r:.60}.")
+        check_kinds(vars(self))
+        if not isinstance(self.card, Card):
+            raise ModelError(f"card should be a Card but got {self.card!r:.40}. Read a file with from_card().")
         object.__setattr__(self, "roles", check_roles(self.roles, [group.factor for group in self.parsed.groups]))
         for name in ("centre", "scales", "levels", "roles"):
             object.__setattr__(self, name, ReadOnly(getattr(self, name)))
         object.__setattr__(self, "levels", ReadOnly(check_declared(self.levels)))
-        if isinstance(self.exhaustive, str):
-            raise ModelError(
-                f"exhaustive should be a tuple of factor names but got {self.exhaustive!r}. Write "
-                f"({self.exhaustive!r},)."
-            )
         object.__setattr__(self, "exhaustive", tuple(self.exhaustive))
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)

@@ -8,6 +8,7 @@ import numpy as np
 
 from alliance_bayes.cohort.names import rows_of
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.kinds import is_whole
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.terms import SMALL
 from alliance_bayes.remedies import argument
@@ -63,7 +64,7 @@ def with_minimum(moments: Moments, size: int, *, small: Literal["refuse", "merge
 
 def check_minimum(size: object, small: object) -> None:
     """Raise UsageError for arguments that `with_minimum` does not take."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+    if not is_whole(size, least=1):
         raise UsageError(f"the least number of rows in a cell should be a whole number from 1 up but got {size!r}.")
     if small not in ("refuse", "merge"):
         raise UsageError(f"small should be 'refuse' or 'merge' but got {small!r}.")

@@ -11,6 +11,7 @@ from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.kinds import check_prob, is_whole
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.answer import ID as ANSWER
 from alliance_bayes.report.answer import answer_of
@@ -71,11 +72,8 @@ class Report:
     name_providers: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.prob < 1:
-            raise UsageError(
-                f"{argument('prob')} should be in the interval (0, 1) but got {self.prob!r}. 0.89 is the default."
-            )
-        if isinstance(self.small, bool) or not isinstance(self.small, int) or self.small < 1:
+        check_prob(self.prob)
+        if not is_whole(self.small, least=1):
             raise UsageError(f"{argument('small')} should be a whole number of at least 1 but got {self.small!r}.")
         if not isinstance(self.name_providers, bool):
             raise UsageError(f"{argument('name_providers')} should be True or False but got {self.name_providers!r}.")

@@ -13,6 +13,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.names import PROVIDER_TYPES
 from alliance_bayes.errors import UsageError
+from alliance_bayes.kinds import is_number
 
 __all__ = [
     "AGE_CENTRE",
@@ -364,7 +365,7 @@ class SimulationSettings:
         for name, value in numbers.items():
             if isinstance(value, Mapping):
                 faults += _level_faults(name, value)
-            elif not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            elif not is_number(value):
                 faults.append(f"{name} should be a finite number but got {value!r}")
             elif name.startswith("tau_") or name.endswith("_sd"):
                 faults += [f"{name} should be 0 or more but got {value!r}"] if value < 0 else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from alliance_bayes.cohort.names import ID, MODALITIES, PROVIDER_TYPES, SESSION_
 from alliance_bayes.cohort.scoring import join_scores
 from alliance_bayes.cohort.writing import write_csv
 from alliance_bayes.errors import UsageError
+from alliance_bayes.kinds import is_whole
 from alliance_bayes.remedies import argument
 from alliance_bayes.simulation.outcome import (
     GroupEffects,
@@ -229,7 +229,7 @@ def write_tables(cohort: SimulatedCohort, directory: str | Path) -> tuple[Path, 
 
 
 def _check_whole(name: str, value: object, *, least: int) -> None:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+    if not is_whole(value, least=least):
         raise UsageError(
             f"simulate_cohort: {argument(name)} should be a whole number, {least} or more, but got {value!r}."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
+from alliance_bayes.kinds import is_number, is_pair, is_text_list, is_whole
 from alliance_bayes.model.missingness import MISSING
 from alliance_bayes.model.scales import BUILT_IN, Scale, scale_of, scales_of
 from alliance_bayes.remedies import argument
@@ -146,44 +146,24 @@ def alliance_scale(cohort: Cohort) -> Scale:
     return scales_of(cohort).get("alliance", BUILT_IN["alliance"])
 
 
-def _finite(value: object) -> bool:
-    """Whether something is a number at all, and finite; truth values are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _whole(value: object) -> bool:
-    """Whether something is a whole number; truth values are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _names(value: object) -> bool:
-    """Whether something is a list of names."""
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, str) for one in value)
-
-
-def _range(means: object) -> bool:
+def _range(means: Any) -> bool:
     """Whether something is two numbers from 0 to 100, the lower first."""
-    return (
-        isinstance(means, tuple | list)
-        and len(means) == 2
-        and all(map(_finite, means))
-        and 0 <= means[0] < means[1] <= 100
-    )
+    return is_pair(means) and 0 <= means[0] < means[1] <= 100
 
 
 # Which fields should be what.
 _RULES: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
-    (("prob",), "in the interval (0, 1)", lambda value: _finite(value) and 0 < value < 1),
-    (("elevated",), "in the interval [0, 100)", lambda value: _finite(value) and 0 <= value < 100),
+    (("prob",), "in the interval (0, 1)", lambda value: is_number(value) and 0 < value < 1),
+    (("elevated",), "in the interval [0, 100)", lambda value: is_number(value) and 0 <= value < 100),
     (
         ("improvement", "margin", "alliance_margin"),
         "a finite number above 0",
-        lambda value: _finite(value) and value > 0,
+        lambda value: is_number(value) and value > 0,
     ),
     (("population_mean",), "two numbers from 0 to 100, the lower first,", _range),
-    (("seed",), "a whole number, 0 or more,", lambda value: _whole(value) and value >= 0),
-    (("small",), "a whole number, 1 or more,", lambda value: _whole(value) and value >= 1),
+    (("seed",), "a whole number, 0 or more,", lambda value: is_whole(value, least=0)),
+    (("small",), "a whole number, 1 or more,", lambda value: is_whole(value, least=1)),
     (("same_people",), "True or False", lambda value: isinstance(value, bool)),
     (("missing",), " or ".join(map(repr, MISSING)), lambda value: value in MISSING),
-    (("auxiliary",), "a list of names of columns", lambda value: _names(value)),
+    (("auxiliary",), "a list of names of columns", is_text_list),
 )

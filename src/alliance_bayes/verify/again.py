@@ -329,6 +329,7 @@ def _taken(manifest: Mapping[str, Any]) -> dict[str, Any]:
     versions = {str(key): str(value) for key, value in manifest["versions"].items() if key != _THIS}
     source, labels = manifest["data"]["source"], manifest["data"].get("labels") or {}
     taken = {"versions": versions} | ({} if source is None else {"cohort_source": str(source)})
+    # The table's own: `compare_data` refuses others. A page of a file without labels calls columns by their names.
     return taken | {"labels": {str(name): str(label) for name, label in dict(labels).items()}}
 
 

@@ -18,6 +18,7 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.cohort.imputed import ImputedTables, read_one_or_several
+from alliance_bayes.cohort.programs import plain_label
 from alliance_bayes.effects import Estimand
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
@@ -449,7 +450,9 @@ def compare_data(
         made, needed = ("several completed tables", "all of them") if several else ("one table", "that one")
         raise UsageError(f"the page was made of {made}. Give {needed}.")
     if not isinstance(cohort, Moments) and isinstance(read := data.get("read", {}), dict):
-        _check_reading(read, cohort if isinstance(cohort, Cohort) else cohort[0])
+        one = cohort if isinstance(cohort, Cohort) else cohort[0]
+        _check_reading(read, one)
+        _check_labels(data.get("labels") or {}, one)
     digest = data.get("digest")
     if digest is None:
         return [], ["The page holds no digest of its data: that they are the same shows in the numbers alone."]
@@ -484,3 +487,23 @@ def _check_reading(read: Mapping[str, Any], cohort: Cohort) -> None:
         given = [argument(name, str(wanted[name])) for name in differing if wanted[name] is not None]
         said = f"with {' '.join(given)}" if given else f"without {argument(differing[0])}"
         raise UsageError(f"the page was made of a table that was read {said}. Read the table so.")
+
+
+def _check_labels(labels: Any, cohort: Cohort) -> None:
+    """Refuse a table whose columns are not called what the page calls them: its words would be about other columns.
+
+    Raises
+    ------
+    UsageError
+        Which labels the table should be read with.
+    """
+    told = {str(name): str(label) for name, label in labels.items()} if isinstance(labels, Mapping) else {}
+    if differing := {name: label for name, label in told.items() if cohort.labels.get(name) != label}:
+        own = [f"{name!r} {cohort.labels[name]!r}" for name in differing if name in cohort.labels]
+        # A manifest can say anything at any length.
+        given = argument("labels", {plain_label(name): plain_label(label) for name, label in differing.items()})
+        raise UsageError(
+            "the page calls columns what the table does not"
+            f"{f', which calls {" and ".join(own)}' if own else ''}. If they hold what the page says, read the table "
+            f"with {given}."
+        )

@@ -1,0 +1,97 @@
+"""Arguments of a model of another kind than theirs: told by name, all at once, and as nothing but a ModelError."""
+
+import dataclasses
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import alliance_bayes as ab
+from alliance_bayes.model.arguments import _KINDS
+
+FORMULA = "who5_followup ~ alliance + (1 | country)"
+NAMES = [one.name for one in dataclasses.fields(ab.Model) if one.name != "formula"]
+# Fields with a value that each can have.
+RIGHT: dict[str, Any] = {
+    "family": "student_t",
+    "priors": {"sigma": "Exponential(0.1)"},
+    "exhaustive": ["country"],
+    "focal": "alliance",
+    "contrast": (3, 5),
+    "centre": {"alliance": 4},
+    "scales": {"alliance": ab.Scale(4.0, 1.0)},
+    "autoscale": False,
+    "roles": {"country": "group"},
+    "residual_by": "country",
+    "missing": "impute",
+}
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=2)
+odd = st.recursive(
+    scalars | st.sampled_from(["alliance", "country", "who5_followup", "~ alliance"]) | st.builds(object),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(scalars, inner, max_size=2) | st.frozensets(scalars),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_ones_pass(name: str) -> None:
+    ab.Model(FORMULA, **{name: RIGHT[name]})
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25, deadline=None)
+@given(value=odd)
+def test_whatever_an_argument_is_only_a_model_error_comes_of_it(name: str, value: object) -> None:
+    told = ""
+    try:
+        ab.Model(FORMULA, **{name: value})
+    except ab.ModelError as error:
+        told = str(error)
+    assert len(told) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, 3) for name in _KINDS),
+        ("card", None),
+        ("scales", {"alliance": 3}),
+        ("centre", {"alliance": math.nan}),
+        ("centre", {"alliance": "4"}),
+        # Draws would follow the order of a set, which is another one in every process.
+        ("auxiliary", {"a", "b"}),
+        ("exhaustive", {"sex"}),
+        ("exhaustive", "sex"),
+        ("autoscale", "no"),
+    ],
+)
+def test_another_kind_is_told_by_the_name_of_the_argument(name: str, value: object) -> None:
+    with pytest.raises(ab.ModelError, match=rf"^{name} should be"):
+        ab.Model(FORMULA, **{name: value})
+
+
+def test_all_that_are_wrong_are_told_at_once() -> None:
+    with pytest.raises(ab.ModelError) as raised:
+        ab.Model(FORMULA, family=[], focal=3, centre={"alliance": math.inf}, auxiliary="age")
+    told = [line.split(" should be ")[0].split()[-1] for line in str(raised.value).split("but got") if "should" in line]
+    assert told == ["family", "focal", "centre", "auxiliary"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("name", None), ("title", 3), ("assumptions", "one"), ("sources", [3])])
+def test_words_of_a_card_are_texts(name: str, value: Any) -> None:
+    with pytest.raises(ab.ModelError, match=rf"^{name} should be a"):
+        ab.Card(**{name: value})
+
+
+@pytest.mark.parametrize("value", [1e101, 1e200, 1e308, 1e-101, 1e-300])
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ w + I(x / 2)", "y ~ w + s(x)", "x ~ w", "y ~ w + (x | g)"])
+def test_numbers_whose_products_cannot_be_computed_are_refused_by_name(formula: str, value: float) -> None:
+    # To 1e-170 they passed for an outcome that is explained exactly, above 1e152 for a scale of an infinite SD.
+    steps = [1.0, 2.5, 4.0, 3.0, 5.0, 1.5, 2.0, 4.5]
+    table = pd.DataFrame({"y": steps, "w": steps[::-1], "x": [step / 5 * value for step in steps], "g": [*"aabbccdd"]})
+    name = "x / 2" if "I(" in formula else "x"
+    with pytest.raises(ab.ModelError, match=rf"{name}\S* has values of (up to|no more than) "):
+        ab.Model(formula).fit(ab.read_cohort(table), seed=1, draws=100)
