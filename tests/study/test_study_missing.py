@@ -20,8 +20,8 @@ from alliance_bayes.study import Study
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.called import called
 from alliance_bayes.study.cards import COLUMNS, study_card
+from alliance_bayes.study.declared import DeclaredPart
 from alliance_bayes.study.options import StudyOptions
-from alliance_bayes.study.registry import PARTS
 from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.verify import verify_report
 from report import test_report_page as house
@@ -239,8 +239,8 @@ def test_the_truth_is_nearer_than_without() -> None:
     ):
         chosen, nothing = StudyOptions(seed=SEED, **options), PosteriorCache(None)
         runner = StudyRunner(ab.read_cohort(table), chosen, cache=nothing, tell=lambda line: None, progress=False)
-        # The part that the numbers are in, without the rest of the study.
-        block = next(block for block in PARTS["change"](runner).blocks if block.name == "change-means")
+        # The block that the numbers are in, without the rest of its part and of the study.
+        block = DeclaredPart("change", runner).block("means")
         row = block.rows[(block.rows["estimand"] == "overall_mean")].iloc[0]
         means[name] = float(row["mean"]), float(row["sd"])
     (truth, _), (drawn, sd), (dropped, _) = means["truth"], means["drawn"], means["dropped"]
