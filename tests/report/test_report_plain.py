@@ -99,3 +99,14 @@ def test_captions_headings_and_descriptions_have_no_name_of_a_column(made: tuple
 def test_a_group_that_is_moved_by_less_than_is_printed_is_not_told_as_moved(made: tuple[str, Rendered]) -> None:
     found = re.findall(r"The furthest moved is .*?, from (\S+) to (\S+)\.", made[1].html)
     assert all(own != pooled for own, pooled in found)
+
+
+def test_one_difference_of_two_groups_says_which_is_taken_from_which(made: tuple[str, Rendered]) -> None:
+    kind, report = made
+    rows = [row for row in report.numbers["summary"] if row["name"] in ("means: sex", "slopes: sex")]
+    assert kind != "an outcome without a scale" or len(rows) == 2
+    for row in rows:
+        effect = next(one for one in report.numbers["effects"] if one["id"] == row["rows"][0])
+        assert row["estimate"].startswith(f"{effect['level']} \N{MINUS SIGN} {effect['versus']}: ")
+        if effect["lower"] > 0 or effect["upper"] < 0:
+            assert row["words"].startswith(f"{'Higher' if effect['lower'] > 0 else 'Lower'} in “{effect['level']}”")

@@ -18,7 +18,7 @@ from alliance_bayes.report.finding import Finding, Findings
 from alliance_bayes.report.page import page
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.text import MINUS
-from alliance_bayes.report.verdicts import SCALE, differ_words, settled_words, standings_words
+from alliance_bayes.report.verdicts import SCALE, differ_words, settled_words, standings_words, told_apart
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.bend import bend_of
 from alliance_bayes.study.families import conclusion_under
@@ -200,6 +200,13 @@ def test_several_pairs_are_counted_as_their_table_has_them(normals: list[tuple[f
     assert re.findall(rf"(\d+) of {n}", counted) == ([str(inside)] if inside else [])
     rest = sum(int(k) for k in re.findall(r"(\d+) (?:more|undecided)", counted))
     assert rest == n - inside
+    apart = told_apart(records)
+    if n == 1 and clear:
+        # Which of the two it is: "higher in “l0”" where the interval is above zero.
+        assert apart.startswith(f"{'higher' if intervals[0][0] > 0 else 'lower'} in “l0”")
+        assert ("negligible" in apart.split(", ")) == (inside == 1)
+    else:
+        assert apart == differ_words(records)
     if clear:
         assert text.startswith(("They differ", "Some pairs differ"))
         assert ("negligibly" in text) == (inside == n)

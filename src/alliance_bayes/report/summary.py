@@ -13,7 +13,7 @@ import pandas as pd
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.fixed import fixed_by_model
-from alliance_bayes.report.groups import factors_of
+from alliance_bayes.report.groups import factors_of, pair_name
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import outcome_words
 from alliance_bayes.report.rows import Estimates, text_of, words_of
@@ -33,7 +33,7 @@ from alliance_bayes.report.text import (
     percent_unit,
     units,
 )
-from alliance_bayes.report.verdicts import differ_words, plain_words, settled_words, standings_words, sure_words
+from alliance_bayes.report.verdicts import plain_words, settled_words, standings_words, sure_words, told_apart
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -194,11 +194,11 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
         f"{of}s: {', '.join(named)}",
         SENTENCES("slopes" if of == "slope" else "means", factor=names, outcome=outcome_words(fit)[0]),
         people,
-        span_words(estimates, rows),
+        span_words(estimates, rows) if n > 1 else f"{pair_name(rows[0])}: {span_words(estimates, rows)}",
         standings_words(rows),
         "–",
         settled_words(rows),
-        capital(differ_words(rows)),
+        capital(told_apart(rows)),
         marks_of(view, lambda called: any(one(called) for one in about)),
         (str(first.name),) if n == 1 else (),
         (margins_of(first)[0], ""),

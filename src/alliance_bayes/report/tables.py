@@ -24,7 +24,7 @@ _RANGE = re.compile(r"\b[Ii]nterval$")
 _SECOND = re.compile(
     r"Unit\b|Denominator$|Cohen’s d\b|d by the\b|Prior’s probability|The same before the data"
     r"|Probability of .* or more|SD\b|SE\b|MCSE\b|R-hat\b"
-    r"|ESS\b|Missing$|Missing information$|p \(LOO\)"
+    r"|ESS\b|Missing information$|p \(LOO\)"
     r"|Rows above good k|Engine$|Divergences$|Kind$|Role$|Limit$|Judged$|Departure$"
 )
 

@@ -13,6 +13,7 @@ from alliance_bayes.report.text import (
     MINUS,
     Row,
     capital,
+    clean,
     column_name,
     count,
     derived,
@@ -50,6 +51,8 @@ __all__ = [
     "standings_words",
     "sure_words",
     "symptom_words",
+    "told_apart",
+    "told_apart",
     "under_models",
     "verdict_of",
     "within_margin",
@@ -284,6 +287,12 @@ def differ_words(rows: Sequence[Row]) -> str:
     """Several differences, or one, in everyday words: settled or not, and how large."""
     found = Tally.of(rows)
     return SENTENCES("differ", one=found.n == 1, clear=found.clear, alike=found.alike, undecided=found.undecided)
+
+
+def told_apart(rows: Sequence[Row]) -> str:
+    """The same, of one that is settled with the level in which it is higher or lower."""
+    (first, *others) = rows
+    return differ_words(rows) if others or not excludes_zero(first) else named_difference(first, clean(first["level"]))
 
 
 def named_difference(row: Row, level: str) -> str:

@@ -13,7 +13,7 @@ from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import under_other_priors
-from alliance_bayes.report.rows import rows_of, text_of, words_of
+from alliance_bayes.report.rows import rows_of, words_of
 from alliance_bayes.report.summary import (
     MOST,
     SummaryRow,
@@ -34,13 +34,11 @@ from alliance_bayes.report.text import (
 )
 from alliance_bayes.report.verdicts import (
     claim,
-    differ_words,
-    excludes_zero,
-    named_difference,
     plain_words,
     settled_words,
     standings_words,
     sure_words,
+    told_apart,
     under_models,
 )
 from alliance_bayes.report.view import View
@@ -248,7 +246,7 @@ class _Summary:
             pair = (block.rows["level"] == row["level"]) & (block.rows["versus"] == row["versus"])
             ranks = block.rows[pair & (block.rows["estimand"] == "probability_of_superiority")]
             apart |= bool(differing_ranks(ranks)) and not claim(row).settled
-        return SENTENCES("rated_apart", said=_differ(rows_of(rows)), apart=apart)
+        return SENTENCES("rated_apart", said=told_apart(rows_of(rows)), apart=apart)
 
     def _under_ceiling(self) -> tuple[str, str]:
         """Whether families that know of the ceiling say the same of every pair."""
@@ -281,7 +279,7 @@ class _Summary:
             standings_words(rows),
             "–",
             settled_words(rows),
-            capital(_differ(rows)),
+            capital(told_apart(rows)),
             marks_of(view, about),
             tuple(map(str, found.index)),
             (margins_of(rows[0])[0], ""),
@@ -320,11 +318,3 @@ def _prefix(row: pd.Series) -> str:
 def _unit(rows: Sequence[Row]) -> str:
     """What differences are in, those of slopes without what they are per."""
     return units(words_of(rows[0], "unit").partition(" per ")[0])
-
-
-def _differ(rows: Sequence[Row]) -> str:
-    """Several differences, or one that is settled, which is named."""
-    (first, *others) = rows
-    return (
-        differ_words(rows) if others or not excludes_zero(first) else named_difference(first, text_of(first, "level"))
-    )
