@@ -52,7 +52,6 @@ __all__ = [
     "sure_words",
     "symptom_words",
     "told_apart",
-    "told_apart",
     "under_models",
     "verdict_of",
     "within_margin",
