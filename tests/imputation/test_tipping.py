@@ -16,7 +16,7 @@ from alliance_bayes.fit import FittedModel
 from sizes import sized
 
 # Tables with a known shift.
-SETS = sized(100, 24)
+SETS = sized(100, 12)
 N, SHIFTS = 300, [-4.0, -2.0, 0.0, 2.0, 4.0]
 SCALE = ab.Scale(mean=0.0, sd=2.0, unit="point", smallest_relevant_change=5.0)
 

@@ -14,9 +14,9 @@ from imputing import FORMULA, graph, table
 from sizes import sized
 
 Record = Callable[[str, object], None]
-SETS = sized(200, 12)
+SETS = sized(200, 8)
 # A fit of events takes some times as long.
-EVENT_SETS = sized(200, 6)
+EVENT_SETS = sized(200, 4)
 NAMES, TRUTH, PROB = ("x", "base", "z", "x:z"), np.array([1.0, 0.8, -0.3, 0.5]), 0.89
 
 
