@@ -118,7 +118,7 @@ def quantities_called(
     found: dict[str, str] = {}
     if effects is not None and there:
         rows = effects.loc[there]
-        found = {str(row["id"]): redact(quantity_words(rows, row, design)) for row in rows_of(rows)}
+        found = {str(row["id"]): quantity_words(rows, row, design, redact) for row in rows_of(rows)}
 
     def called(name: str) -> str | None:
         if name in found:

@@ -10,6 +10,7 @@ import pandas as pd
 from alliance_bayes.checks.refits import FEW_LEVELS
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.model import Design
+from alliance_bayes.report.privacy import HIDDEN
 from alliance_bayes.report.rows import measured_where, rows_of
 from alliance_bayes.report.text import Row, clean, column_name, factor_name, levels_words, varying
 from alliance_bayes.wording import Wording
@@ -149,16 +150,19 @@ def with_quantities(spoken: Spoken, table: EffectTable, design: Design, redact: 
             for identity in sorted(there, key=len, reverse=True):
                 own = re.compile(rf"(?<![\w/]){re.escape(identity)}(?![\w/])")
                 # Nothing in the words is a reference to a group of the pattern.
-                words = redact(f"“{quantity_words(table, found[identity], design)}”").replace("\\", r"\\")
+                words = f"“{quantity_words(table, found[identity], design, redact)}”".replace("\\", r"\\")
                 text = own.sub(words, text)
         return spoken(text)
 
     return worded
 
 
-def quantity_words(table: EffectTable, row: Row, design: Design) -> str:
-    """A row as a reader knows it."""
+def quantity_words(table: EffectTable, row: Row, design: Design, redact: Spoken) -> str:
+    """A row as a reader knows it, without what may not be shown."""
+    # By the id, which says of which factor a level is: a provider may have the name of anything, "mean" or "Value".
+    if HIDDEN in redact(str(row["id"])):
+        row = {**row, **{name: HIDDEN for name in ("level", "versus") if not pd.isna(row[name])}}
     label, estimand = measured_where(table, row, design=design), str(row["estimand"])
     # "R²" and "ΔR²" stay.
     own = label[:1].lower() + label[1:] if label[1:2].islower() else label
-    return f"{SENTENCES(_LED[estimand])}, {own}" if estimand in _LED else own
+    return redact(f"{SENTENCES(_LED[estimand])}, {own}" if estimand in _LED else own)
