@@ -80,10 +80,17 @@ def convergence(draws: np.ndarray, limits: np.ndarray, *, order: np.ndarray | No
     else:
         kept = flat[use]
         order = np.argsort(kept, axis=1) if order is None else order[use]
+    size, limits = np.abs(kept).max(axis=1), limits[use].astype(float)
+    odd = (size > 1e100) | (size < 1e-100)
+    if odd.any():
+        # Their squares leave the numbers that there are; in another unit, a power of two, they are as exact.
+        size = np.where(np.isfinite(kept[odd]), np.abs(kept[odd]), 0.0).max(axis=1)
+        units = -np.frexp(size)[1][:, None]
+        kept[odd], limits[odd] = np.ldexp(kept[odd], units), np.ldexp(limits[odd], units)
     found = _diagnoses(
         np.ascontiguousarray(kept),
         np.ascontiguousarray(order),
-        np.ascontiguousarray(limits[use], dtype=float),
+        np.ascontiguousarray(limits),
         2 * chains,
         _score_table(kept.shape[1]),
     )

@@ -19,6 +19,7 @@ from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.report.drawn import few_lacking, lacking
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
+from alliance_bayes.report.phrases import expected_words
 from alliance_bayes.report.privacy import HIDDEN, identifying, named_factors
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_parameters, one_row
@@ -391,12 +392,13 @@ def model_graph(view: View, priors: Mapping[str, StatedPrior | None]) -> Picture
     nodes = nodes_of(view, priors)
     design = view.fit.design
     outcome = column_name(design.outcome.name)
-    targets = {"expectation": f"expected {outcome}", "outcome": outcome}
+    expected = expected_words(view.fit)
+    targets = {"expectation": expected, "outcome": outcome}
     name, title = "model-graph", "The model as a graph"
     pooled = [f"{node.title} ({count(node.levels)} levels)" for node in nodes if node.levels]
     boxes = "1 box" if len(nodes) == 1 else f"{count(len(nodes))} boxes"
     description = (
-        f"Arrows lead from {boxes} to the expected {outcome} or to {outcome} itself: "
+        f"Arrows lead from {boxes} to the {expected} or to {outcome} itself: "
         f"{'; '.join(node.title for node in nodes)}."
         + (f" Stacked boxes are repeated by level: {'; '.join(pooled)}." if pooled else "")
     )

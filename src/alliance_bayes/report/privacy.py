@@ -43,7 +43,7 @@ Redact = Callable[[str], str]
 #: What stands in place of such a level.
 HIDDEN = "(a level)"
 #: What stands in place of a quantity about levels whose counts are not shown.
-UNNAMED = "(a quantity that is not shown)"
+UNNAMED = "a quantity that is not shown"
 #: People in the middle level of a factor below which its levels may be one person each.
 PERSONAL = 5
 
