@@ -347,9 +347,8 @@ class Model(ModelSpec):
         )
         moments = cohort if isinstance(cohort, Moments) else None
         people, beside, gaps, spec = None, None, None, self
-        reading = {"person": person, "time": time, "instruments": instruments, "unit": unit}
-        if isinstance(unit, str) and unit == ROW:
-            del reading["unit"]
+        of_rows = isinstance(unit, str) and unit == ROW
+        reading = {"person": person, "time": time, "instruments": instruments, "unit": None if of_rows else unit}
         reading = {name: given for name, given in reading.items() if given is not None}
         tables: ImputedTables | None = None
         if not isinstance(cohort, Moments):

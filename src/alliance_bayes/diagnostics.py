@@ -80,13 +80,7 @@ def convergence(draws: np.ndarray, limits: np.ndarray, *, order: np.ndarray | No
     else:
         kept = flat[use]
         order = np.argsort(kept, axis=1) if order is None else order[use]
-    size, limits = np.abs(kept).max(axis=1), limits[use].astype(float)
-    odd = (size > 1e100) | (size < 1e-100)
-    if odd.any():
-        # Their squares leave the numbers that there are; in another unit, a power of two, they are as exact.
-        size = np.where(np.isfinite(kept[odd]), np.abs(kept[odd]), 0.0).max(axis=1)
-        units = -np.frexp(size)[1][:, None]
-        kept[odd], limits[odd] = np.ldexp(kept[odd], units), np.ldexp(limits[odd], units)
+    kept, limits = _in_own_unit(kept, limits[use].astype(float))
     found = _diagnoses(
         np.ascontiguousarray(kept),
         np.ascontiguousarray(order),
@@ -123,7 +117,8 @@ def effective_sample_size(chains: np.ndarray) -> np.ndarray:
     """
     if chains.shape[2] < 4:
         return np.full(len(chains), np.nan)
-    return np.asarray(_sizes(np.ascontiguousarray(chains, dtype=float)))
+    (chains,) = _in_own_unit(np.asarray(chains, dtype=float))
+    return np.asarray(_sizes(np.ascontiguousarray(chains)))
 
 
 def rhat(chains: np.ndarray) -> np.ndarray:
@@ -133,7 +128,23 @@ def rhat(chains: np.ndarray) -> np.ndarray:
     """
     if chains.shape[2] < 4:
         return np.full(len(chains), np.nan)
-    return np.asarray(_rhats(np.ascontiguousarray(chains, dtype=float)))
+    (chains,) = _in_own_unit(np.asarray(chains, dtype=float))
+    return np.asarray(_rhats(np.ascontiguousarray(chains)))
+
+
+def _in_own_unit(draws: np.ndarray, *beside: np.ndarray) -> list[np.ndarray]:
+    """Draws of quantities, shape (k, ...), and what is in their units, where squares of them can be computed.
+
+    Above 1e100, or below 1e-100 throughout, a quantity is divided by a power of two, which is exact.
+    """
+    inner = tuple(range(1, draws.ndim))
+    size = np.abs(draws).max(axis=inner, initial=0.0)
+    odd = (size > 1e100) | ((size < 1e-100) & (size > 0))
+    if not odd.any():
+        return [draws, *beside]
+    powers = np.zeros(len(draws), dtype=int)
+    powers[odd] = -np.frexp(np.where(np.isfinite(draws[odd]), np.abs(draws[odd]), 0.0).max(axis=inner))[1]
+    return [np.ldexp(one, powers.reshape(-1, *[1] * (one.ndim - 1))) for one in (draws, *beside)]
 
 
 @njit(cache=True, nogil=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alliance_bayes.diagnostics import convergence
+from alliance_bayes.diagnostics import convergence, effective_sample_size, rhat
 
 
 @pytest.mark.parametrize("power", [-1000, -700, -500, 500, 700, 1000])
@@ -18,3 +18,6 @@ def test_powers_of_two_change_nothing(power: int, infinite: bool) -> None:
     found = convergence(np.ldexp(draws, power), np.ldexp(limits, power))
     for name, values in expected.items():
         assert np.array_equal(found[name], values, equal_nan=True), name
+    if not infinite:
+        for diagnosed in (effective_sample_size, rhat):
+            assert np.array_equal(diagnosed(np.ldexp(draws, power)), diagnosed(draws))
