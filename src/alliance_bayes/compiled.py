@@ -18,6 +18,8 @@ from alliance_bayes.caches import CacheWarning, settled
 
 __all__ = ["njit"]
 
+#: Rooms, and files, above all that have kernels: these cannot import them, so what stands there is in no machine code.
+ABOVE = frozenset({"__main__.py", "api.py", "attrition.py", "cli", "report", "simulation", "study", "verify"})
 _EACH_RUN = "so code is compiled in each run, which takes a minute. Set NUMBA_CACHE_DIR to a folder to keep it."
 _told: set[str] = set()
 
@@ -53,11 +55,15 @@ def njit(*, cache: bool = True, **options: Any) -> Any:
 
 @cache
 def _state_of_package() -> str:
-    """Digest of when the package's files were written, and how long they are."""
-    found, folders = [], [str(Path(__file__).parent)]
+    """Digest of when the files that a kernel can be made of were written, and how long they are."""
+    root = str(Path(__file__).parent)
+    found, folders = [], [root]
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        folder = folders.pop()
+        with os.scandir(folder) as entries:
             for entry in entries:
+                if folder == root and entry.name in ABOVE:
+                    continue
                 if entry.name.endswith(".py"):
                     state = entry.stat()
                     found.append((entry.path, state.st_mtime_ns, state.st_size))
@@ -69,8 +75,8 @@ def _state_of_package() -> str:
 class _Cache(FunctionCache):
     """Numba's cache, of which what cannot be read or written counts as not there.
 
-    Kernels hold copies of those that they call, of other files too: what was compiled is of use as long as no file of
-    the package has changed, where numba looks at the kernel's own alone.
+    Kernels hold copies of those that they call, of other files too: what was compiled is of use as long as no file has
+    changed that they could be made of, where numba looks at the kernel's own alone.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

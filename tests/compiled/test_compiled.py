@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import alliance_bayes
+from alliance_bayes.compiled import ABOVE
 
 PACKAGE = Path(alliance_bayes.__file__).parent
 
@@ -89,3 +91,50 @@ def test_damaged_code_is_compiled_anew_and_mended(installed: Path, tmp_path: Pat
         assert warned(run(installed, **place)) == 0
         [file] = (tmp_path / "kept").rglob(f"*.{ending}")
         assert len(file.read_bytes()) == len(whole)
+
+
+def test_what_was_compiled_is_of_the_files_that_it_is_made_of(installed: Path, tmp_path: Path) -> None:
+    package, place = installed / "alliance_bayes", {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    (package / "report").mkdir()
+    (package / "effects").mkdir()
+    (package / "step.py").write_text(
+        "from alliance_bayes.compiled import njit\n\n@njit()\ndef step(k):\n    return k\n"
+    )
+    (package / "kernel.py").write_text(
+        "from alliance_bayes.compiled import njit\nfrom alliance_bayes.step import step\n\n\n@njit(cache=True)\n"
+        "def total(n):\n    out = 0\n    for k in range(n):\n        out += step(k)\n    return out\n"
+    )
+
+    def compiled() -> tuple[str, int]:
+        said = run(installed, **place).stdout
+        return said.strip(), max(file.stat().st_mtime_ns for file in (tmp_path / "kept").rglob("*.nbc"))
+
+    value, first = compiled()
+    assert (value, compiled()) == ("45", ("45", first))
+    # A page cannot be in a kernel; whatever is below it can.
+    (package / "report" / "page.py").write_text("A = 1\n")
+    assert compiled() == ("45", first)
+    (package / "effects" / "report.py").write_text("A = 1\n")
+    value, second = compiled()
+    assert value == "45"
+    assert second > first
+    (package / "step.py").write_text(
+        "from alliance_bayes.compiled import njit\n\n@njit()\ndef step(k):\n    return -k\n"
+    )
+    assert compiled()[0] == "-45"
+
+
+def test_what_kernels_cannot_be_made_of_is_above_all_kernels() -> None:
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    [layers] = [one["layers"] for one in contracts if one["id"] == "one-way"]
+    ranks = {room.strip(" ()"): rank for rank, layer in enumerate(layers) for room in layer.split("|")}
+    above = {name.removesuffix(".py") for name in ABOVE}
+    with_kernels = {
+        path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for path in PACKAGE.rglob("*.py")
+        if "alliance_bayes.compiled import njit" in path.read_text(encoding="utf-8")
+    }
+    # The layers are a contract that `make lint` checks.
+    assert max(ranks[room] for room in above) < min(ranks[room] for room in with_kernels)
+    assert all((PACKAGE / name).exists() for name in ABOVE)
