@@ -102,8 +102,8 @@ class Model(ModelSpec):
         its scale (``scales``) where it is not that of the column ``alliance``, 1 to 5, and is not to be taken from the
         rows.
     centre
-        Centring value by numeric column; elsewhere the mean of the analysed rows, or zero where an intercept is missing
-        that would take up the mean.
+        Centring value by numeric column; elsewhere the mean of the analysed rows, or zero where the intercept, or the
+        rest of a product, is no term that would take up the mean.
     scales
         Reference scales of columns the package does not know (see :class:`Scale`).
     autoscale

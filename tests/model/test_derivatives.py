@@ -52,8 +52,10 @@ CALCULUS = {
     "scale(x)": lambda x, w, m: np.full_like(x, 1 / x.std()),
     "center(x)": lambda x, w, m: np.ones_like(x),
     "log(scale(x) + 5)": lambda x, w, m: 1 / (x.std() * ((x - x.mean()) / x.std() + 5)),
-    "x:w": lambda x, w, m: w - m,
-    "log(x):w": lambda x, w, m: (w - m) / x,
+    # Of products without x as a term, w is not centred.
+    "x:w": lambda x, w, m: w,
+    "log(x):w": lambda x, w, m: w / x,
+    "x * w": lambda x, w, m: w - m,
     "offset(x ** 2)": lambda x, w, m: 2 * x,
 }
 
@@ -78,7 +80,7 @@ def test_interactions_with_levels_and_pooled_columns() -> None:
     _, found = changes("x * sex + (log(x) + x:w || country)")
     np.testing.assert_array_equal(found["x:sex[male]"], male)
     np.testing.assert_allclose(found["country|log(x)"], 1 / frame["x"], rtol=1e-12)
-    np.testing.assert_allclose(found["country|x:w"], w - w.mean(), rtol=1e-12)
+    np.testing.assert_allclose(found["country|x:w"], w, rtol=1e-12)
     assert not found["sex[male]"].any()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.errors import ModelError
+from alliance_bayes.imputation.impute import begin
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.formula import parse_formula
 from alliance_bayes.moments.from_rows import moments_of
@@ -51,6 +54,15 @@ def test_a_stated_centre_is_kept_without_an_intercept() -> None:
         ("y ~ a + b + (0 + a:b | g)", ("a", "b"), ()),
         ("y ~ a + b + (0 + a | g) + (a | h)", ("a",), ("b",)),
         ("y ~ a + (0 + I(a ** 2) | g)", ("I(a ** 2)",), ("a",)),
+        ("y ~ a + a:c + b", ("a",), ("b",)),
+        ("y ~ c + a:c + b", (), ("a", "b")),
+        ("y ~ c / a", (), ("a",)),
+        ("y ~ a:b + c", ("a", "b"), ()),
+        ("y ~ a + a:b", ("a",), ("b",)),
+        ("y ~ a * b * c - b:c", ("a",), ("b",)),
+        ("y ~ a * b + a:b:c", ("a", "b"), ("c",)),
+        ("y ~ a + b + (a + a:b || g)", ("a",), ("b",)),
+        ("y ~ log(a) + log(a):c + a", ("log(a)",), ("a",)),
     ],
 )
 def test_what_no_intercept_takes_up_is_not_centred(
@@ -66,6 +78,94 @@ def test_a_slope_that_is_pooled_without_its_level_turns_about_zero() -> None:
     np.testing.assert_array_equal(design.rows.z["country"][:, 0], frame["alliance"])
     np.testing.assert_array_equal(design.rows.x[:, 1], frame["alliance"])
     np.testing.assert_allclose(design.rows.x[:, 2].mean(), 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("right", "columns"),
+    [
+        ("alliance + alliance:sex", lambda x, b, male: [x, x * male]),
+        ("alliance:sex", lambda x, b, male: [x * (1 - male), x * male]),
+        ("sex + alliance:who5_baseline", lambda x, b, male: [male, x * b]),
+        ("alliance + alliance:who5_baseline", lambda x, b, male: [x, x * b]),
+        ("alliance * who5_baseline - alliance", lambda x, b, male: [b, x * b]),
+    ],
+)
+def test_products_without_their_parts_are_the_model_that_is_written(
+    right: str, columns: Callable[..., list[np.ndarray]]
+) -> None:
+    frame = rows(300)
+    x, b = frame["alliance"].to_numpy(), frame["who5_baseline"].to_numpy()
+    made = columns(x, b, (frame["sex"] == "male").to_numpy(float))
+    spanned = np.column_stack([np.ones(len(frame)), *made])
+    design = ModelSpec(f"who5_followup ~ {right}").design(frame)
+    assert design.rows.x.shape == spanned.shape
+    # Of the same model, each has the columns of the other as combinations of its own.
+    size = np.abs(spanned).max(axis=0)
+    left = spanned - design.rows.x @ np.linalg.lstsq(design.rows.x, spanned, rcond=None)[0]
+    np.testing.assert_allclose(left / size, 0.0, atol=1e-9)
+
+
+def test_arms_that_are_alike_at_the_start_differ_at_the_end() -> None:
+    month = np.tile([0.0, 3.0, 6.0], 60)
+    arm = np.repeat(["usual", "new"], 90)
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"month": month, "arm": arm, "score": 20 + month * (arm == "new") + rng.normal(0, 1, 180)})
+    fit = ab.Model("score ~ month + month:arm", focal="month").fit(frame, **QUICK)
+    truth = np.linalg.lstsq(
+        np.column_stack([np.ones(180), month, month * (arm == "usual")]), frame["score"], rcond=None
+    )[0]
+    found = fit.contrasts("arm", at={"month": [0, 6]}).query("estimand == 'contrast_of_means'").set_index("at")["mean"]
+    assert found["month = 0"] == pytest.approx(0.0, abs=1e-12)
+    # Weak priors draw the estimate by less than a twentieth of its standard error, 0.05.
+    assert found["month = 6"] == pytest.approx(6 * truth[2], abs=0.02)
+
+
+def test_years_are_no_further_from_zero_than_the_prior_of_the_intercept_allows() -> None:
+    rng = np.random.default_rng(6)
+    year, site = np.repeat(np.arange(2010.0, 2020.0), 20), np.tile(list("abcdefghij"), 20)
+    frame = pd.DataFrame({"year": year, "site": site, "score": 20 + 1.5 * (year - 2010) + rng.normal(0, 2, 200)})
+    slope = float(np.polyfit(year - 2010, frame["score"], 1)[0])
+    spec = ModelSpec("score ~ year + (0 + year | site)")
+    design = spec.design(frame)
+    priors = spec.priors_for(design)
+    level, own = priors["Intercept"].prior.arguments, priors["year"].prior.arguments["sigma"]
+    outcome = frame["score"].std()
+    assert level["mu"] == pytest.approx(frame["score"].mean())
+    assert level["sigma"] == pytest.approx(np.hypot(2.5 * outcome, own * year.mean()))
+    assert "with 'year' at zero" in priors["Intercept"].reason
+    fit = ab.Model("score ~ year + (0 + year | site)").fit(frame, **QUICK)
+    # Ten sites' own slopes, which are nothing here, leave the mean within its SD of least squares.
+    found = fit.slopes().set_index("estimand").loc["slope"]
+    assert found["mean"] == pytest.approx(slope, abs=found["sd"])
+    assert found["sd"] < 0.2
+
+
+def test_the_prior_at_zero_is_what_the_other_priors_make_of_it() -> None:
+    frame = rows(200)
+    prior = {"alliance": "Normal(3, 0.5)", "alliance:sex[male]": "StudentT(4, 0, 1)"}
+    spec = ModelSpec("who5_followup ~ alliance + alliance:sex + age", priors=prior)
+    level = spec.priors_for(spec.design(frame))["Intercept"].prior.arguments
+    start = ModelSpec("who5_followup ~ alliance + age").priors["Intercept"].prior.arguments
+    mean = spec.design(frame).scales["alliance"].mean
+    assert level["mu"] == pytest.approx(start["mu"] - 3 * mean)
+    assert level["sigma"] == pytest.approx(np.sqrt(start["sigma"] ** 2 + (0.5 * mean) ** 2 + mean**2))
+    centred = ModelSpec("who5_followup ~ alliance * sex + age", priors=prior)
+    assert centred.priors_for(centred.design(frame))["Intercept"].prior.arguments == start
+
+
+def test_a_residual_sd_has_products_as_they_are_written() -> None:
+    frame = rows(200)
+    design = ModelSpec("who5_followup ~ alliance + age", sigma="~ age + age:sex").design(frame)
+    male = (frame["sex"] == "male").to_numpy(float)
+    np.testing.assert_array_equal(design.rows.sigma, np.column_stack([frame["age"], frame["age"] * male]))
+
+
+def test_an_incomplete_column_is_left_where_a_complete_one_is() -> None:
+    frame = rows(120)
+    frame.loc[:9, "alliance"] = np.nan
+    for right, centred in (("alliance + alliance:sex", False), ("alliance * sex", True)):
+        stated, _, filled = begin(ModelSpec(f"who5_followup ~ {right}", missing="impute"), frame, seed=1)
+        assert (stated.design(filled).centres["alliance"] != 0.0) == centred
 
 
 def test_moments_are_left_where_the_rows_are() -> None:

@@ -115,7 +115,7 @@ def begin(spec: ModelSpec, frame: pd.DataFrame, *, seed: int) -> tuple[ModelSpec
         # Priors depend on what was observed only, not on what was drawn.
         if spec.autoscale and scale_of(name, scales) is None and is_measured(name):
             scales[name] = sample_scale(column.values.dropna().to_numpy(float), None, name)
-        if spec.parsed.has_intercept and name != spec.parsed.outcome:
+        if spec.parsed.is_centred(name) and name != spec.parsed.outcome:
             centre.setdefault(name, column.centre)
     filled = hot_deck(columns, frame, np.random.default_rng(seed))
     if spec.trials is not None:

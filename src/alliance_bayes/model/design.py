@@ -190,10 +190,13 @@ class Design:
         return {name: values for name, values in found.items() if name in self.frame} | called
 
     def is_centred(self, component: str) -> bool:
-        """Whether a component is centred where the analyst states no value; those of the residual SD alone are."""
-        parts = [*numeric_parts([*self._common, *(term.expr for term in self._pooled)]), *self._offsets]
-        own = {name for part in parts for name in (str(part.name), *values_of(part))}
-        return component not in own or self.formula.is_centred(component)
+        """Whether a component, or a column of one, is centred where the analyst states no value."""
+        of_sigma = () if self.sigma is None else self.sigma.terms
+        parts = [*numeric_parts([*self._common, *(term.expr for term in self._pooled), *of_sigma]), *self._offsets]
+        whole = {name: str(part.name) for part in parts for name in values_of(part)}
+        return _is_centred(
+            whole.get(component, component), self.formula, None if self.sigma is None else self.sigma.formula
+        )
 
     def is_indicator(self, name: str) -> bool:
         """Whether a numeric column is 0 or 1 for everybody, and so says which of two groups people are in."""
@@ -431,7 +434,6 @@ def build_design(
         # The cutpoints are an ordinal model's intercepts; one more would not be identified.
         common = tuple(term for term in common if type(term).__name__ != "Intercept")
     terms = [*common, *(term.expr for term in pooled)]
-    own = {str(part.name) for part in (*numeric_parts(terms), *offsets)}
     of_sigma = None if sigma is None else sigma_model(sigma, frame)
     centres, known = centring(
         [*terms, *(() if of_sigma is None else of_sigma.terms)],
@@ -440,7 +442,7 @@ def build_design(
         autoscale,
         weights,
         offsets=offsets,
-        is_centred=lambda component: component not in own or formula.is_centred(component),
+        is_centred=lambda component: _is_centred(component, formula, sigma),
     )
     if outcome_scale is not None:
         known[formula.outcome] = outcome_scale
@@ -481,6 +483,11 @@ def build_design(
         points,
         sigma=of_sigma,
     )
+
+
+def _is_centred(component: str, formula: Formula, sigma: Formula | None) -> bool:
+    """Whether a component is centred by all that has it: the formula, and that of the residual SD."""
+    return all(own.is_centred(component) for own in (formula, sigma) if own is not None and component in own.components)
 
 
 def _factors(

@@ -96,15 +96,25 @@ class Formula:
         """Whether an intercept is among the common terms."""
         return "Intercept" in self.common
 
+    @property
+    def components(self) -> frozenset[str]:
+        """Names of what the terms, common and pooled, and the offsets are made of."""
+        sums = (self.common, *(group.terms for group in self.groups))
+        return frozenset(offset.name for offset in self.offsets).union(
+            *(_parts_of(name) for names in sums for name in names)
+        )
+
     def is_centred(self, component: str) -> bool:
         """Whether a numeric component is centred where the analyst states no value.
 
-        It is not where an intercept is missing that would take up what centring moves: among the common terms, or among
-        what a factor pools of the component. The model would be another one, not the same in other words.
+        Centring takes a multiple of the rest of a term from it: of ``a:c`` one of ``c``. It is the same model in other
+        words only where the rest is a term, too, among the common ones as among what a factor pools: the intercept
+        where the component is a term by itself. Where it is missing anywhere, the component stays as it is.
         """
-        return self.has_intercept and not any(
-            "Intercept" not in group.terms and any(component in term.split(":") for term in group.terms)
-            for group in self.groups
+        sums = [self.common, *(group.terms for group in self.groups)]
+        together = [{_parts_of(name) for name in names} for names in sums]
+        return self.has_intercept and all(
+            term - {component} in terms for terms in together for term in terms if component in term
         )
 
     def __str__(self) -> str:
@@ -125,6 +135,11 @@ class Formula:
             parts.append(f"({' + '.join(start + pooled)} {bar} {':'.join(_quoted(group.factor, ()))})")
         start = [] if self.has_intercept and parts else ["1" if self.has_intercept else "0"]
         return f"{Column(self.outcome)} ~ {' + '.join(start + parts)}"
+
+
+def _parts_of(name: str) -> frozenset[str]:
+    """The components of a term, none of the intercept."""
+    return frozenset() if name == "Intercept" else frozenset(name.split(":"))
 
 
 def _quoted(name: str, calls: Iterable[str]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import Column
@@ -18,7 +20,7 @@ from alliance_bayes.model.scales import Scale, scale_of
 from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.remedies import setting
 
-__all__ = ["CATEGORICAL_COLUMNS", "preview_priors", "resolve_priors"]
+__all__ = ["CATEGORICAL_COLUMNS", "at_zero", "preview_priors", "resolve_priors"]
 
 # Columns of a cohort that hold levels, so that a formula's priors can be shown before there are rows.
 CATEGORICAL_COLUMNS = frozenset({"sex", "country", "provider_type", "modality", "provider_id", "participant_id"})
@@ -56,6 +58,11 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str, allia
     by_level = () if design.residual is None else design.residual.parameters
     smooths = [smooth.name for smooth in design.smooths]
     origins = None if design.formula.has_intercept else design.centres
+    away = {
+        name: design.scales[name].mean - centre
+        for name, centre in design.centres.items()
+        if name in design.scales and not design.is_centred(name)
+    }
     parameters = list(
         _parameters(
             design.family,
@@ -67,6 +74,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str, allia
             by_level,
             () if design.sigma is None else design.sigma.columns,
             origins=origins,
+            away=away if origins is None else {},
+            given=given,
         )
     )
     _check_parameters(parameters, design.formula)
@@ -134,12 +143,24 @@ def preview_priors(
     defaults = Defaults(formula.outcome, family, outcome, named, levels, alliance)
     smooths = [smooth.name for smooth in formula.smooths]
     origins = None if formula.has_intercept else centre or {}
+    own = centre or {}
+    away = {name: scale.mean - own.get(name, 0.0) for name, scale in scales.items() if not formula.is_centred(name)}
     # Without an intercept, the rows tell which indicator is a level and which a difference from one.
     coded = set() if origins is None else {c.label for c in common if set(c.label.split(":")) & CATEGORICAL_COLUMNS}
     parameters = [
         (names, support, None if names[0] in coded else default, what)
         for names, support, default, what in _parameters(
-            family, common, groups, smooths, defaults, scales, (), tuple(map(column, of_sigma)), origins=origins
+            family,
+            common,
+            groups,
+            smooths,
+            defaults,
+            scales,
+            (),
+            tuple(map(column, of_sigma)),
+            origins=origins,
+            away=away if origins is None else {},
+            given=given,
         )
     ]
     _check_parameters(parameters, formula)
@@ -169,10 +190,17 @@ def _parameters(
     of_sigma: tuple[Column, ...] = (),
     *,
     origins: Mapping[str, float] | None = None,
+    away: Mapping[str, float] = MappingProxyType({}),
+    given: Mapping[str, Prior] = MappingProxyType({}),
 ) -> Iterator[_Parameter]:
+    common = tuple(common)
+    middle = {
+        column: defaults.intercept() if column.label == "Intercept" else defaults.slope(column, scales, origins)
+        for column in common
+    }
     for column in common:
         names = (column.label, column.term) if column.label != column.term else (column.label,)
-        default = defaults.intercept() if column.label == "Intercept" else defaults.slope(column, scales, origins)
+        default = _at_zero(column, middle, away, given)
         yield names, "real", default, f"{_COEFFICIENT} '{column.term}'"
     for name in family.parameters:
         if name == "sigma" and by_level:
@@ -203,6 +231,68 @@ def _parameters(
             yield (f"corr_{factor}",), "corr", own_prior, f"the correlations of '{factor}'"
     for smooth in smooths:
         yield (f"tau_{smooth}",), "positive", defaults.bend(), f"the SD of the smooth '{smooth}'"
+
+
+def _at_zero(
+    column: Column,
+    defaults: Mapping[Column, StatedPrior | None],
+    away: Mapping[str, float],
+    given: Mapping[str, Prior],
+) -> StatedPrior | None:
+    """The default prior of a coefficient that is about people at zero of columns that are not centred.
+
+    A default is of people in the middle. What lies between them and zero, ``away``, is that far times the coefficients
+    of the terms that multiply this one with such columns.
+    """
+    default = defaults[column]
+    if default is None or default.prior.distribution != "Normal":
+        return default
+    mean, variance = default.prior.arguments["mu"], default.prior.arguments["sigma"] ** 2
+    names: list[str] = []
+    for other, further in at_zero(column, defaults, away):
+        stated = defaults[other]
+        prior = given.get(other.label, given.get(other.term, None if stated is None else stated.prior))
+        if prior is None:
+            return None
+        if prior.support != "real":
+            continue
+        far = math.prod(away[name] for name in further)
+        mean -= prior.arguments["mu"] * far
+        variance += (prior.arguments["sigma"] * far) ** 2
+        names += further
+    if not names:
+        return default
+    zero = " and ".join(map(repr, dict.fromkeys(names)))
+    return StatedPrior(
+        Prior("Normal", (mean, math.sqrt(variance))),
+        f"{default.reason}; with {zero} at zero, which the priors of the terms that have it make as uncertain",
+    )
+
+
+def at_zero(
+    column: Column, columns: Iterable[Column], left: Collection[str]
+) -> Iterator[tuple[Column, tuple[str, ...]]]:
+    """Columns that multiply a column with numbers that are not centred, and these: zero is where its coefficient holds.
+
+    Parameters
+    ----------
+    column
+        One of the columns.
+    columns
+        All common columns.
+    left
+        Numeric components that are not centred.
+    """
+    own = _components(column)
+    for other in columns:
+        further = tuple(name for name in other.numeric if name not in column.numeric)
+        if own < _components(other) and further and all(name in left for name in further):
+            yield other, further
+
+
+def _components(column: Column) -> frozenset[str]:
+    """Names of the components of a column's term, none of the intercept."""
+    return frozenset() if column.order == 0 else frozenset(column.term.split(":"))
 
 
 def _check_parameters(parameters: list[_Parameter], formula: Formula) -> None:

@@ -80,7 +80,7 @@ def modelling(view: View) -> Section:
                 NOT_SHOWN if name in hidden else exact(middle_of(design, name)),
                 "asked for by the analyst"
                 if name in fit.spec.centre
-                else "not centred: no intercept would take up the mean"
+                else "not centred: no term would take up the mean"
                 if not design.is_centred(name)
                 else "mean of what was observed, which would tell how few values are missing"
                 if name in few

@@ -14,6 +14,7 @@ from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import Column
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.nodes import columns_of
+from alliance_bayes.model.resolve import at_zero
 from alliance_bayes.model.scales import SampleScale
 from alliance_bayes.model.sigma import GAMMA
 from alliance_bayes.moments.terms import calls
@@ -209,7 +210,7 @@ def observed_told(fit: FittedModel, name: str, split: str | None, small: int) ->
 
 
 def telling_priors(fit: FittedModel, small: int) -> frozenset[str]:
-    """Parameters whose default prior is scaled by an SD that is not told: of a predictor, or of the outcome."""
+    """Parameters whose default prior is scaled by an SD or mean that is not told: of a predictor, or of the outcome."""
     design, few = fit.design, untold(fit, small)
     sampled = {name for name in few if isinstance(design.scales.get(name), SampleScale)}
     if design.outcome.name in sampled:
@@ -218,7 +219,10 @@ def telling_priors(fit: FittedModel, small: int) -> frozenset[str]:
     def telling(column: Column) -> bool:
         return bool(sampled & set(column.numeric))
 
+    left = {name for name in design.centres if not design.is_centred(name)}
     found = {column.label for column in design.columns if telling(column)}
+    for column in design.columns:
+        found |= {column.label for _, names in at_zero(column, design.columns, left) if sampled & set(names)}
     for factor in design.factors:
         found |= {f"tau_{factor.name}[{column.label}]" for column in factor.columns if telling(column)}
     if design.sigma is not None:
