@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from alliance_bayes.checks import run_checks
 from alliance_bayes.checks.context import FEWEST_ROWS
+from alliance_bayes.checks.convergence import rank_histograms
 from alliance_bayes.checks.drawing import label_of
 from builders import fitted, rows
 
@@ -57,6 +60,19 @@ def test_every_check_has_its_figures(report):
         "prior_sensitivity": [],
         "influence": [],
     }
+
+
+def test_names_of_mixing_are_whole_and_inside_the_figure():
+    """Words are put in the place of whole names only, and long words take several lines."""
+    name = "u_provider_type[a level with a name as long as names of levels are, alliance:who5_baseline]"
+    posterior = xr.Dataset({"x": (("chain", "draw"), np.random.default_rng(0).normal(size=(4, 100)))})
+    worst = pd.DataFrame({"quantity": [name], "variable": ["x"], "index": [0]})
+    figure, canvas = drawn(rank_histograms(posterior, worst))
+    title = figure.axes[0].title
+    assert title.get_text() == name
+    box = title.get_window_extent(canvas.get_renderer())
+    assert figure.bbox.x0 <= box.x0
+    assert box.x1 <= figure.bbox.x1
 
 
 def test_names_are_unique_and_texts_are_there(figures, report):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from alliance_bayes.cohort.schema import named_rules
 from alliance_bayes.errors import ModelError
 from alliance_bayes.instruments import INSTRUMENTS
 from alliance_bayes.model.scales import BUILT_IN, SampleScale, Scale, called, sample_scale, scale_of, unit_of
@@ -79,6 +80,17 @@ def test_a_column_of_an_instrument_has_its_facts(entry, change) -> None:
     if known is not None:
         assert (known.mean, known.sd) == (0.0 if change else entry.reference.mean, entry.reference.sd)
         assert (known.lower, known.upper, known.step) == (made.lower, made.upper, made.step)
+
+
+@pytest.mark.parametrize("when", ["t2", "_t2", "_w12", "_week_12", "_month6", "_pre", "_post", "_3"])
+def test_a_score_has_its_instruments_scale_whatever_its_time_is_called(when: str) -> None:
+    """The GAD-7 goes from 0 to 21, and higher is worse."""
+    found = sample_scale(np.array([2.0, 3.0, 4.0]), column=f"gad7{when}")
+    assert (found.lower, found.upper, found.step, found.higher_is_better) == (0.0, 21.0, 1.0, False)
+    assert (found.unit, found.instrument) == ("GAD-7 point", "GAD-7")
+    assert scale_of(f"gad7{when}", {}) == scale_of("gad7", {})
+    (rule,) = named_rules([f"gad7{when}"])
+    assert (rule.low, rule.high) == (0, 21)
 
 
 def test_what_sentences_call_a_column() -> None:

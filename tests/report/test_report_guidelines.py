@@ -16,7 +16,8 @@ from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.guidelines import DONE, NOT_APPLICABLE, NOT_DONE, WITHHELD
+from alliance_bayes.report.checked import WITHHELD
+from alliance_bayes.report.guidelines import DONE, NOT_APPLICABLE, NOT_DONE
 from alliance_bayes.report.limitations import AT_THE_END, at_the_end
 from builders import fitted, rendered, rows
 from report.test_report_page import parsed
@@ -53,6 +54,18 @@ def test_an_item_is_done_where_its_check_was_run(fit: FittedModel, table: Effect
     assert without["guidelines"][guideline][item] == NOT_DONE
     assert item in without["guidelines"]["not_done"]
     assert hidden["guidelines"][guideline][item] == NOT_DONE
+
+
+def test_an_item_whose_finding_is_withheld_is_not_done(fit: FittedModel, table: EffectTable) -> None:
+    checks = CheckReport(checks_named(*ITEMS).results, Gate(False, ("The draws did not mix.",)))
+
+    made = rendered(fit, effects=table, checks=checks, sections=["checks", "sensitivity", "guidelines"]).numbers
+
+    status = {name: made["guidelines"][guideline][item] for name, (guideline, item) in ITEMS.items()}
+    # What is no estimate is shown: the draws, which are why, and what the priors say.
+    shown = ("convergence", "prior_predictive")
+    assert status == {name: DONE if name in shown else WITHHELD for name in ITEMS}
+    assert not {item for _, item in ITEMS.values()} & {*made["guidelines"]["not_done"]}
 
 
 @pytest.mark.parametrize("refitted", [False, True])

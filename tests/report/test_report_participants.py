@@ -74,6 +74,9 @@ def test_a_group_of_few_people_has_no_column_and_neither_has_one_that_would_tell
         "–",
         "< 10",
     ]
+    # Who is in a column is all of it, and none of the others.
+    own = [cell(table, f"provider type: {name}", "coach") for name in ("coach", "therapist", "both")]
+    assert own == ["240 (100%)", "0", "0"]
     assert "No column for therapist and both" in table.note
     assert [level["level"] for level in numbers["groups"]["levels"]] == ["coach"]
 

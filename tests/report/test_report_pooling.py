@@ -10,7 +10,8 @@ from alliance_bayes.effects import effects
 from alliance_bayes.report.group_lines import group_curves
 from alliance_bayes.report.partial_pooling import pooled_means, pooling_picture
 from alliance_bayes.report.report import Report
-from builders import fitted, rows
+from builders import fitted, rendered, rows
+from report.test_report_page import parsed
 
 SMALL = 10
 FORMULA = "who5_followup ~ alliance + (1 | country)"
@@ -52,6 +53,25 @@ def test_pooled_means_lie_between_the_groups_own_and_everybodys(shrunken) -> Non
         assert low < group.pooled < high
     # Few levels are in the order of the data.
     assert [group.level for group in groups] == [level for level in raw.index if level in by_level]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_many_groups_stand_in_the_order_of_their_means_in_every_figure() -> None:
+    effects_of = np.array([1.0, -2.0, 5.0, 0.0, 3.0, -4.0, 2.0, 4.0])
+    fit = fitted(
+        rows(800, countries=8),
+        formula="who5_followup ~ alliance + (1 | country)",
+        means={"u_country": effects_of[:, None]},
+        sds={"u_country": 0.05},
+        draws=1000,
+    )
+    pictures = parsed(rendered(fit, sections=["groups"]).html)
+    orders = [
+        [line.all("th", "td")[0].text for line in pictures.by_id(name).all("tr")[1:]]
+        for name in ("table-levels-1", "pooling-1-data")
+    ]
+    expected = [f"C{k}" for k in np.argsort(-effects_of)]
+    assert orders == [expected, expected]
 
 
 @pytest.mark.parametrize("family", ["gaussian", "cumulative", "censored_gaussian"])

@@ -27,7 +27,7 @@ def test_rows_about_different_quantities_have_their_own_decimals() -> None:
     table = frame_table(frame, name="t", caption="c")
 
     assert [row[1] for row in table.rows] == ["1.004", "896", "0.744"]
-    assert [row[2] for row in table.rows] == ["x", "", "–"]
+    assert [row[2] for row in table.rows] == ["x", "–", "–"]
     assert table.words == {0, 2}
 
 
@@ -50,6 +50,12 @@ def test_the_last_digit_of_a_number_decides_nothing() -> None:
         frame = pd.DataFrame({"gain": [3.0 - off, 12.0 + off], "weight": [1.0 - off, off]})
         assert frame_table(frame, name="t", caption="c").rows == (("3", "1.000"), ("12", "0.000"))
     assert frame_table(pd.DataFrame({"gain": [3.0, 12.001]}), name="t", caption="c").rows == (("3.0",), ("12.0",))
+
+
+def test_a_cell_without_words_has_a_dash() -> None:
+    frame = pd.DataFrame({"quantity": ["a", "b", "c"], "depends": ["yes", "", None]})
+    table = frame_table(frame, name="t", caption="T")
+    assert table.rows == (("a", "yes"), ("b", "–"), ("c", "–"))
 
 
 def test_long_tables_are_cut_and_say_so() -> None:

@@ -265,5 +265,5 @@ def test_the_limitations_say_how_strong_an_unmeasured_cause_must_be(study: Study
     text = re.sub(r"\s+", " ", house.parsed(page.html).by_id("limitations").text)
     share = f"{100 * row['mean']:.0f}%"
     assert f"An unmeasured cause would need to explain at least {share} of what remains of both" in text
-    assert ("Its interval includes none without such a cause" in text) == (row["lower"] == 0)
+    assert ("The interval already includes no association, without any such cause" in text) == (row["lower"] == 0)
     assert "How strong an unmeasured cause would have to be" not in text

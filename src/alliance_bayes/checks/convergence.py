@@ -14,7 +14,7 @@ import xarray as xr
 from alliance_bayes.bins import bin_counts
 from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict, count, percent, some
 from alliance_bayes.checks.context import Context, Draws, diagnosed
-from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend, short
+from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend
 from alliance_bayes.diagnostics import arviz, convergence
 from alliance_bayes.effects.summary import missing_information
 from alliance_bayes.effects.table import steady
@@ -515,7 +515,8 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
                 )
             axes.axhline(values.shape[1] / _BINS, color=GREY, linestyle="--", linewidth=1)
             axes.set_ylim(bottom=0)
-            axes.set_title(short(str(row["quantity"]), 40), fontsize=TEXT)
+            # Whole, so that whoever draws it can put words in its place, and in as many lines as these need.
+            axes.set_title(str(row["quantity"]), fontsize=TEXT, wrap=True)
             axes.set_xlabel("Rank among all draws (%)")
             axes.set_ylabel("Draws")
         for axes in all_axes[len(names) :]:

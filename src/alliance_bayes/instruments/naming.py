@@ -1,4 +1,4 @@
-"""Columns named after an instrument: "phq9", "phq9_followup", "core_om_change", "wai_baseline_goal"."""
+"""Columns named after an instrument: "phq9", "phq9_followup", "gad7_t2", "core_om_change", "wai_baseline_goal"."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from alliance_bayes.instruments.definition import Instrument
 
 __all__ = ["NOT_SCORED", "Named", "called", "named_after"]
 
-_OCCASION = re.compile(r"^(?P<what>.+?)_(?P<when>baseline|followup|first|early|last|mean|change|\d+)$")
+_OCCASION = re.compile(r"^(?P<what>.+?)_(?P<when>baseline|followup|pre|post|first|early|last|mean|change|\d+)$")
 _CALLED: Mapping[str, str] = {
     "": "{}",
     "baseline": "baseline {}",
     "followup": "follow-up {}",
+    "pre": "{} before",
+    "post": "{} after",
     "change": "change in {}",
     "first": "first {}",
     "early": "early {}",
     "last": "last {}",
     "mean": "mean {}",
 }
-# Times that many tables have, after which no score is named: they are words of a sentence only.
-_TIMES: Mapping[str, str] = {"t": "t", "w": "week ", "week": "week ", "m": "month ", "month": "month ", "": "time "}
-_TIME = re.compile(rf"^(?P<what>.+?)_?(?P<unit>{'|'.join(filter(None, _TIMES))})_?(?P<at>\d+)$")
-_BEFORE_AFTER: Mapping[str, str] = {"pre": "{} before", "post": "{} after"}
+_TIMES: Mapping[str, str] = {"t": "t", "w": "week ", "week": "week ", "m": "month ", "month": "month "}
+_TIME = re.compile(rf"^(?P<what>.+?)_?(?P<unit>{'|'.join(_TIMES)})_?(?P<at>\d+)$")
 # Longer names, which a hostile table may have, are nobody's.
 _LONGEST = 100
 #: Occasions that are made of several scores, so that no items belong to them.
@@ -42,7 +42,7 @@ class Named:
     instrument
         The instrument.
     when
-        The occasion: "baseline", "followup", "3", ...; empty where there is none.
+        The occasion: "baseline", "followup", "3", "t2", "week 12", ...; empty where there is none.
     subscale
         The subscale whose score it is; empty for the total.
     """
@@ -76,9 +76,11 @@ def _total(column: str) -> Named | None:
     entry = known_as(column)
     if entry is not None:
         return Named(entry)
-    match = _OCCASION.match(column)
-    entry = None if match is None else known_as(match["what"])
-    return None if entry is None or match is None else Named(entry, match["when"])
+    if (match := _OCCASION.match(column)) and (entry := known_as(match["what"])) is not None:
+        return Named(entry, match["when"])
+    if (match := _TIME.match(column)) and (entry := known_as(match["what"])) is not None:
+        return Named(entry, f"{_TIMES[match['unit']]}{match['at']}")
+    return None
 
 
 def called(column: str) -> str | None:
@@ -86,12 +88,7 @@ def called(column: str) -> str | None:
     if len(column) > _LONGEST:
         return None
     found = named_after(column)
-    if found is not None and not found.subscale:
-        how = _CALLED.get(found.when) or f"{{}} at {_TIMES['']}{found.when}"
-        return how.format(found.instrument.name)
-    if found is None and (match := _TIME.match(column)) and (entry := known_as(match["what"])) is not None:
-        return f"{entry.name} at {_TIMES[match['unit']]}{match['at']}"
-    what, _, when = column.rpartition("_")
-    if found is None and when in _BEFORE_AFTER and (entry := known_as(what)) is not None:
-        return _BEFORE_AFTER[when].format(entry.name)
-    return None
+    if found is None or found.subscale:
+        return None
+    how = _CALLED.get(found.when) or f"{{}} at {'time ' if found.when.isdigit() else ''}{found.when}"
+    return how.format(found.instrument.name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from alliance_bayes.report.checked import WITHHELD, Item
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.wording import Wording, read_wording
@@ -16,9 +17,9 @@ from alliance_bayes.wording import Wording, read_wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["DONE", "NOT_APPLICABLE", "NOT_DONE", "WITHHELD", "Ground", "filled", "guidelines"]
+__all__ = ["DONE", "NOT_APPLICABLE", "NOT_DONE", "WITHHELD", "Ground", "answered_by", "filled", "guidelines"]
 
-DONE, NOT_DONE, NOT_APPLICABLE, WITHHELD = "done", "not done", "not applicable", "withheld"
+DONE, NOT_DONE, NOT_APPLICABLE = "done", "not done", "not applicable"
 NOWHERE = Markup("–")
 _FILE = ("alliance_bayes.report", "sentences/guidelines.toml")
 type Row = tuple[str, str | Markup, str]
@@ -34,7 +35,7 @@ class Ground:
         Links to those of the sections ("data", "model", "effects", "groups", "variance", "reproduction") that the page
         has; None where it has none of them.
     checked
-        Link to the check that answers an item ("BARG 1E") and is shown; None where there is none.
+        The check that answers an item ("BARG 1E") and is shown, and the link to it; None where there is none.
     withheld
         Whether estimates are withheld.
     stated
@@ -50,7 +51,7 @@ class Ground:
     """
 
     where: Callable[..., Markup | None]
-    checked: Callable[[str], Markup | None]
+    checked: Callable[[str], tuple[Item, Markup] | None]
     withheld: bool
     stated: bool
     rope: bool
@@ -78,8 +79,12 @@ class Ground:
     def _row(
         self, guideline: str, item: str, where: Sequence[str] = (), status: str = DONE, check: bool = False
     ) -> Row:
-        link = self.checked(f"{guideline} {item.partition(' ')[0]}") if check else self.where(*where)
         verdict = self.status[status]
+        if check:
+            answer, link = self.checked(f"{guideline} {item.partition(' ')[0]}") or (None, None)
+            verdict = WITHHELD if answer is not None and answer.verdict == WITHHELD else verdict
+        else:
+            link = self.where(*where)
         if verdict == NOT_APPLICABLE:
             return item, NOWHERE, verdict
         return (item, NOWHERE, NOT_DONE) if link is None or verdict == NOT_DONE else (item, link, verdict)
@@ -92,11 +97,11 @@ def guidelines(view: View) -> Section:
     def where(*sections: str) -> Markup | None:
         return view.link(*sections) if any(name in view.order for name in sections) else None
 
-    def checked(item: str) -> Markup | None:
+    def checked(item: str) -> tuple[Item, Markup] | None:
         answer = view.checked.answering(item)
         if answer is None or answer.check.section not in view.order:
             return None
-        return Markup('{}: <a href="#{}">{}</a>').format(view.place(answer.check.section), answer.id, answer.title)
+        return answer, answered_by(answer, view.place(answer.check.section))
 
     fit, card = view.fit, view.fit.spec.card
     return filled(
@@ -110,6 +115,11 @@ def guidelines(view: View) -> Section:
             correlated=any(factor.correlated for factor in fit.design.factors),
         )
     )
+
+
+def answered_by(item: Item, place: str) -> Markup:
+    """Where the check stands that answers an item, linked."""
+    return Markup('{}: <a href="#{}">{}</a>').format(place, item.id, item.title)
 
 
 def filled(ground: Ground) -> Section:

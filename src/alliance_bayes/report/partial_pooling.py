@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import BLOCK, FittedModel, seen
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.forest import IN_ORDER, ONE_COLUMN, column_ends, plain_size
@@ -71,7 +73,7 @@ class Pooled:
 
 
 def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[list[Pooled], float]:
-    """The groups of a factor that may be shown, those with the most people first, and what they are drawn towards.
+    """The groups of a factor that may be shown, in the order of the data, and what they are drawn towards.
 
     Parameters
     ----------
@@ -105,13 +107,11 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
     # A group's own mean is of what was observed.
     own, pooled = by_level(design.outcome.values - without, there), by_level(full - without)
     people = shown_counts(fit, factor.name, small)
-    told = [
+    order = [
         k
         for k, level in enumerate(factor.levels)
         if people[level].number is not None and (there.all() or fit.count_people(there & (index == k)) >= small)
     ]
-    few = len(factor.levels) <= IN_ORDER
-    order = told if few else sorted(told, key=lambda k: -(people[factor.levels[k]].number or 0))
     groups = [Pooled(factor.levels[k], people[factor.levels[k]].text, float(own[k]), float(pooled[k])) for k in order]
     return groups, middle
 
@@ -138,8 +138,7 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     groups, middle = pooled_means(fit, factor, small)
     if not groups:
         return None
-    groups = _at_adjusted_means(view, factor, groups)
-    shown = groups[:MOST_GROUPS]
+    shown = _in_order(_at_adjusted_means(view, factor, _largest(fit, factor, groups, small)))
     outcome, unit = column_name(fit.design.outcome.name), units(unit_of(fit.design, fit.design.outcome.name))
     title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
     furthest = max(shown, key=lambda group: abs(group.own - group.pooled))
@@ -172,6 +171,22 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
         size=(width, height + _LEGEND),
         data=data,
     )
+
+
+def _largest(fit: FittedModel, factor: PooledFactor, groups: Sequence[Pooled], small: int) -> list[Pooled]:
+    """As many of some groups as a figure holds, those with the most people, as they stand."""
+    people = shown_counts(fit, factor.name, small)
+    most = sorted(groups, key=lambda group: -(people[group.level].number or 0))[:MOST_GROUPS]
+    kept = {group.level for group in most}
+    return [group for group in groups if group.level in kept]
+
+
+def _in_order(groups: list[Pooled]) -> list[Pooled]:
+    """Groups as all figures have them: few in the order of the data, many by their adjusted means."""
+    if len(groups) <= IN_ORDER:
+        return groups
+    down = np.argsort(-steady(pd.Series([group.pooled for group in groups])).to_numpy(), kind="stable")
+    return [groups[k] for k in down]
 
 
 def _at_adjusted_means(view: View, factor: PooledFactor, groups: Sequence[Pooled]) -> list[Pooled]:

@@ -19,6 +19,7 @@ from alliance_bayes.report.left_out import left_out
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import (
+    NOT_SHOWN,
     one_row,
     one_value_each,
     rows_in_words,
@@ -197,7 +198,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
 
 
 def _with_missing(lines: list[list[str]], told: str | None) -> list[list[str]]:
-    """The rows of a variable with one more cell, filled in the first; as they are where missing values are unknown."""
+    """The rows of a variable with one more cell, in the first of them; as they are where missing values are unknown."""
     return lines if told is None else [[*line, told if place == 0 else ""] for place, line in enumerate(lines)]
 
 
@@ -324,8 +325,9 @@ def _levels(
             if group.level is None:
                 text, shown = cell.both, cell.text
             elif name == split:
-                # The columns are its levels: how many is in their headings, and the share is of everybody.
-                line.append("")
+                # The columns are its levels: its own is all of them, and where nobody is at two no other is any.
+                whole = f"{count(group.n)} ({percent(1.0)})"
+                line.append(whole if group.level == level else "0" if one_value_each(fit, name) else NOT_SHOWN)
                 continue
             else:
                 text, shown = cells[level][group.level].both, cells[level][group.level].text

@@ -220,4 +220,5 @@ def _cell(value: Any) -> str:
         return count(int(value))
     if isinstance(value, float | np.floating):
         return number(float(value), _places(np.array([float(value)])))
-    return clean(value)
+    # A blank cell looks like one that was forgotten.
+    return clean(value) or "–"

@@ -44,17 +44,31 @@ def variance(view: View) -> Section:
     """The section."""
     fit, estimates, withheld = view.fit, view.estimates, view.withheld
     rows = estimates.where((*ESTIMANDS["bayesian_r2"].measures, *ESTIMANDS["variance_partition"].measures))
+    rows = rows[~_alone(rows)]
     shown = not withheld and len(rows) > 0
     context = {
         "withheld": withheld,
         "cautions": view.checked.about("variance"),
         "table": _table(fit, estimates, rows) if shown else None,
-        "picture": _picture(estimates, estimates.where("variance_share")) if shown else None,
+        "picture": _picture(estimates, rows[rows["estimand"] == "variance_share"]) if shown else None,
         "residual_sds": residual_sds(view),
         "outcome": column_name(fit.design.outcome.name),
         "units": unit_words(fit),
+        "grouped": bool(fit.design.factors),
+        "bent": bool(fit.design.smooths),
+        "covary": bool((rows["term"] == "covariance").any()),
+        "correlated": bool((rows["estimand"] == "icc").any()),
+        "exhaustive": any(factor.exhaustive for factor in fit.design.factors),
     }
     return Section("variance", "Variance partition and R²", "variance.html", context)
+
+
+def _alone(rows: pd.DataFrame) -> pd.Series:
+    """Where a row is the covariance between parts of which there is but one besides the residual."""
+    shares = rows["estimand"] == "variance_share"
+    covariance = shares & (rows["term"] == "covariance")
+    parts = int((shares & ~covariance & (rows["term"] != "residual")).sum())
+    return covariance & (parts < 2)
 
 
 def _label(estimates: Estimates, row: Row) -> str:

@@ -17,9 +17,10 @@ from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
 from alliance_bayes.report.answer import ID as ANSWER
 from alliance_bayes.report.answer import Answer
+from alliance_bayes.report.checked import Item
 from alliance_bayes.report.confounding import ID as UNMEASURED
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
-from alliance_bayes.report.guidelines import Ground, filled
+from alliance_bayes.report.guidelines import Ground, answered_by, filled
 from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
 from alliance_bayes.report.methods import (
     Cited,
@@ -372,11 +373,9 @@ def study_guidelines(study: Answers, order: Sequence[str], checks: Mapping[str, 
     def where(*sections: str) -> Markup:
         return linked(order, *dict.fromkeys(name for section in sections for name in at.get(section, parts)))
 
-    def checked(item: str) -> Markup | None:
+    def checked(item: str) -> tuple[Item, Markup] | None:
         answer = own.answering(item)
-        if answer is None:
-            return None
-        return Markup('{}: <a href="#{}">{}</a>').format(linked(order, "checks"), answer.id, answer.title)
+        return None if answer is None else (answer, answered_by(answer, linked(order, "checks")))
 
     fits = [model.fit for model in study.fitted.values() if isinstance(model.fit, Fit)]
     return filled(
