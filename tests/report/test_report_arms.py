@@ -20,8 +20,8 @@ from alliance_bayes.model import Scale
 from alliance_bayes.moments.from_rows import moments_of
 from alliance_bayes.report import Rendered, Report
 from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import _arms
-from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import MINUS, clean
 from builders import fitted, rendered, rows
 

@@ -14,7 +14,7 @@ import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import EffectTable, adjusted_means, contrasts, effects, predictions, slopes
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.rows import Estimates
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.small_counts import hidden_rows
 from builders import fitted, rendered, rows
 from report.test_report_page import parsed

@@ -17,8 +17,8 @@ from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.finding import scale_words
-from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.verdicts import SCALE, UNSETTLED, Claim, claim, excludes_zero, least_claim
 from builders import fitted, rendered, rows

@@ -16,7 +16,8 @@ from alliance_bayes.effects import ESTIMANDS, Analysis, EffectTable, Estimand, E
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Scale
 from alliance_bayes.report.effect_sizes import SLOPES, further_rows
-from alliance_bayes.report.rows import Estimates, measured, rows_of
+from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.rows import measured, rows_of
 from builders import fitted, rendered, rows
 from report.test_report_page import parsed
 

@@ -14,8 +14,8 @@ from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import _association
-from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import MINUS, capital, factor_name
 from builders import fitted, of_family, rendered, rows
 

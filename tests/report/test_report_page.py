@@ -16,7 +16,7 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.rows import Estimates
+from alliance_bayes.report.estimates import Estimates
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.rows import (
     MOST_ROWS,
     Column,
-    Estimates,
     beside,
     described,
     effect_table,
@@ -22,7 +22,6 @@ from alliance_bayes.report.rows import (
     notes_of,
     rope_of,
     rows_of,
-    text_of,
 )
 from alliance_bayes.report.text import MINUS
 from builders import row_of, table_of

@@ -12,7 +12,8 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.adjustment import known_after
 from alliance_bayes.report.causes import CAUSES_SIZE, Causes
-from alliance_bayes.report.rows import Estimates, forest_picture, words_of
+from alliance_bayes.report.estimates import Estimates, words_of
+from alliance_bayes.report.rows import forest_picture
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import analysed_words
 from alliance_bayes.report.svg import Picture

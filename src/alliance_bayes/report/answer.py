@@ -19,6 +19,7 @@ from alliance_bayes.report.drawn import error_of, values_drawn
 from alliance_bayes.report.dropped import Dropped, dropped
 from alliance_bayes.report.effect_sizes import density_picture, span_name
 from alliance_bayes.report.endpoint_kinds import EndPoints, endpoints_of
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.held import is_of_contrast, under_priors
 from alliance_bayes.report.phrases import (
@@ -29,7 +30,6 @@ from alliance_bayes.report.phrases import (
     under_other_priors,
 )
 from alliance_bayes.report.privacy import ShownFlow
-from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import rows_in_words, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from alliance_bayes.model import Design
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.fixed import fixed_at_zero
 from alliance_bayes.report.groups import (
     SLOPES_JUDGED,
@@ -17,7 +18,7 @@ from alliance_bayes.report.groups import (
 )
 from alliance_bayes.report.partial_pooling import pooling_picture
 from alliance_bayes.report.privacy import identifying
-from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
+from alliance_bayes.report.rows import Column, effect_table, estimate_columns
 from alliance_bayes.report.text import (
     capital,
     clean,

@@ -16,7 +16,8 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.answer import contrast_row
 from alliance_bayes.report.codings import decided
 from alliance_bayes.report.contours import CONTOURS_SIZE, Contour, Contours, Point
-from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, rope_of, rows_of, text_of
+from alliance_bayes.report.estimates import Estimates, text_of
+from alliance_bayes.report.rows import Column, effect_table, estimate_columns, rope_of, rows_of
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import shown_cells
 from alliance_bayes.report.svg import Picture

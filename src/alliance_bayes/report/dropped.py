@@ -18,8 +18,8 @@ from alliance_bayes.errors import AllianceBayesError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.imputation.quick import all_of, quick_posterior
 from alliance_bayes.report.codings import decided
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.privacy import ShownFlow
-from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import column_name, number
 from alliance_bayes.report.verdicts import claim
 from alliance_bayes.wording import Wording

@@ -15,6 +15,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import arms, differences
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
 from alliance_bayes.report.drawn import lacking
+from alliance_bayes.report.estimates import Estimates, words_of
 from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.groups import in_order, pair_name
@@ -22,7 +23,6 @@ from alliance_bayes.report.halfeye import halfeye
 from alliance_bayes.report.phrases import contrast_of, expected_words
 from alliance_bayes.report.rows import (
     Column,
-    Estimates,
     effect_table,
     estimate_columns,
     forest_picture,
@@ -31,7 +31,6 @@ from alliance_bayes.report.rows import (
     notes_of,
     rope_of,
     rows_of,
-    words_of,
 )
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import averaged_words, unit_words

@@ -17,16 +17,10 @@ from alliance_bayes.effects.joined import PROBES, TOLERANCE, joins
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.report.endpoint_kinds import EndPoint, EndPoints, endpoints_of, is_case
+from alliance_bayes.report.estimates import text_of
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.privacy import identifying
-from alliance_bayes.report.rows import (
-    Column,
-    effect_table,
-    estimate_columns,
-    forest_picture,
-    rows_of,
-    text_of,
-)
+from alliance_bayes.report.rows import Column, effect_table, estimate_columns, forest_picture, rows_of
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, analysed_words, one_row, shown_events, unit_words
 from alliance_bayes.report.svg import Picture

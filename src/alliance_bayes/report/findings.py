@@ -16,6 +16,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, moderated, reference_of, varied_by
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.effect_sizes import further_rows, relevance_words, rope_limits
+from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.fixed import fixed_by_model
 from alliance_bayes.report.groups import factors_of, ordered_pairs, pair_name
@@ -29,7 +30,7 @@ from alliance_bayes.report.phrases import (
     under_other_priors,
 )
 from alliance_bayes.report.providers import said_of_providers
-from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of, words_of
+from alliance_bayes.report.rows import measured_where, row_words
 from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import (
     MINUS,

@@ -13,6 +13,7 @@ from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import PooledFactor
+from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.fixed import fixed_by_model
 from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named
 from alliance_bayes.report.group_lines import group_lines_picture
@@ -20,15 +21,12 @@ from alliance_bayes.report.partial_pooling import pooling_picture
 from alliance_bayes.report.providers import provider_part, spread_of_providers, unnamed_providers
 from alliance_bayes.report.rows import (
     Column,
-    Estimates,
     beside,
     described,
     effect_table,
     estimate_columns,
     forest_picture,
     rope_of,
-    text_of,
-    words_of,
 )
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, ShownCount, averaged_words, shown_counts

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from alliance_bayes.report.rows import Estimates
+    from alliance_bayes.report.estimates import Estimates
 
 __all__ = ["HALFEYE_SIZE", "HalfEye", "half_eye_of", "halfeye"]
 

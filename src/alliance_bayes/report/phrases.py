@@ -10,7 +10,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.report.checked import Checked
-from alliance_bayes.report.rows import Estimates
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.text import PROBABILITY, column_name, join, levels_words, percent_unit, unit_of, units
 from alliance_bayes.report.verdicts import Claim, claim, least_claim
 

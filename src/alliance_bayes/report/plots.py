@@ -17,13 +17,14 @@ from alliance_bayes.report.arms import differences
 from alliance_bayes.report.confounding import confounding_effects, contours_of
 from alliance_bayes.report.contours import CONTOURS_SIZE
 from alliance_bayes.report.effect_sizes import slope_painter
+from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.fixed import fixed_by_model
 from alliance_bayes.report.forest import all_named, forest_size
 from alliance_bayes.report.groups import in_order, pair_name
 from alliance_bayes.report.halfeye import HALFEYE_SIZE, half_eye_of
 from alliance_bayes.report.phrases import slope_contrast
-from alliance_bayes.report.rows import Estimates, forest_of, rope_of, row_words, rows_of, text_of, words_of
+from alliance_bayes.report.rows import forest_of, rope_of, row_words, rows_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, SMALL, shown_counts
 from alliance_bayes.report.style import RC
 from alliance_bayes.report.text import Row, capital, column_name, factor_name, percent_unit

@@ -15,9 +15,10 @@ from alliance_bayes.effects.summary import Fixed, summarise
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.codings import level_counts
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.privacy import identifying
-from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
+from alliance_bayes.report.rows import Column, effect_table, estimate_columns
 from alliance_bayes.report.style import ACCENT, BAND
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (

@@ -16,6 +16,7 @@ from alliance_bayes.remedies import argument
 from alliance_bayes.report.answer import ID as ANSWER
 from alliance_bayes.report.answer import answer_of
 from alliance_bayes.report.checked import Checked, quiet
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.finding import Findings
 from alliance_bayes.report.findings import find
 from alliance_bayes.report.page import FORMAT, Rendered, frozen
@@ -23,7 +24,6 @@ from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.records import plain
 from alliance_bayes.report.registry import build_sections, check_sections, stated_sections
 from alliance_bayes.report.reproduction import digest_of, made_from
-from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
 from alliance_bayes.report.small_counts import SMALL, analysed_words
 from alliance_bayes.report.spoken import in_sentences, with_quantities

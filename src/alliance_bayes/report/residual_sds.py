@@ -14,8 +14,9 @@ from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import Fixed, summarise
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.nodes import columns_of
+from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.privacy import identifying
-from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, text_of
+from alliance_bayes.report.rows import Column, effect_table, estimate_columns
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import Row, clean, column_name, exact, unit_of, units

@@ -12,11 +12,11 @@ import pandas as pd
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.answer import Answer, contrast_row
+from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.fixed import fixed_by_model
 from alliance_bayes.report.groups import factors_of, pair_name
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import outcome_words
-from alliance_bayes.report.rows import Estimates, text_of, words_of
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     Row,

@@ -18,9 +18,10 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences
 from alliance_bayes.report.codings import decided
 from alliance_bayes.report.drawn import shown_lacking
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.phrases import slope_contrast
-from alliance_bayes.report.rows import Estimates, rope_of, rows_of
+from alliance_bayes.report.rows import rope_of, rows_of
 from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, RC, SECOND
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table

@@ -9,18 +9,16 @@ import pandas as pd
 
 from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.residual_sds import residual_sds
 from alliance_bayes.report.rows import (
     Column,
-    Estimates,
     described,
     effect_table,
     estimate_columns,
     forest_picture,
     measured,
     rows_of,
-    text_of,
-    words_of,
 )
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import analysed_words, unit_words

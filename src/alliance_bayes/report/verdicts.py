@@ -26,7 +26,7 @@ from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.fit import FittedModel
-    from alliance_bayes.report.rows import Estimates
+    from alliance_bayes.report.estimates import Estimates
 
 __all__ = [
     "SCALE",

@@ -14,8 +14,9 @@ from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.privacy import Redact
-from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, measured_where
+from alliance_bayes.report.rows import Column, effect_table, estimate_columns, measured_where
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table, frame_table
 

@@ -8,7 +8,8 @@ from alliance_bayes.cohort.names import CHANGE
 from alliance_bayes.effects import EffectTable, responders
 from alliance_bayes.effects.regression_to_mean import EVERYBODY, POPULATION_MEAN
 from alliance_bayes.report.endpoints import lowest_above
-from alliance_bayes.report.rows import measured, text_of
+from alliance_bayes.report.estimates import text_of
+from alliance_bayes.report.rows import measured
 from alliance_bayes.report.text import Row, exact, join
 from alliance_bayes.study.declared import DeclaredPart, few_levels
 from alliance_bayes.study.observed import ObservedShares

@@ -14,9 +14,10 @@ from alliance_bayes.api import Fit
 from alliance_bayes.effects import ESTIMANDS, EffectTable, effects
 from alliance_bayes.model import Design
 from alliance_bayes.readonly import ReadOnly
+from alliance_bayes.report.estimates import text_of
 from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.forest import IN_ORDER
-from alliance_bayes.report.rows import Column, Label, measured, rows_of, text_of
+from alliance_bayes.report.rows import Column, Label, measured, rows_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, shown_counts
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table

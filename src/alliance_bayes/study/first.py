@@ -12,8 +12,8 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.answer import Answer, Verdicts, answer_of, people_words
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.confounding import limitation
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.privacy import redaction, unnamed
-from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import hidden_parameters
 from alliance_bayes.report.view import View
 from alliance_bayes.study.answers import Answers

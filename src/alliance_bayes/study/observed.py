@@ -10,7 +10,7 @@ import numpy as np
 from alliance_bayes.api import Fit
 from alliance_bayes.fit import seen
 from alliance_bayes.report.drawn import lacking
-from alliance_bayes.report.rows import text_of
+from alliance_bayes.report.estimates import text_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_beside, shown_events
 from alliance_bayes.report.text import Row, count, percent
 from alliance_bayes.report.unions import union_told

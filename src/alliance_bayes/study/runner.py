@@ -25,8 +25,8 @@ from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.card import card_text
 from alliance_bayes.model.layout import posterior_dataset
 from alliance_bayes.model.scales import Scale
+from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.privacy import redaction, unnamed
-from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import hidden_beside, hidden_parameters, hidden_rows
 from alliance_bayes.report.spoken import in_sentences, with_quantities
 from alliance_bayes.study.cache import PosteriorCache

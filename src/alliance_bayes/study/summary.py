@@ -11,9 +11,10 @@ import pandas as pd
 from alliance_bayes.api import Fit
 from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.estimates import words_of
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import under_other_priors
-from alliance_bayes.report.rows import rows_of, words_of
+from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.summary import (
     MOST,
     SummaryRow,

@@ -10,12 +10,12 @@ import pandas as pd
 
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.forest import IN_ORDER
 from alliance_bayes.report.groups import in_order
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import (
     Column,
-    Estimates,
     Label,
     condition,
     described,
@@ -24,8 +24,6 @@ from alliance_bayes.report.rows import (
     forest_picture,
     notes_of,
     rows_of,
-    text_of,
-    words_of,
 )
 from alliance_bayes.report.small_counts import NOT_SHOWN
 from alliance_bayes.report.svg import Picture

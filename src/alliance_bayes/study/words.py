@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from alliance_bayes.model import Design
-from alliance_bayes.report.rows import Estimates, condition
+from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.rows import condition
 from alliance_bayes.report.text import over_words, percent
 from alliance_bayes.report.verdicts import more_or_less, slope_sentence, within_margin
 
