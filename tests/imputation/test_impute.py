@@ -147,10 +147,11 @@ def test_refused_at_once() -> None:
 
 
 def test_columns_that_cannot_be_imputed(data: pd.DataFrame) -> None:
-    many = data.assign(site=[f"s{k % 15}" if k % 10 else None for k in range(len(data))], who=None)
+    frame = pd.concat([data] * 2, ignore_index=True).assign(participant_id=[f"p{k}" for k in range(2 * len(data))])
+    many = frame.assign(site=[f"s{k % 101}" if k % 10 else None for k in range(len(frame))], who=None)
     model = ab.Model("y ~ x + (1 | site)", missing="impute", roles={"site": "group"})
     fit = model.fit(ab.read_cohort(many), seed=1, draws=20, progress=False)
-    # Those without a level of a factor of many are left out, and counted.
+    # Those without a level of a factor of very many are left out, and counted.
     assert fit.flow.analysed == int(many["site"].notna().sum())
     # Where they are all who lack anything, nothing is left to draw.
     rest = many.assign(x=many["w"], y=many["w"] + np.arange(len(many)) % 7)
@@ -295,3 +296,33 @@ def test_the_table_that_stands_for_all_has_the_association_of_all() -> None:
     found = np.array([np.polyfit(x[:, 0], y - x[:, 1], 1)[0] for x, y in tables])
     assert chosen != 0
     assert abs(found[chosen] - found.mean()) < np.abs(np.diff(slopes)).max()
+
+
+def test_levels_of_many_are_drawn(data: pd.DataFrame) -> None:
+    """Of 15 levels everybody is analysed, with a level that somebody has."""
+    site = [f"s{k % 15:02d}" if k % 10 else None for k in range(len(data))]
+    model = ab.Model("y ~ x + (1 | site)", missing="impute", roles={"site": "group"})
+    fit = model.fit(ab.read_cohort(data.assign(site=site)), seed=1, draws=40, progress=False)
+    assert fit.flow.analysed == len(data)
+    assert fit.info["imputation"]["columns"]["site"] == sum(one is None for one in site)
+    for one in fit.imputed(4):
+        own = one["site"].astype(str).to_numpy()
+        assert all(mine == theirs for mine, theirs in zip(own, site, strict=True) if theirs is not None)
+        assert set(own) == {one for one in site if one is not None}
+
+
+def test_nobody_is_drawn_to_have_no_provider_where_there_is_something_to_pool() -> None:
+    """Therapists in one arm: those of the arm who lack one have one of the therapists, and the others have none."""
+    rng, n = np.random.default_rng(6), 90
+    treated = np.arange(n) % 2
+    who = np.array([f"t{k}" for k in rng.integers(0, 4, n)], dtype=object)
+    lacking = (treated == 1) & (rng.random(n) < 0.3)
+    frame = pd.DataFrame({"participant_id": [f"p{k}" for k in range(n)], "y": rng.normal(size=n), "treated": treated})
+    frame["therapist"] = np.where((treated == 0) | lacking, None, who)
+    model = ab.Model("y ~ treated + (0 + treated | therapist)", missing="impute", roles={"therapist": "provider"})
+    fit = model.fit(ab.read_cohort(frame), seed=1, draws=40, progress=False)
+    assert fit.flow.analysed == n
+    for one in fit.imputed(4):
+        own = one["therapist"].astype(str).to_numpy()
+        assert set(own[treated == 1]) == {"t0", "t1", "t2", "t3"}
+        assert set(own[treated == 0]) == {"(nobody)"}

@@ -15,9 +15,9 @@ from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
 from alliance_bayes.imputation.imputed import GROUP, Imputed, asked_columns, in_numbers, nearest_table
 from alliance_bayes.imputation.sampler import Drawn, Imputer
-from alliance_bayes.imputation.table import MOST_LEVELS, Column, columns_of_table, hot_deck
+from alliance_bayes.imputation.table import MOST_DRAWN, MOST_LEVELS, Column, columns_of_table, hot_deck
 from alliance_bayes.model import Design, ModelSpec, PriorTable
-from alliance_bayes.model.grammar import shown
+from alliance_bayes.model.grammar import in_formula, shown
 from alliance_bayes.model.layout import posterior_dataset
 from alliance_bayes.model.scales import is_measured, sample_scale, scale_of
 from alliance_bayes.remedies import setting
@@ -38,7 +38,7 @@ def incomplete(spec: ModelSpec, data: pd.DataFrame) -> list[str]:
 def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[pd.DataFrame, Flow, list[str]]:
     """The rows that are analysed with values drawn for what they lack, who is left out, and by which columns.
 
-    People are left out who lack what is not drawn: a level of a factor of many, whose a row is, trials.
+    People are left out who lack what is not drawn: a level of a factor of very many, whose a row is, trials.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[pd.DataFrame, Flow, list[
     demanded = [name for name in (spec.trials, cohort.person, cohort.time) if name in spec.columns]
     for name in (*spec.columns, *spec.auxiliary):
         categorical = isinstance(data[name].dtype, pd.CategoricalDtype)
-        if categorical and data[name].nunique() > MOST_LEVELS:
+        if categorical and data[name].nunique() > MOST_DRAWN:
             demanded.append(name)
     frame, flow = cohort.complete(list(dict.fromkeys(name for name in demanded if name is not None)))
     return frame, flow, demanded
@@ -74,8 +74,9 @@ def _faults(spec: ModelSpec, cohort: Cohort) -> Iterable[str]:
     made = [one.name for one in spec.parsed.windows if one.name in data and data[one.name].isna().any()]
     if made:
         yield (
-            f"{', '.join(map(shown, made))}: parts within and between persons, and lags, are not imputed. Fill in what "
-            f"they are made of, or leave incomplete rows out: {setting('missing', 'drop')}."
+            f"{', '.join(map(shown, made))}: parts within and between persons, and lags, are not imputed. Leave "
+            f"incomplete rows out ({setting('missing', 'drop')}), or give tables that were imputed elsewhere by a "
+            "model of persons (mice's 2l.pan, jomo), of each of which the parts are made."
         )
     for name in spec.auxiliary:
         if name not in data:
@@ -88,7 +89,8 @@ def _faults(spec: ModelSpec, cohort: Cohort) -> Iterable[str]:
         elif isinstance(data[name].dtype, pd.CategoricalDtype) and data[name].nunique() > MOST_LEVELS:
             yield (
                 f"{setting('auxiliary', [name])}: {shown(name)} has {data[name].nunique():,} levels, and at most "
-                f"{MOST_LEVELS} are worked with. Take it out, or join levels."
+                f"{MOST_LEVELS} are worked with. Join levels, or make it a factor of the model: "
+                f"(1 | {in_formula(name)})."
             )
 
 

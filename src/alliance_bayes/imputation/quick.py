@@ -11,7 +11,7 @@ import xarray as xr
 from alliance_bayes.engines.nuts import SamplerSettings
 from alliance_bayes.imputation.impute import begin
 from alliance_bayes.imputation.sampler import Imputer
-from alliance_bayes.imputation.table import MOST_LEVELS
+from alliance_bayes.imputation.table import MOST_DRAWN
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from alliance_bayes.model.layout import posterior_dataset
 
@@ -25,8 +25,8 @@ _PER_TABLE, _WARM_UP = 4, 40
 def all_of(design: Design, lacking: pd.DataFrame, demanded: list[str]) -> pd.DataFrame:
     """The analysed rows and those that were left out, as far as values can be drawn for these.
 
-    Rows are passed over that lack a column of ``demanded`` or a factor of many levels, or have a level of which the
-    model knows nothing: one of a predictor, or of a factor whose levels are all there.
+    Rows are passed over that lack a column of ``demanded`` or a factor of very many levels, or have a level of which
+    the model knows nothing: one of a predictor, or of a factor whose levels are all there.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def all_of(design: Design, lacking: pd.DataFrame, demanded: list[str]) -> pd.Dat
         text = column.astype("object").map(str).where(there)
         if name in fixed:
             keep &= text.isin(known).to_numpy() | ~there
-        if len(known) > MOST_LEVELS or name in demanded:
+        if len(known) > MOST_DRAWN or name in demanded:
             keep &= there
         parts[name] = text
     for name in demanded:

@@ -15,9 +15,11 @@ from alliance_bayes.imputation.evaluation import ChangingDesign
 from alliance_bayes.imputation.outcome import outcome_of
 from alliance_bayes.imputation.parameters import Found, by_chain, joined, parameters_of
 from alliance_bayes.imputation.regressions import Factor, NormalRegression, ProbitRegression
+from alliance_bayes.imputation.shares import Shares, explained_by
 from alliance_bayes.imputation.table import Column
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.derivative import RoughnessError
+from alliance_bayes.model.levels import NOBODY
 
 __all__ = ["Drawn", "Imputer"]
 
@@ -82,6 +84,10 @@ class Imputer:
     value is drawn from every density that it is in, so that products, squares, smooths and pooled slopes of it in the
     model are respected.
 
+    Unknown factors of many levels come first, by the shares of their levels (:class:`Shares`), and the known columns
+    are then given these, with intercepts that are pooled over them: a level that was not observed is told by what
+    those who have it are like (the general location model of Olkin and Tate 1961, with pooled means).
+
     Parameters
     ----------
     spec
@@ -128,9 +134,21 @@ class Imputer:
         known = [name for name in predictors if not columns[name].unknown.size]
         self.unknown = unknown
         self._state(frame)
-        self.regressions: dict[str, NormalRegression | ProbitRegression] = {}
-        for place, name in enumerate(unknown):
-            self.regressions[name] = self._regression(name, [*known, *unknown[:place]])
+        self.regressions: dict[str, NormalRegression | ProbitRegression | Shares] = {}
+        given = [name for name in known if columns[name].shared]
+        if shared := [name for name in unknown if columns[name].shared]:
+            for name in shared:
+                self.regressions[name] = self._shares(name, given)
+                given.append(name)
+            for name in known:
+                if name not in given:
+                    self.regressions[name] = self._regression(name, given)
+                    given.append(name)
+            known = given
+        for name in unknown:
+            if name not in shared:
+                self.regressions[name] = self._regression(name, known)
+                known = [*known, name]
         for place, name in enumerate(auxiliary):
             self.regressions[name] = self._regression(name, [*predictors, outcome, *auxiliary[:place]])
         self.auxiliary = [name for name in auxiliary if columns[name].unknown.size]
@@ -181,11 +199,21 @@ class Imputer:
             return NormalRegression(name, places, x, factors, self.standard[name])
         return ProbitRegression(name, places, x, factors, self.codes[name], len(column.levels))
 
+    def _shares(self, name: str, others: Sequence[str]) -> Shares:
+        column, codes = self.columns[name], self.codes[name]
+        assert column.levels is not None
+        by = explained_by(column, [self.columns[other] for other in others])
+        if by is None:
+            return Shares(name, codes, len(column.levels), None, np.zeros_like(codes), 1)
+        groups = self.columns[by].levels
+        assert groups is not None
+        return Shares(name, codes, len(column.levels), by, self.codes[by], len(groups))
+
     @property
     def _n_rows(self) -> int:
         return len(next(iter(self.columns.values())).values)
 
-    def _children(self, name: str) -> Iterator[NormalRegression | ProbitRegression]:
+    def _children(self, name: str) -> Iterator[NormalRegression | ProbitRegression | Shares]:
         """The regressions that a column is a regressor of."""
         for regression in self.regressions.values():
             if name in regression.columns or name in regression.factors:
@@ -394,6 +422,8 @@ class Imputer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """A Normal density of a number times what the columns that it explains say of it."""
         for child in self._children(name):
+            # Shares are of levels by levels, which no number explains.
+            assert not isinstance(child, Shares)
             more, pull = child.pulls(name, rows)
             precision, sums = precision + more, sums + pull
         return precision, sums
@@ -401,7 +431,7 @@ class Imputer:
     def _log_mass(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Log mass of each level of a column given all but the model, shape (chains, n, n_levels)."""
         regression, column = self.regressions[name], self.columns[name]
-        assert isinstance(regression, ProbitRegression)
+        assert isinstance(regression, ProbitRegression | Shares)
         assert column.levels is not None
         log_mass = regression.log_mass(rows)
         for child in self._children(name):
@@ -477,19 +507,20 @@ class Imputer:
         places = self._places(inside)
         here, size = self.rows.take(places), len(places)
         numbers = np.array(column.levels, dtype=float) if column.numeric else np.arange(len(levels))
-        every, etas = [], []
+        etas = []
         for level in levels:
             at_level = self.changing.at(name, places, np.repeat(numbers[level], size), here)
-            every.append(at_level)
             etas.append(self._predictor(at_level))
             log_mass[..., level] += self.outcomes.log_density(etas[-1], inside, self._family(at_level))
+        if NOBODY in column.levels:
+            # Whoever has nothing to pool was given this level; of the others everybody has one.
+            log_mass[..., column.levels.index(NOBODY)] = -np.inf
         codes = np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1)
         self._write(name, at, codes)
-        chosen = codes.ravel()
-        self.changing.put(name, places, numbers[chosen])
-        for level in levels:
-            own = np.flatnonzero(chosen == level)
-            self.rows.put(places[own], every[level].take(own))
+        chosen = numbers[codes.ravel()]
+        self.changing.put(name, places, chosen)
+        # Made again, since the arrays at each of many levels would be as many tables.
+        self.rows.put(places, self.changing.at(name, places, chosen, here))
         self._eta[:, inside] = np.take_along_axis(np.stack(etas, axis=-1), codes[..., None], axis=-1)[..., 0]
 
     def _draw_outcome(self) -> None:
@@ -524,7 +555,7 @@ class Imputer:
             if column.numeric:
                 self.standard[name][:, at] = columns[..., 0]
         for child in self._children(name):
-            if name in child.columns:
+            if not isinstance(child, Shares) and name in child.columns:
                 child.x[:, at, child.columns[name]] = columns
 
     def _count(self, name: str, accepted: np.ndarray) -> None:

@@ -15,10 +15,12 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.remedies import setting
 
-__all__ = ["MOST_LEVELS", "Column", "columns_of_table", "hot_deck"]
+__all__ = ["MOST_DRAWN", "MOST_LEVELS", "Column", "columns_of_table", "hot_deck"]
 
-#: Levels that a column with missing values may have; rows that lack one of more are left out.
+#: Levels that are a step each of a probit regression; of more, shares are drawn.
 MOST_LEVELS = 12
+#: Levels that a column with missing values may have; rows that lack one of more are left out.
+MOST_DRAWN = 100
 # A factor of more levels has its intercepts pooled, where fewer have a coefficient each.
 _MOST_DUMMIES = 6
 # SDs of a column that an error of measurement has at least: the precision of less is beyond the digits of a number.
@@ -65,6 +67,11 @@ class Column:
     def pooled(self) -> bool:
         """Whether regressions pool an intercept over its levels."""
         return self.levels is not None and len(self.levels) > _MOST_DUMMIES
+
+    @property
+    def shared(self) -> bool:
+        """Whether it has so many levels that these have shares and no regression."""
+        return not self.numeric and self.levels is not None and len(self.levels) > MOST_LEVELS
 
     def ordered_as(self, frame: pd.DataFrame) -> Column:
         """The column with its levels in the order of the same column of a frame; itself where that has none."""
