@@ -251,3 +251,51 @@ def test_impossible_conditions_are_refused(options: dict[str, object], said: str
     if "share" in options:
         with pytest.raises(UsageError, match="a part of a score of symptoms"):
             improvement(built("gaussian"), share=0.5)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student_t"])
+@pytest.mark.parametrize(
+    ("options", "term"),
+    [
+        ({}, "who5_change >= 10"),
+        ({"to": 52}, "who5_change + who5_baseline >= 52"),
+        ({"by": 20, "to": 32}, "who5_change >= 20 and who5_change + who5_baseline >= 32"),
+    ],
+)
+def test_of_a_change_the_change_counts(family: str, options: dict[str, float], term: str) -> None:
+    frame = rows(80, seed=3)
+    frame["who5_change"] = frame["who5_followup"] - frame["who5_baseline"]
+    formula = "who5_change ~ alliance + who5_baseline + (1 | provider_type)"
+    fit = fitted(frame, formula=formula, chains=2, draws=10, spec={"family": family}, **POINTS)  # type: ignore[arg-type]
+    table = improvement(fit, **options)  # type: ignore[arg-type]
+    start = frame["who5_baseline"].to_numpy(float)
+    goal = np.maximum(start + options.get("by", 10.0 if not options else -100.0), options.get("to", 0.0))
+    # Scores move in steps of 4: the next one that counts, cut in the middle below it.
+    cut = np.ceil(goal / 4) * 4 - 2 - start
+    spread = fit.stacked["sigma"][:, None]
+    eta = fit.linear_predictor()
+    nu = fit.stacked["nu"][:, None] if family == "student_t" else np.inf
+    away = stats.t.sf(cut, nu, eta, spread)
+    expected = np.where(goal > 100, 0.0, away).mean(axis=1)
+    assert table["term"].tolist() == [term]
+    np.testing.assert_allclose(table.draws[table.index[0]], fit.with_chains(expected), rtol=0, atol=1e-7)
+
+
+def test_of_a_change_of_symptoms_a_share_is_of_the_baseline() -> None:
+    frame = rows(80, seed=4)
+    frame["phq9_baseline"] = np.round(frame["who5_baseline"] / 4)
+    frame["phq9_change"] = np.round(frame["who5_followup"] / 4) - frame["phq9_baseline"]
+    fit = fitted(frame, formula="phq9_change ~ alliance + phq9_baseline", chains=2, draws=10, **POINTS)  # type: ignore[arg-type]
+    table = improvement(fit, share=0.5)
+    start = frame["phq9_baseline"].to_numpy(float)
+    cut = np.floor(0.5 * start) + 0.5 - start
+    expected = stats.norm.cdf(cut, fit.linear_predictor(), fit.stacked["sigma"][:, None]).mean(axis=1)
+    assert table["term"].tolist() == ["phq9_change + phq9_baseline <= 0.5 x phq9_baseline"]
+    np.testing.assert_allclose(table.draws[table.index[0]], fit.with_chains(expected), rtol=0, atol=1e-7)
+
+
+def test_a_baseline_of_another_instrument_is_none() -> None:
+    frame = rows(60).assign(phq9_baseline=np.arange(60.0) % 28)
+    fit = fitted(frame, formula="who5_followup ~ alliance + phq9_baseline", chains=2, draws=10)
+    with pytest.raises(UsageError, match="'phq9_baseline' is a score of another instrument than 'who5_followup'"):
+        improvement(fit, baseline="phq9_baseline")

@@ -86,7 +86,8 @@ def improvement(
     Notes
     -----
     A continuous family is cut in the middle between two values that can be observed, as in :func:`responders`. Who
-    cannot improve by so much, being too close to the good end of the scale, counts as not improved. Very many rows are
+    cannot improve by so much, being too close to the good end of the scale, counts as not improved. Of a model of the
+    change (``who5_change``) the change itself counts, and ``to`` is the score that it leads to. Very many rows are
     joined as there. Whose scores are of the sample's own levels (population ``"sample"``).
     """
     own: dict[str, Any] = {"by": by, "share": share, "to": to, "among": among, "factor": factor}
@@ -122,10 +123,26 @@ def baseline_of(design: Design) -> str | None:
 
 def _bottom(design: Design) -> float | None:
     """The lower end of a score of the outcome's instrument, also where the outcome is a change of it."""
-    scale = design.scales[design.outcome.name]
-    if scale.lower is None or scale.upper is None or scale.lower != -scale.upper:
-        return scale.lower
-    return float(instrument(scale.instrument).score_range[0])
+    return _ends(design)[0]
+
+
+def _is_change(design: Design) -> bool:
+    """Whether the outcome is the change of an instrument's score."""
+    scale = design.scales.get(design.outcome.name)
+    if scale is None or scale.lower is None or not scale.instrument:
+        return False
+    return bool(scale.lower < instrument(scale.instrument).score_range[0])
+
+
+def _ends(design: Design) -> tuple[float | None, float | None]:
+    """The ends of the outcome's scale, or of the score that it is a change of."""
+    scale = design.scales.get(design.outcome.name)
+    if scale is None:
+        return None, None
+    if not _is_change(design):
+        return scale.lower, scale.upper
+    low, high = instrument(scale.instrument).score_range
+    return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,27 +163,34 @@ class Better:
     share: float | None = None
     to: float | None = None
 
-    def goals(self, starts: np.ndarray, *, higher: bool) -> np.ndarray:
-        """The least good score that counts, for each baseline."""
+    def goals(self, starts: np.ndarray, *, higher: bool, changed: bool = False) -> np.ndarray:
+        """The least good score that counts for each baseline, or, where that is the outcome, the change to it."""
         found = []
+        # By as much as is asked and not by what rounding makes of it, where the change itself is the outcome.
+        own = np.zeros(starts.shape) if changed else starts
         if self.by is not None:
-            found.append(starts + self.by if higher else starts - self.by)
+            found.append(own + self.by if higher else own - self.by)
         if self.share is not None:
-            found.append(starts * (1 - self.share))
+            found.append(own - self.share * starts)
         if self.to is not None:
-            found.append(np.full(starts.shape, float(self.to)))
+            found.append(self.to - (starts - own))
         return np.max(found, axis=0) if higher else np.min(found, axis=0)
 
-    def said(self, outcome: str, baseline: str, *, higher: bool) -> str:
+    def said(self, outcome: str, baseline: str, *, higher: bool, changed: bool = False) -> str:
         """What counts, as the table's term."""
-        parts = []
+        sign, parts = ">=" if higher else "<=", []
         if self.by is not None:
             better, worse = (outcome, baseline) if higher else (baseline, outcome)
-            parts.append(f"{better} - {worse} >= {self.by:g}")
+            parts.append(
+                f"{outcome} {sign} {self.by if higher else -self.by:g}"
+                if changed
+                else f"{better} - {worse} >= {self.by:g}"
+            )
+        score = f"{outcome} + {baseline}" if changed else outcome
         if self.share is not None:
-            parts.append(f"{outcome} <= {1 - self.share:.4g} x {baseline}")
+            parts.append(f"{score} <= {1 - self.share:.4g} x {baseline}")
         if self.to is not None:
-            parts.append(f"{outcome} {'>=' if higher else '<='} {self.to:g}")
+            parts.append(f"{score} {sign} {self.to:g}")
         return " and ".join(parts)
 
 
@@ -289,7 +313,15 @@ class Improvement(Estimand):
                 "outcome's own baseline, or fit a model of the change."
             )
         analysis.refuse_set(name, "the baseline that everybody's outcome is compared with")
-        return frame[name].to_numpy(float), rule.said(design.outcome.name, name, higher=_higher_is_better(analysis.fit))
+        own, scale = design.scales.get(name), design.scales.get(design.outcome.name)
+        instruments = {one.instrument for one in (own, scale) if one is not None and one.instrument}
+        if len(instruments) > 1:
+            raise UsageError(
+                f"'{name}' is a score of another instrument than '{design.outcome.name}', so nobody's improvement is "
+                "their difference. Name the outcome's own baseline, or fit a model of the change."
+            )
+        said = rule.said(design.outcome.name, name, higher=_higher_is_better(analysis.fit), changed=_is_change(design))
+        return frame[name].to_numpy(float), said
 
 
 IMPROVEMENT = Improvement()
@@ -328,12 +360,12 @@ def _rule(analysis: Analysis, by: float | None, share: float | None, to: float |
     if share is not None:
         if not is_number(share) or not 0 < share < 1:
             raise UsageError(f"share should be in the interval (0, 1) but got {shown(share)}. Give 0.5 for half.")
-        if _higher_is_better(analysis.fit) or scale is None or scale.lower != 0:
+        if _higher_is_better(analysis.fit) or scale is None or _ends(design)[0] != 0:
             raise UsageError(
                 f"share is a part of a score of symptoms that begins at 0, and '{design.outcome.name}' is none. "
                 f"Give the points that count: {argument('by', ...)}"
             )
-    low, high = (None, None) if scale is None else (scale.lower, scale.upper)
+    low, high = _ends(design)
     if to is not None and not (is_number(to) and (low is None or to >= low) and (high is None or to <= high)):
         raise UsageError(f"to should be a score on the scale of '{design.outcome.name}' but got {shown(to)}.")
     return Better(by, share, to)
@@ -357,13 +389,14 @@ def _sizes(rows: Rows, members: np.ndarray) -> np.ndarray:
 
 def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, chosen: np.ndarray) -> np.ndarray:
     """Expected number of people who improve in each group of rows (n_rows, n_groups), shape (n_draws, n_groups)."""
-    scale = fit.design.scales.get(fit.design.outcome.name)
-    top = np.inf if scale is None or scale.upper is None else scale.upper
-    bottom = -np.inf if scale is None or scale.lower is None else scale.lower
+    bottom, top = _ends(fit.design)
     higher = _higher_is_better(fit)
-    aims = rule.goals(starts, higher=higher)
+    aims = rule.goals(starts, higher=higher, changed=_is_change(fit.design))
     # Who is asked for the good end or less far, whatever the outcome is, always improves.
-    possible = aims <= top if higher else aims >= bottom
+    scores = rule.goals(starts, higher=higher)
+    possible = (
+        scores <= (np.inf if top is None else top) if higher else scores >= (-np.inf if bottom is None else bottom)
+    )
     places = np.flatnonzero(chosen.any(axis=1) & possible)
     values, which_value = np.unique(aims[places], return_inverse=True)
     # At most so much is not at least what comes next.
