@@ -21,6 +21,7 @@ from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.kinds import is_whole
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL, lies_within
+from alliance_bayes.model.new_rows import check_defined
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.model.roles import columns_of
 from alliance_bayes.model.sigma import GAMMA
@@ -516,15 +517,26 @@ class FittedModel:
         Raises
         ------
         UsageError
-            Unknown kind, or no frame where the analysed rows are out of reach.
+            Unknown kind, something else than a DataFrame, or none where the analysed rows are out of reach.
         ModelError
-            See :meth:`alliance_bayes.model.Design.evaluate`.
+            See :meth:`alliance_bayes.model.Design.evaluate`; or a term is not a finite number in some of the rows.
         """
         if kind not in ("mean", "outcome"):
             raise UsageError(f"kind should be 'mean' or 'outcome' but got {kind!r}.")
         if frame is None:
             self.need_rows("predicting the analysed rows")
-        rows = None if frame is None else self.design.evaluate(frame)
+        rows = None
+        if frame is not None:
+            if not isinstance(frame, pd.DataFrame):
+                raise UsageError(
+                    f"frame should be a pandas DataFrame of rows to predict but got {type(frame).__name__}. Make one: "
+                    "pd.DataFrame({...})."
+                )
+            # What is not defined is told by its rows, and not by a warning.
+            with np.errstate(all="ignore"):
+                rows = self.design.evaluate(frame)
+            pooled = {factor.name: factor.terms for factor in self.design.factors}
+            check_defined(rows, {"": self.design.terms, **pooled})
         n = self.design.rows.n if rows is None else rows.n
         out = np.empty((self.shape[0] * self.shape[1], n))
         rng = np.random.default_rng(seed)

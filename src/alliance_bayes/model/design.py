@@ -28,15 +28,15 @@ from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import shown
-from alliance_bayes.model.levels import NOBODY, new_labels, ordered_levels, present_levels
-from alliance_bayes.model.nobody import filled, idle_levels, in_turn
+from alliance_bayes.model.levels import NOBODY, ordered_levels, present_levels
+from alliance_bayes.model.new_rows import conformed
+from alliance_bayes.model.nobody import idle_levels, in_turn
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.roles import Role, role_of
 from alliance_bayes.model.scales import Scale, check_size, is_measured, sample_scale, scale_of, two_values
 from alliance_bayes.model.sigma import SigmaModel, sigma_model
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
-from alliance_bayes.model.windows import completed
 
 __all__ = ["INDICATED", "Design", "build_design"]
 
@@ -241,10 +241,11 @@ class Design:
         Raises
         ------
         ModelError
-            A column is missing or has missing values, or a level may not be predicted (a new level of an exhaustive
-            factor, of a categorical common term or of the residual factor).
+            A column is missing, stands twice, has missing or infinite values or those of another kind, or a level may
+            not be predicted (a new level of an exhaustive factor, of a categorical common term or of the residual
+            factor): all of them at once.
         """
-        frame = self._conform(frame)
+        frame = self._conform(frame, given=not counterfactual)
         rows = _assemble(
             self._common, self._pooled, self.factors, frame, self.centres, own=self.rows, counterfactual=counterfactual
         )
@@ -304,41 +305,22 @@ class Design:
         values = [part.eval_new_data(frame) - self.centres[part.name] for part in self._offsets]
         return np.asarray(np.sum(values, axis=0), dtype=float)
 
-    def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        needed = self.needed
-        if self.formula.windows:
-            persons = [part for one in self.factors if one.role.role == "person" for part in one.name.split(":")]
-            frame = completed(frame, self.formula.windows, self.frame, persons)
-        missing = [name for name in needed if name not in frame.columns]
-        if missing:
-            raise ModelError(
-                f"the new rows lack the column(s) {', '.join(missing)}. The model uses {', '.join(needed)}."
-            )
+    def _conform(self, frame: pd.DataFrame, *, given: bool = False) -> pd.DataFrame:
+        """Other rows as the analysed ones are coded; ``given`` ones are held to be defined, too."""
+        persons = [part for one in self.factors if one.role.role == "person" for part in one.name.split(":")]
         fixed = {part for factor in self.factors if factor.exhaustive for part in factor.name.split(":")}
         fixed |= {name for term in (*self._common, *(t.expr for t in self._pooled)) for name in term.var_names}
-        fixed |= self.of_residual
-        out = filled(frame.loc[:, list(needed)], self.formula, self.of_residual).reset_index(drop=True)
-        for name in needed:
-            if out[name].isna().any():
-                raise ModelError(f"the new rows have missing values in '{name}'. Fill or drop them first.")
-            dtype = self.frame[name].dtype
-            if not isinstance(dtype, pd.CategoricalDtype):
-                if not pd.api.types.is_numeric_dtype(out[name]) or pd.api.types.is_bool_dtype(out[name]):
-                    raise ModelError(
-                        f"'{name}' is numeric in the model, but the new rows have it as {out[name].dtype}. Convert "
-                        "it to numbers."
-                    )
-                continue
-            if out[name].dtype == dtype:
-                continue
-            text, new = new_labels(out[name], list(map(str, dtype.categories)))
-            if new and name in fixed:
-                raise ModelError(
-                    f"the new rows hold level(s) {', '.join(map(repr, new))} of '{name}', of which the model knows "
-                    f"{', '.join(map(repr, dtype.categories))}. An unseen level of it cannot be predicted."
-                )
-            out[name] = pd.Categorical(text, categories=[*dtype.categories, *new], ordered=True)
-        return out
+        return conformed(
+            frame,
+            self.frame,
+            self.formula,
+            needed=self.needed,
+            fixed=fixed | self.of_residual,
+            persons=persons,
+            of_residual=self.of_residual,
+            trials=self.trials,
+            given=given,
+        )
 
 
 def build_design(

@@ -211,6 +211,8 @@ class _Reader:
         token = self.next
         if token.text in COMPARISONS:
             return self.refuse(token, "compares, which only I(...) does, as in I(alliance >= 4)")
+        if token.text in ("|", "||") and self.depth and wanted == "a term":
+            return self.refuse(token, "has nothing to pool before it; levels alone are written '(1 | country)'", "")
         if token.text in ("|", "||"):
             return ModelError(
                 f"formula {shown(self.text, token.at)}: at character {token.at + 1}, put the group term in "
@@ -219,14 +221,15 @@ class _Reader:
         hints = {
             "~": "is a second '~'; a formula has one",
             "=": "assigns, which only options of bs() and s() do",
-            ")": "closes a parenthesis that is not open",
+            ")": f"stands where {wanted} should be" if self.depth else "closes a parenthesis that is not open",
             ",": "separates nothing; a list of terms is joined by '+'",
-            "^": "is no operator here; an order of interactions is written '**'",
-            "//": "is no operator here; nested terms are written 'a/b'",
+            "^": "is no operator here; an order of interactions, and a power, is written '**'",
+            "//": "is no operator here; nested terms, and a division, are written 'a/b'",
+            "%": "is no operator here; make a column of the remainder in the table",
             ".": "names no column; write the columns that are meant",
             "[": "is no bracket here; a level cannot be chosen in a formula",
         }
-        if token.kind == "symbol" and token.text.startswith("%"):
+        if token.kind == "symbol" and len(token.text) > 1 and token.text.startswith("%"):
             return self.refuse(token, "is no operator here; an interaction is written 'a:b'")
         if token.kind == "text":
             return self.refuse(token, "is a text, which has no place in a formula; a name goes in `backquotes`")
