@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.checks import multiverse
 from alliance_bayes.errors import UsageError
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.page import read_manifest, rows_by_id
@@ -206,3 +207,76 @@ def test_other_scorings_are_further_tables_with_all_their_choices() -> None:
     for wrong in ({"most": frame}, {"as declared": most}, {" ": most}, [most]):
         with pytest.raises(UsageError, match="scoring"):
             fit.multiverse(scorings=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "families", [5, None, 0, "student_t", {"student_t"}, ["student_t"] * 2, ["many"], [5], [None], [""], ["gaussian"]]
+)
+def test_families_that_are_none_are_refused_before_anything_is_fitted(
+    fit: ab.Fit, families: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ended in a TypeError, in rows that came twice after all were sampled, or were left out one by one."""
+    monkeypatch.setattr(multiverse, "_fitted", None)
+    with pytest.raises(UsageError, match=r"families should be a list of families besides 'gaussian', each once"):
+        fit.multiverse(families=families)
+
+
+def test_families_that_cannot_take_the_outcome_are_named_at_once(fit: ab.Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiverse, "_fitted", None)
+    with pytest.raises(UsageError) as caught:
+        fit.multiverse(families=["student_t", "bernoulli", "binomial"])
+    said = str(caught.value)
+    assert "family 'bernoulli': " in said
+    assert "family 'binomial': " in said
+    assert "student_t'" not in said
+
+
+NAMES = [
+    "",
+    " ",
+    "most ",
+    "as declared",
+    "wider priors",
+    "without covariates",
+    "everybody",
+    "a; b",
+    "a\n<b>",
+    "n" * 81,
+    5,
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scoring_has_a_name_that_can_stand_beside_other_choices(
+    fit: ab.Fit, name: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names of other choices made rows that came twice."""
+    monkeypatch.setattr(multiverse, "_fitted", None)
+    with pytest.raises(UsageError, match="a scoring should have a name of its own, of one line"):
+        fit.multiverse(scorings={name: ab.read_cohort(table())})
+
+
+def test_scorings_of_other_tables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of other people, in other points, without a column: the last ended the whole, and the others were fitted."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(0, 1, (60, 3)), columns=["y", "x", "w"])
+    model = ab.Model("y ~ x + w", covariates={"w": "precision"}, focal="x")
+    fit = model.fit(frame, seed=1, draws=50, progress=False)
+    monkeypatch.setattr(multiverse, "_fitted", None)
+    for empty in ([], 0, ""):
+        with pytest.raises(UsageError, match="scorings should be cohorts by what they are called"):
+            fit.multiverse(scorings=empty)  # type: ignore[arg-type]
+    tables = {
+        "half of them": frame.head(30),
+        "in tenths": frame.assign(x=frame["x"] * 10),
+        "from zero": frame.assign(y=frame["y"] + 100),
+        "without w": frame.drop(columns="w"),
+    }
+    with pytest.raises(UsageError) as caught:
+        fit.multiverse(scorings={name: ab.read_cohort(one) for name, one in tables.items()})
+    said = str(caught.value)
+    assert "scoring 'half of them': it has 30 rows, and the table of the fit 60." in said
+    mean, sd = frame["x"].mean(), frame["x"].std(ddof=0)
+    assert f"scoring 'in tenths': 'x' has mean {10 * mean:.4g} and SD {10 * sd:.4g} there, and {mean:.4g} and" in said
+    assert f"scoring 'from zero': 'y' has mean {frame['y'].mean() + 100:.4g} and SD" in said
+    assert "scoring 'without w': " in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -38,10 +39,35 @@ def test_weights_that_are_all_zero_or_text_are_refused() -> None:
         weights_of(cohort([0, 0]), "w", "sampling")
     text = cohort([1, 1])
     text = dataclasses.replace(text, data=text.data.assign(w=pd.Categorical(["a", "b"])))
-    with pytest.raises(ab.DataError, match=r"column 'w': holds text, but weights are numbers"):
+    with pytest.raises(ab.DataError, match=r"column 'w': holds text or levels, but weights are numbers"):
         weights_of(text, "w", "sampling")
     with pytest.raises(ab.UsageError, match="no column 'v'"):
         weights_of(cohort([1, 1]), "v", "sampling")
+
+
+@pytest.mark.parametrize("huge", [1e19, 1e300, 1.7e308])
+def test_counts_beyond_any_integer_are_too_many_people(huge: float) -> None:
+    """They were cut off to integers, with a warning, before they were added up."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(
+            ab.UsageError, match=r"add up to (\d\.?\d*e\+\d+|inf) people, and a table may have 5,000,000"
+        ):
+            repeated(cohort([1.0, huge, 2.0]), "w")
+
+
+def test_one_row_does_not_stand_for_everybody() -> None:
+    """The variance of its outcome is zero, which was said of the outcome of all rows."""
+    with pytest.raises(ab.DataError) as caught:
+        weights_of(cohort([1.0, 1e300, 2.0]), "w", "sampling")
+    (problem,) = caught.value.problems
+    assert (problem.column, problem.row, problem.value) == ("w", 1, 1e300)
+    assert problem.what == "is 100.0% of the sum of weights"
+    # (10 + 6)^2 / (100 + 36) is below two rows, and 16 equal weights beside one of twice as much are not.
+    with pytest.raises(ab.DataError, match=r"row 0: 10\.0 is 62\.5% of the sum"):
+        weights_of(cohort([10.0, 6.0]), "w", "sampling")
+    assert weights_of(cohort([2.0] + [1.0] * 16), "w", "sampling").sum() == 18
+    assert weights_of(cohort([1.0, 1.0]), "w", "sampling").tolist() == [1, 1]
 
 
 def test_effective_size_by_hand() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -326,3 +327,31 @@ def test_nobody_is_drawn_to_have_no_provider_where_there_is_something_to_pool() 
         own = one["therapist"].astype(str).to_numpy()
         assert set(own[treated == 1]) == {"t0", "t1", "t2", "t3"}
         assert set(own[treated == 0]) == {"(nobody)"}
+
+
+@pytest.mark.parametrize("auxiliary", [(), ("far",)])
+def test_two_numbers_are_two_levels_however_they_are_coded(data: pd.DataFrame, auxiliary: tuple[str, ...]) -> None:
+    """An indicator coded 1 and 2 had values of 1.4, and one far row of a constant drew a slope to it.
+
+    The posterior is that of 0 and 1, draw by draw, where the column is told apart by its coding alone.
+    """
+    far = np.where(np.arange(len(data)) == 3, 1 + 1e-9, 1.0)
+    options: dict[str, Any] = {"missing": "impute", "auxiliary": auxiliary, "centre": {"x": 0.0, "w": 0.0}}
+    found = []
+    for first, step in ((0.0, 1.0), (1.0, 1.0), (-5.0, 10.0)):
+        coded = data.assign(z=first + step * data["z"], far=far)
+        model = ab.Model(
+            "y ~ x + z + w", **{**options, "centre": {**options["centre"], "z": first}},
+            priors={"z": f"Normal(0, {3 / step})"},
+        )  # fmt: skip
+        fit = model.fit(ab.read_cohort(coded), seed=1, draws=100, progress=False)
+        assert {float(value) for one in fit.imputed(4) for value in one["z"]} == {first, first + step}
+        found.append(fit.posterior["beta"].to_numpy() * np.where(fit.posterior["term"] == "z", step, 1.0))
+    for one in found[1:]:
+        assert one == pytest.approx(found[0], rel=1e-6, abs=1e-8)
+    # The far row says nothing of the others: least squares of the complete rows is near.
+    complete = data[["y", "x", "z", "w"]].dropna()
+    columns = np.column_stack([np.ones(len(complete)), complete[["x", "z", "w"]]])
+    slope = np.linalg.lstsq(columns, complete["y"], rcond=None)[0][1]
+    draws = found[0][..., list(fit.design.terms).index("x")]
+    assert abs(draws.mean() - slope) < 4 * draws.std()

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+import pandas as pd
 
 from alliance_bayes.checks.refits import DRAWS, why_not
 from alliance_bayes.checks.sensitivity import cases_of
 from alliance_bayes.checks.stated import SCALES, scaled
-from alliance_bayes.cohort import Cohort
+from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import Options, default_population, make_options
 from alliance_bayes.effects.slopes import SLOPES, averages_at
@@ -22,7 +23,10 @@ from alliance_bayes.engines.choice import sample
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.foreign import shown
+from alliance_bayes.kinds import is_text_list
+from alliance_bayes.model import Design
 from alliance_bayes.model.adjustment import adjustment_sets, spec_without
+from alliance_bayes.model.families import FAMILIES
 from alliance_bayes.wording import ends_of
 
 __all__ = ["DECLARED", "UNIVERSE", "multiverse", "multiverse_of", "why_none"]
@@ -33,6 +37,8 @@ DECLARED = "as declared"
 UNIVERSE = "contrast_in_universe"
 _MEASURE = Measure("{term}", subject="the contrast", signed=True, judged=True)
 _EVERYBODY, _AS_FITTED = "everybody", "priors as declared"
+# Characters of a scoring's name, and SDs, and times an SD, that its scores may be from the declared ones.
+_LONGEST, _FARTHEST = 80, 3.0
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,10 @@ def multiverse(
     Raises
     ------
     UsageError
-        The model has no numeric predictor of interest or says nothing of its covariates, the fit was made by another
-        engine or from moments, a family is the model's own, or a scoring is no cohort or of a weighted model.
+        The model has no numeric predictor of interest or says nothing of its covariates, or the fit was made by another
+        engine or from moments. Before anything is fitted: families that are unknown, the model's own, named twice, or
+        that cannot take the outcome; scorings that are no cohorts, of a weighted model, of other people, in other
+        points, or of which the model cannot be made.
 
     Notes
     -----
@@ -110,9 +118,33 @@ def multiverse(
     """
     if reason := why_none(fit):
         raise UsageError(f"there is no multiverse: {reason}.")
-    if isinstance(families, str) or fit.spec.family in families:
-        raise UsageError(f"families should be a list of families besides '{fit.spec.family}' but got {families!r}.")
-    return multiverse_of(fit, families=families, scorings=scorings or {}, prob=prob)
+    _check_families(fit, families)
+    return multiverse_of(fit, families=families, scorings={} if scorings is None else scorings, prob=prob)
+
+
+def _check_families(fit: FittedModel, families: Sequence[str]) -> None:
+    """Refuse what are no further families of a model, and those that cannot take its outcome, before they are sampled.
+
+    Raises
+    ------
+    UsageError
+        All of them, with why.
+    """
+    own = fit.spec.family
+    others = [name for name in FAMILIES if name != own]
+    if not is_text_list(families) or not set(families) <= set(others) or len(set(families)) < len(families):
+        raise UsageError(
+            f"families should be a list of families besides '{own}', each once, but got "
+            f"{shown(families)}. There are {', '.join(others)}."
+        )
+    faults = []
+    for name in families:
+        try:
+            replace(fit.spec, family=name, priors=fit.spec.prior_set, levels={}).design(fit.design.frame)
+        except AllianceBayesError as error:
+            faults.append(f"family '{name}': {error}")
+    if faults:
+        raise UsageError("\n".join(faults))
 
 
 def why_none(fit: FittedModel) -> str:
@@ -146,7 +178,7 @@ def multiverse_of(
     if ends is None or ends[0] == ends[1]:
         ends = (0.0, fit.design.sd(predictor))
     unit, tables, left_out = analysis.outcome_unit, [], []
-    rescored = _rescored(fit, scorings or {})
+    rescored = _rescored(fit, {} if scorings is None else scorings, families)
     for base, universe in _of_all(fit, rescored, families):
         try:
             made = _fitted(base, universe)
@@ -183,30 +215,67 @@ def _of_all(
         yield from ((base, replace(universe, scoring=name)) for universe in _universes(base, families))
 
 
-def _rescored(fit: FittedModel, scorings: Mapping[str, Cohort]) -> dict[str, FittedModel]:
+def _rescored(fit: FittedModel, scorings: Mapping[str, Cohort], families: Sequence[str]) -> dict[str, FittedModel]:
     """The declared model on the rows that each scoring gives, to be fitted; its draws are those of the fit.
 
     Raises
     ------
     UsageError
-        A scoring that is no cohort, has no name or that of another choice, or of a weighted model.
+        A scoring that is no cohort, has no name or that of another choice, or of a weighted model; all that are of
+        other people, in other points, or of which the model cannot be made.
     """
     if not isinstance(scorings, Mapping) or not all(isinstance(one, Cohort) for one in scorings.values()):
         raise UsageError(
             "scorings should be cohorts by what they are called, such as {'half of the items': cohort}, but got "
             f"{scorings!r:.100}."
         )
-    if wrong := [name for name in scorings if not isinstance(name, str) or not name.strip() or name == DECLARED]:
-        raise UsageError(f"a scoring should have a name of its own but got {shown(wrong[0])}.")
+    taken = {one.label for one in _universes(fit, families)} | {_EVERYBODY, _AS_FITTED}
+    if wrong := [name for name in scorings if not isinstance(name, str) or not _is_name(name) or name in taken]:
+        raise UsageError(
+            f"a scoring should have a name of its own, of one line of {_LONGEST} characters at most and without "
+            f"semicolons, but got {shown(wrong[0])}. Name what differs, such as 'half of the items'."
+        )
     if scorings and fit.design.rows.weights is not None:
         raise UsageError("scorings are of rows that count alike, but the model has weights. Leave them out.")
-    found = {}
+    found, faults = {}, []
     for name, cohort in scorings.items():
-        rows = fit.spec.derive(cohort)
-        frame, flow = fit.spec.complete(rows)
-        design = replace(fit.spec, levels={}).design(frame)
+        try:
+            rows = fit.spec.derive(cohort)
+            frame, flow = fit.spec.complete(rows)
+            design = replace(fit.spec, levels={}).design(frame)
+        except AllianceBayesError as error:
+            faults.append(f"scoring '{name}': {error}")
+            continue
+        if told := list(_other_table(fit, flow, design)):
+            faults.append(f"scoring '{name}': {' '.join(told)} A scoring is the same table with its scores made anew.")
         found[name] = replace(fit, design=design, flow=flow, people=rows.people(fit.spec.columns), beside=None)
+    if faults:
+        raise UsageError("\n".join(faults))
     return found
+
+
+def _is_name(name: str) -> bool:
+    """Whether a text can stand in a label, among others: one line, as it is, of no great length."""
+    return name == name.strip() and 0 < len(name) <= _LONGEST and name.isprintable() and ";" not in name
+
+
+def _other_table(fit: FittedModel, flow: Flow, design: Design) -> Iterator[str]:
+    """Why a table cannot be that of a fit with scores made in another way."""
+    for what, mine, other in (
+        ("rows", fit.flow.participants, flow.participants),
+        ("people", fit.flow.people or 0, flow.people or 0),
+    ):
+        if mine != other:
+            yield f"it has {other:,} {what}, and the table of the fit {mine:,}."
+    asked = (fit.design.outcome.name, fit.spec.focal_predictor(fit.design))
+    for name in (one for one in asked if one in fit.design.frame and one in design.frame):
+        own, theirs = (pd.to_numeric(one.frame[name]).to_numpy(float) for one in (fit.design, design))
+        sd, spread = own.std(), theirs.std()
+        if not sd / _FARTHEST <= spread <= _FARTHEST * sd or abs(theirs.mean() - own.mean()) > _FARTHEST * sd:
+            yield (
+                f"'{name}' has mean {theirs.mean():.4g} and SD {spread:.4g} there, and {own.mean():.4g} and {sd:.4g} "
+                "in the fit, so that its scores are not in the same points."
+            )
 
 
 def _universes(fit: FittedModel, families: Sequence[str]) -> Iterator[_Universe]:

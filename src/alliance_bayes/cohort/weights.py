@@ -30,6 +30,10 @@ WeightsKind = Literal["frequency", "sampling"]
 KINDS: tuple[WeightsKind, ...] = ("frequency", "sampling")
 # Rows that a table may have once each stands there as often as it counts.
 _MOST_ROWS = 5_000_000
+# Rows of equal weights that sampling weights have to be worth.
+_LEAST_EFFECTIVE = 2.0
+# Numbers up to this are printed digit by digit.
+_SAID_WHOLE = 1e15
 
 
 def weights_of(cohort: Cohort, name: str, kind: WeightsKind) -> np.ndarray:
@@ -60,13 +64,18 @@ def weights_of(cohort: Cohort, name: str, kind: WeightsKind) -> np.ndarray:
     column = cohort.data[name]
     if not pd.api.types.is_numeric_dtype(column):
         remedy = f"Give numbers, or name another column: {setting('weights')}."
-        problems = [Problem(name, None, None, "holds text, but weights are numbers", remedy)]
+        problems = [Problem(name, None, None, "holds text or levels, but weights are numbers", remedy)]
         raise DataError(problems, source=cohort.source)
     values = column.to_numpy(float, na_value=np.nan)
     problems = list(_problems(name, values, kind))
     if not problems and not values.any():
         remedy = "Correct it, or take the weights out of the model."
         problems = [Problem(name, None, 0.0, "is the weight of every row, so nobody counts", remedy)]
+    if not problems and kind == "sampling" and len(values) > 1 and effective_size(values) < _LEAST_EFFECTIVE:
+        row = int(values.argmax())
+        what = f"is {values[row] / values.max() / (values / values.max()).sum():.1%} of the sum of weights"
+        remedy = "Estimates would be those of this row. Correct it, or cut weights off at one that is still plausible."
+        problems = [Problem(name, row, float(values[row]), what, remedy)]
     if problems:
         raise DataError(problems, source=f"{cohort.source} (rows as read, from 0)")
     return values
@@ -172,8 +181,9 @@ def repeated(cohort: Cohort, name: str, person: str | None = None) -> Cohort:
     UsageError
         More rows than a table may have, or people who were left out before, of whom no weight is known.
     """
-    weights = weights_of(cohort, name, "frequency").astype(np.int64)
-    _check_size(cohort, weights, name)
+    counts = weights_of(cohort, name, "frequency")
+    _check_size(cohort, counts, name)
+    weights = counts.astype(np.int64)
     person = person or cohort.person or (ID if ID in cohort.data and cohort.data[ID].duplicated().any() else None)
     codes = np.arange(len(weights)) if person is None else pd.factorize(cohort.data[person])[0]
     _check_alike(cohort, name, weights, codes)
@@ -203,9 +213,11 @@ def _check_size(cohort: Cohort, weights: np.ndarray, name: str) -> None:
             f"{cohort.source}: people were left out when it was read, of whom no weight is known, so that the flow "
             "cannot count them. Repeat each row as often as it counts, and read that table without weights."
         )
-    if (total := int(weights.sum())) > _MOST_ROWS:
+    # As numbers, whose sum is not cut off where it is more than an integer holds.
+    if (total := float(weights.sum())) > _MOST_ROWS:
+        said = f"{total:,.0f}" if total < _SAID_WHOLE else f"{total:.3g}"
         raise UsageError(
-            f"the weights in {name!r} add up to {total:,} people, and a table may have {_MOST_ROWS:,}. Divide them by "
+            f"the weights in {name!r} add up to {said} people, and a table may have {_MOST_ROWS:,}. Divide them by "
             "a common number, or reduce the repeated table to its moments where it is."
         )
 

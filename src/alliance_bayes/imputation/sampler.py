@@ -331,8 +331,11 @@ class Imputer:
         out = {}
         for name in drawn:
             column, at = self.columns[name], self.columns[name].unknown
-            levels = column.levels is not None
-            out[name] = self.codes[name][:, at].copy() if levels else column.natural(self.standard[name][:, at])
+            if column.levels is None:
+                out[name] = column.natural(self.standard[name][:, at])
+            else:
+                codes = self.codes[name][:, at]
+                out[name] = np.array(column.levels, dtype=float)[codes] if column.numeric else codes.copy()
         return out
 
     def _traced(self, drawn: Sequence[str]) -> dict[str, np.ndarray]:

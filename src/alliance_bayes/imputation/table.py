@@ -38,7 +38,7 @@ class Column:
     values
         As in the table, shape (n,); NaN, or code -1, where nothing was observed.
     levels
-        Its values where it has few: labels, or 0 and 1; None of a number.
+        Its values where it has few: labels, or two numbers; None of a number.
     error
         SD of the error with which it was measured; 0 of one that is what it says.
     """
@@ -60,7 +60,7 @@ class Column:
 
     @property
     def numeric(self) -> bool:
-        """Whether its values are numbers, 0 and 1 too."""
+        """Whether its values are numbers, two of them too."""
         return not isinstance(self.values.dtype, pd.CategoricalDtype)
 
     @property
@@ -159,8 +159,9 @@ def columns_of_table(
             # Levels that nobody has are no values that somebody could have had.
             values = values.cat.remove_unused_categories()
             levels = tuple(values.cat.categories)
-        elif name != outcome and set(seen := values.dropna().unique()) <= {0.0, 1.0} and len(seen) == 2:
-            levels = (0.0, 1.0)
+        elif name != outcome and len(seen := np.unique(values.dropna())) == 2 < values.count():
+            # As a column of 0 and 1, however it is coded: nobody is 1.4 of 1 and 2.
+            levels = tuple(map(float, seen))
         sd = error.get(name, 0.0)
         if name in reliability and levels is None and pd.api.types.is_numeric_dtype(values):
             sd = float(values.std()) * math.sqrt(1 - reliability[name])
