@@ -31,6 +31,7 @@ def table(family: str) -> pd.DataFrame:
     return frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_posterior_counts_effects_and_checks_are_those_of_the_repeated_table(family: str) -> None:
     frame = table(family)

@@ -86,6 +86,7 @@ def test_what_tells_no_draws_says_that_it_is_done_or_was_stopped(monkeypatch: py
     assert shown[-1]["text/plain"] == "outcome: stopped, 0 s"
 
 
+@pytest.mark.slow
 def test_in_a_kernel_the_last_line_is_what_is_left() -> None:
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")

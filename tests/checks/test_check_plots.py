@@ -75,6 +75,7 @@ def test_names_of_mixing_are_whole_and_inside_the_figure():
     assert box.x1 <= figure.bbox.x1
 
 
+@pytest.mark.slow
 def test_names_are_unique_and_texts_are_there(figures, report):
     assert len(figures) == sum(len(result.plots) for result in report)
     for plot, _, _ in figures.values():
@@ -177,6 +178,7 @@ def test_axes_name_the_unit_where_there_is_one():
     assert label_of(design, "something") == "something"
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_for_discrete_and_continuous_outcomes_too():
     frame = rows(60).assign(
         better=lambda data: (data["who5_followup"] > 48).astype(float), score=np.linspace(3, 90, 60)

@@ -85,6 +85,7 @@ def test_a_page_shows_no_level_of_an_unused_column(fit, report, cohort, tmp_path
     assert asked(page)["beside"] is True
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_read_knows_none_of_it_and_its_page_says_so(fit, cohort, tmp_path):
     fit.save(tmp_path / "fit.nc")
     read = ab.load_fit(tmp_path / "fit.nc")

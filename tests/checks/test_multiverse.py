@@ -90,6 +90,7 @@ def test_wider_priors_move_what_data_do_not_decide(found: ab.effects.EffectTable
     assert wider["rope_high"].tolist() == [2.0] * len(wider)
 
 
+@pytest.mark.slow
 def test_the_page_marks_the_declared_analysis_and_counts(
     fit: ab.Fit, found: ab.effects.EffectTable, page: Rendered
 ) -> None:
@@ -128,6 +129,7 @@ def test_the_drawing_says_in_words_what_it_shows_and_the_flag_is_among_the_limit
     assert "Days in care was measured after care began. It may be a consequence of alliance" in limits
 
 
+@pytest.mark.slow
 def test_without_declared_roles_there_is_the_flag_alone(fit: ab.Fit) -> None:
     plain = replace(fit, spec=replace(fit.spec, covariates={}))
     page = rendered(plain, sections=["adjustment", "limitations"])
@@ -141,6 +143,7 @@ def test_without_declared_roles_there_is_the_flag_alone(fit: ab.Fit) -> None:
         replace(fit, spec=replace(fit.spec, covariates={"alliance": "confounder"})).multiverse()
 
 
+@pytest.mark.slow
 def test_it_is_verified(fit: ab.Fit, tmp_path: Path) -> None:
     effects = fit.effects()
     checks = fit.check(effects=effects, checks=["convergence"])

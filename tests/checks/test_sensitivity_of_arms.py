@@ -50,6 +50,7 @@ def test_a_difference_is_that_of_an_analysis_of_covariance(free: ab.Fit) -> None
     assert row["sd"] == pytest.approx(error, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_planted_prior_that_halves_the_difference_is_reported_and_lowers_its_word(free: ab.Fit) -> None:
     frame = trial(effect=-4.8)
     estimate, error = ancova(frame)

@@ -19,6 +19,7 @@ def run(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_report_writes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(fitted(rows(120, countries=3), chains=4, draws=500), tmp_path / "fit.nc")

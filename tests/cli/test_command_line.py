@@ -162,6 +162,7 @@ def test_effects_as_json_are_the_tables_records(capsys: pytest.CaptureFixture[st
     assert [record["mean"] for record in records] == pytest.approx(table["mean"].tolist(), nan_ok=True)
 
 
+@pytest.mark.slow
 def test_estimands_by_name_with_options(capsys: pytest.CaptureFixture[str], kept: Path) -> None:
     named = ["--estimand", "overall_mean", "--estimand", 'responders:at_least=32,factor=["sex","country"]']
     status, out, err = run(capsys, "effects", kept, "--json", *named)
@@ -262,6 +263,7 @@ def test_check_passes_on_good_draws_and_fails_on_divergent_ones(
     assert "20" in verdict["reasons"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_report_from_a_kept_fit(capsys: pytest.CaptureFixture[str], kept: Path, tmp_path: Path) -> None:
     status, out, _ = run(capsys, "report", kept, "-o", tmp_path / "out.html")
@@ -272,6 +274,7 @@ def test_a_report_from_a_kept_fit(capsys: pytest.CaptureFixture[str], kept: Path
     assert {path.name for path in tmp_path.iterdir()} == {"fit.nc", "out.html", "out.json", "out.key"}
 
 
+@pytest.mark.slow
 def test_someone_elses_table_from_file_to_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The main path with real sampling: a semicolon file with decimal commas and other column names."""
     cohort = ab.simulate_cohort(n=300, seed=5).data
@@ -375,6 +378,7 @@ def test_how_a_command_ends_otherwise(
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_labels_that_a_terminal_has_no_letters_for_are_printed_by_number(tmp_path: Path) -> None:
     table = tmp_path / "cohort.csv"
     ids = "".join(f"p{k},{30 + k},Österreich\n" for k in range(12))

@@ -181,6 +181,7 @@ def test_options_that_make_no_model_are_refused_before_anything_is_read(
         assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.text(max_size=40), st.sampled_from('=:,.[]{}"~'))
 def test_no_text_is_more_than_refused(text: str, mark: str) -> None:

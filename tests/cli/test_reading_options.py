@@ -98,6 +98,7 @@ def test_a_name_that_is_almost_known_is_told_and_can_be_mapped(
     assert (status, err) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_what_a_model_does_not_use_is_in_no_ones_way(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, frame: pd.DataFrame

@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_tables_and_moments_add_up_and_make_a_fit(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     card = folder / "small.toml"
     status, out, _ = run(capsys, "reduce", folder / "first.csv", "--card", card, "-o", folder / "first.nc")

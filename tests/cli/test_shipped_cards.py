@@ -88,6 +88,7 @@ def test_a_table_with_one_row_a_participant_is_refused_with_what_is_wanted(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_the_page_of_within_between_has_both_slopes_and_their_difference(tmp_path: Path) -> None:
     page = tmp_path / "page.html"

@@ -35,6 +35,7 @@ def shell(folder: Path, line: str, *options: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "status"),
     [
@@ -54,6 +55,7 @@ def test_a_reader_that_stops_reading_changes_nothing(folder: Path, line: str, st
     assert len(out.splitlines()) == ("head" in line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [">/dev/full", ">&-"])
 @pytest.mark.parametrize("options", [(), pytest.param(("-u",), marks=pytest.mark.slow)])
 def test_output_that_is_lost_is_status_2_and_one_line(folder: Path, where: str, options: tuple[str, ...]) -> None:
@@ -63,6 +65,7 @@ def test_output_that_is_lost_is_status_2_and_one_line(folder: Path, where: str, 
         assert "standard output" in err
 
 
+@pytest.mark.slow
 def test_a_closed_error_stream_leaves_the_output_alone(folder: Path) -> None:
     for where in ("2>&-", "2>/dev/full"):
         assert shell(folder, f"ab nonsense {where}") == (2, "", "")

@@ -19,6 +19,7 @@ def run(*arguments: str | Path) -> int:
     return ended.value.code
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_a_page_is_verified_by_its_table_and_not_by_another(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     table, other, card, page = (tmp_path / name for name in ("a.csv", "b.csv", "m.toml", "r.html"))

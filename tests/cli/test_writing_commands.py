@@ -50,6 +50,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 # Nor can kernels be kept that are compiled here first.
+@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 @pytest.mark.filterwarnings("ignore:what was compiled cannot be kept:alliance_bayes.caches.CacheWarning")
 def test_a_full_disk_is_one_line_that_names_the_file_and_nothing_is_left(

@@ -267,6 +267,7 @@ def test_columns_of_parquet_that_hold_single_values_are_read_as_they_are(tmp_pat
     assert cells["level"].dtype == "category"
 
 
+@pytest.mark.slow
 def test_a_table_larger_than_it_looks_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": pa.array(np.zeros(5_000_000, np.int8))}), path)

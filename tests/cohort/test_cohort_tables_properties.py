@@ -74,6 +74,7 @@ def by_loops(
     return out, why
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(session_rows, min_size=1, max_size=12, unique_by=lambda row: (row[0], row[2])),

@@ -191,6 +191,7 @@ def long_tables(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame({"pid": [who for who, _ in rows], "when": times, "y": values})
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(long_tables(), st.randoms(use_true_random=False))
 def test_people_are_told_apart_character_by_character_whatever_the_order(table: pd.DataFrame, random) -> None:

@@ -46,6 +46,7 @@ def warned(done: subprocess.CompletedProcess[str]) -> int:
     return done.stderr.count("CacheWarning")
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_written_code_is_kept_in_a_private_temporary_folder(
     installed: Path, tmp_path: Path
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_full_disk_keeps_nothing_and_stops_nothing(installed: Path, tmp_path: 
     assert [path for path in (tmp_path / "full").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"\x80", b"not a pickle"])
 def test_damaged_code_is_compiled_anew_and_mended(installed: Path, tmp_path: Path, content: bytes) -> None:
     place = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}

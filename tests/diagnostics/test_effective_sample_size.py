@@ -18,6 +18,7 @@ def chains(k: int, n_chains: int, n: int, carry: float, seed: int = 0) -> np.nda
     return values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("carry", [0.0, 0.5, 0.98, -0.8])
 @pytest.mark.parametrize(("n_chains", "n"), [(8, 250), (4, 37), (1, 64), (2, 4), (2, 5), (3, 6), (2, 7)])
 def test_blocks_are_what_arviz_gives_one_by_one(n_chains: int, n: int, carry: float) -> None:

@@ -80,6 +80,7 @@ def begun(folder: Path) -> dict[str, Any]:
     return {"__name__": "document", "ab": ab, "cohort": ab.read_cohort(folder / "cohort.csv")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", list(coded()))
 def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     whole = page.name in CHECKED

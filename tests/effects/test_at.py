@@ -393,6 +393,7 @@ def test_an_outcome_in_the_sample_has_its_own_level_and_the_residual_sd_of_its_l
     np.testing.assert_allclose(new["sd"], np.sqrt([909, 1044]), rtol=6 / np.sqrt(40_000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("binomial", "bernoulli")])
 @pytest.mark.parametrize("population", ["average", "equal"])
 def test_outcomes_of_every_family_have_their_mean(family: str, population: Any) -> None:

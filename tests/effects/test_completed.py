@@ -71,6 +71,7 @@ def test_shares_of_given_tables_are_those_of_a_loop(fit: ab.Fit, given: list[pd.
     assert of_x.std() / of_x.mean() > 0.1
 
 
+@pytest.mark.slow
 def test_draws_of_imputed_values_go_with_the_nearest_kept_table() -> None:
     frame = table(n=80)
     made = ab.Model("y ~ x + z + w", missing="impute", auxiliary=("aux",), focal="x").fit(

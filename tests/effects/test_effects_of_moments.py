@@ -69,6 +69,7 @@ def _not_judged(table: pd.DataFrame) -> dict[str, pd.Series]:
     return {name: table[name].mask(own) for name in ("p_rope", "p_relevant")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("population", ["sample", "equal", "new"])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_effect_is_that_of_the_rows_but_percentiles(name: str, population: str) -> None:

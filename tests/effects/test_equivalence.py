@@ -97,6 +97,7 @@ def test_a_difference_of_exactly_the_margin_is_not_within_it() -> None:
     assert row[["p_below", "p_equivalent", "p_above", "p_not_inferior"]].tolist() == [0.25, 0.5, 0.25, 0.75]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     draws=st.lists(st.floats(-10, 10), min_size=4, max_size=60),

@@ -71,6 +71,7 @@ def agree(whole: Any, quick: Any) -> None:
         assert abs(found.mean() - exact.mean()) <= joined.TOLERANCE * exact.std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [name for name in FAMILIES if not FAMILIES[name].has_trials])
 def test_shares_of_joined_rows_are_those_of_every_row(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = built(family)

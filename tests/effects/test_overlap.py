@@ -110,6 +110,7 @@ def test_differences_and_shares_are_those_of_loops() -> None:
     assert (kept["after"].abs() < 0.1)[large].all()
 
 
+@pytest.mark.slow
 def test_people_whom_only_one_type_sees_are_told_and_their_means_extrapolate() -> None:
     frame = frame_of()
     # A third of those with a coach are children, whom nobody else sees.
@@ -136,6 +137,7 @@ def test_people_whom_only_one_type_sees_are_told_and_their_means_extrapolate() -
     assert page.numbers["overlap"]["alone"] == pytest.approx(found.alone, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_largest_differences_first() -> None:
     fit = built()
     found, page = overlap(fit), rendered(fit, sections=["overlap"])
@@ -152,6 +154,7 @@ def test_the_page_has_the_largest_differences_first() -> None:
     assert f"differ most in age: by {before[0]:.2f} SD" in text
 
 
+@pytest.mark.slow
 def test_nothing_tells_of_a_few_people() -> None:
     frame = frame_of()
     # Three of those with both are of the other sex: with counts of groups and a difference one could solve for them.

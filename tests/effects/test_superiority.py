@@ -113,6 +113,7 @@ def test_a_gaussian_is_the_average_over_all_pairs_of_rows(residual_by: str | Non
     np.testing.assert_allclose(below, 0.5, rtol=0, atol=0.001)
 
 
+@pytest.mark.slow
 def test_a_student_t_is_integrated() -> None:
     fit = built("student_t")
     table = superiority(fit, "provider_type", population="sample")

@@ -202,6 +202,7 @@ def test_draws_of_the_graph_follow_the_stated_priors(mixed: tuple[Design, PriorT
     assert min(p_values) > 1e-4
 
 
+@pytest.mark.slow
 def test_density_of_the_graph_is_that_of_the_stated_priors(mixed: tuple[Design, PriorTable, pm.Model]) -> None:
     _, _, model = mixed
     own = {

@@ -127,6 +127,7 @@ def test_correlated_effects_have_the_covariance_of_their_cholesky_factor(exhaust
     np.testing.assert_allclose(correlation, [[1.0, -0.8], [-0.8, 1.0]], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_draws_of_the_graph_and_of_numpy_have_one_distribution() -> None:
     design, priors = applied(
         "who5_followup ~ alliance + age + (alliance || country) + (alliance | provider_type) + (1 || sex)"
@@ -147,6 +148,7 @@ def test_draws_of_the_graph_and_of_numpy_have_one_distribution() -> None:
     assert min(p_values.values()) > 1e-5, min(p_values, key=p_values.get)
 
 
+@pytest.mark.slow
 def test_correlation_in_the_graph_is_lkj() -> None:
     design, priors = applied(
         "who5_followup ~ alliance + age + (alliance + age | country)", priors={"corr_country": "LKJ(3)"}

@@ -98,6 +98,7 @@ def _endless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nuts, "_ALL_DRAWS", 4_000_000)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_interruptible", "_no_thread_left", "_endless")
 def test_interrupt_signal_stops_the_sampler_and_is_passed_on(sample: Callable[..., xr.DataTree]) -> None:
     watch = Watch(lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -116,6 +117,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     return act
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_no_thread_left", "_endless")
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError])
 def test_error_in_the_callback_stops_the_sampler_and_is_passed_on(
@@ -166,6 +168,7 @@ def test_draws_that_are_not_finite_are_refused(
     )
 
 
+@pytest.mark.slow
 def test_interrupted_pymc_sampler_returns_no_shortened_fit(
     small: tuple[Design, PriorTable], monkeypatch: pytest.MonkeyPatch
 ) -> None:

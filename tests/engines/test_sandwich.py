@@ -121,6 +121,7 @@ def test_families_without_parameters_of_their_own_have_the_errors_of_weighted_sc
     np.testing.assert_allclose(draws.std(axis=0), errors, rtol=1.5 * SD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family", ["student_t", "cumulative", "negative_binomial", "beta_binomial", "censored_gaussian"]
 )

@@ -60,6 +60,7 @@ def test_half_a_file(tmp_path: Path, ending: str) -> None:
     assert message.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["xlsx", "sav", "dta", "rds", "feather"])
 def test_flipped_bytes_end_no_process(tmp_path: Path, ending: str) -> None:
     data = bytearray(made(tmp_path, ending).read_bytes())
@@ -185,6 +186,7 @@ def test_sheets_are_told_by_sheet_column_and_row(tmp_path: Path) -> None:
     assert "names a sheet of a workbook" in said(FILES / "cohort.csv", sheet="S")
 
 
+@pytest.mark.slow
 def test_other_things_of_r(tmp_path: Path) -> None:
     cohort = ab.read_cohort(FILES / "haven.rds")
     assert list(cohort.data["sex"].cat.categories) == ["male", "female"]

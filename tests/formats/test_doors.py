@@ -39,6 +39,7 @@ def folder(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_folder_of_three_programs_is_that_of_three_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cohort = ab.read_tables(*(folder(tmp_path) / name for name in ("participants.sav", "sessions.xlsx", "surveys.dta")))
     people = io.StringIO("participant_id,age,sex\n1,30,female\n2,40,male\n")
@@ -53,6 +54,7 @@ def test_a_folder_of_three_programs_is_that_of_three_texts(tmp_path: Path, capsy
     assert "--sheet is for one table, and" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_sheets_wide_tables_and_second_tables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,6 +73,7 @@ def test_the_command_line_takes_sheets_wide_tables_and_second_tables(
     assert "Others are read whole, by 'alliance-bayes fit'." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_dash_is_standard_input(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "alliance_bayes", "validate", "-"]
     text = "participant_id,age\n1,30\n2,40\n"

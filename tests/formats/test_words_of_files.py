@@ -51,6 +51,7 @@ def patients(folder: Path, **labels: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_labels_become_levels_in_the_order_of_their_codes(tmp_path: Path) -> None:
     cohort = ab.read_cohort(patients(tmp_path))
     assert list(cohort.data["site"].cat.categories) == ["Zürich", "Aarau", "Bern"]

@@ -36,6 +36,7 @@ def fit(data: pd.DataFrame) -> ab.Fit:
     return model.fit(ab.read_cohort(data), seed=3, draws=DRAWS, progress=False)
 
 
+@pytest.mark.slow
 def test_everybody_is_analysed(fit: ab.Fit, data: pd.DataFrame) -> None:
     assert fit.flow.analysed == len(data)
     assert fit.shape == (4, DRAWS)
@@ -165,6 +166,7 @@ def test_columns_that_cannot_be_imputed(data: pd.DataFrame) -> None:
         ab.Model("y ~ x", missing="impute", auxiliary=("x",)).fit(ab.read_cohort(data), progress=False)
 
 
+@pytest.mark.slow
 def test_tables_imputed_elsewhere_give_the_same_posterior(fit: ab.Fit, data: pd.DataFrame) -> None:
     tables = [one.assign(participant_id=data["participant_id"]) for one in fit.imputed()]
     given = ab.Model(FORMULA).fit([ab.read_cohort(one) for one in tables], seed=1, draws=400, progress=False)
@@ -197,6 +199,7 @@ def test_format_of_mice_and_the_number_of_tables_wanted(fit: ab.Fit, data: pd.Da
     assert tables_wanted(0.3) == 19
 
 
+@pytest.mark.slow
 def test_imputed_levels_have_their_own_names_in_whatever_order_they_are_declared() -> None:
     """Who lacks a level had it with the same chances as everybody else: shares of drawn levels are about those."""
     rng, n = np.random.default_rng(0), 200
@@ -224,6 +227,7 @@ def test_a_reliability_is_an_error_in_sds_of_what_was_observed(data: pd.DataFram
     assert np.allclose(fit.posterior["beta"], told.posterior["beta"], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_rows_of_what_is_measured_with_error_are_scored_as_observed(data: pd.DataFrame) -> None:
     """Of an error of known size, stated either way, every value is drawn: no row would be left to compare models by."""
     cohort = ab.read_cohort(data.dropna())

@@ -83,6 +83,7 @@ def test_odd_names_are_refused(fit: ab.Fit, name: Any) -> None:
         fit.tipping_point("y", by=name, grid=[-1, 0, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (x || g)"])
 def test_an_error_of_measurement_goes_with_levels_that_are_all_there(formula: str) -> None:
     """Every row changes with such an error, so no row is left of which the products stay: that of no rows was refused.

@@ -71,6 +71,7 @@ def found(fit: ab.Fit) -> TippingPoint:
     return fit.tipping_point(grid=SHIFTS)
 
 
+@pytest.mark.slow
 def test_without_a_shift_it_is_the_fit(fit: ab.Fit, found: TippingPoint) -> None:
     own = fit.effects(["slopes"]).loc["slope_contrast/x/sample"]
     at = found.table.set_index("delta").loc[0.0]
@@ -99,6 +100,7 @@ def test_shifted_outcomes_against_least_squares_of_each_table(
     assert sds[4.0] > sds[0.0]
 
 
+@pytest.mark.slow
 def test_levels_one_after_the_other_add_up(data: pd.DataFrame) -> None:
     """The estimate is linear in the outcome: what each level's lost people do to it sums to what all do."""
     model = ab.Model("y ~ x + (1 | site)", missing="impute", roles={"site": "group"}, scales={"y": SCALE})
@@ -115,6 +117,7 @@ def test_levels_one_after_the_other_add_up(data: pd.DataFrame) -> None:
     assert list(beside.tipping_point(by="site", grid=[-2, 0, 2]).table["level"].unique()) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_a_predictor_is_moved(data: pd.DataFrame) -> None:
     rng = np.random.default_rng(1)
     whole = people(4, lost=0.0)
@@ -134,6 +137,7 @@ def test_a_predictor_is_moved(data: pd.DataFrame) -> None:
     assert moved[1.0] < -0.3
 
 
+@pytest.mark.slow
 def test_where_a_claim_turns(fit: ab.Fit, found: TippingPoint) -> None:
     """At the tip the claim's limit is met: the interval ends at zero, or the probability is .95."""
     tips = found.tips.set_index("claim")
@@ -163,6 +167,7 @@ def test_differences_at_hand_are_those_of_people_who_left(data: pd.DataFrame, fo
     assert found.plausible == pytest.approx(found.differences["points"].abs().max())
 
 
+@pytest.mark.slow
 def test_a_table_of_effects_and_a_figure(fit: ab.Fit, found: TippingPoint) -> None:
     assert found.rows.index[0] == "slope_contrast/x/sample/at y = imputed - 4"
     assert json.loads(json.dumps(found.rows.to_records_list()))[2]["at"] == "y = imputed"
@@ -276,6 +281,7 @@ def test_amounts_by_the_levels_of_a_factor(fit: ab.Fit, data: pd.DataFrame) -> N
     assert some.with_delta({"y": {"other": {"p": 1, "q": 0}}}).shape == (4, 1000)
 
 
+@pytest.mark.slow
 def test_stated_amounts_on_the_command_line(fit: ab.Fit, tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
     path = f"{tmp_path}/fit.nc"
     fit.save(path)

@@ -46,6 +46,7 @@ def options(door: str) -> Iterable[str]:
     return [name for name in named if name not in apart and name not in ("self", "fit", "cohort", "source")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("door", "name"), [(door, name) for door in DOORS for name in options(door)])
 def test_only_an_error_of_the_package_comes_of_an_odd_option(fit: ab.Fit, door: str, name: str) -> None:
     call, given, _ = DOORS[door]

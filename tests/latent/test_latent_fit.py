@@ -50,6 +50,7 @@ def fit(cohort: SimulatedCohort) -> LatentFit:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("python_mode")
 @pytest.mark.parametrize("trait", ["stretched", "normal"])
 def test_log_density_is_that_of_the_written_formula(cohort: SimulatedCohort, trait: str) -> None:

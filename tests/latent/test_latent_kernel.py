@@ -73,6 +73,7 @@ def test_log_likelihood_and_expectations_are_those_of_enumeration() -> None:
     np.testing.assert_allclose(out[6], expected / count, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_central_differences() -> None:
     arguments = ratings_of(sessions(), list("abcd")).arguments(NODES)
     given = parameters()

@@ -139,6 +139,7 @@ def test_random_tokens(watched: list[str], tokens: list[str]) -> None:
     check("".join(tokens), watched)
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=4))
 def test_random_terms(watched: list[str], parts: list[str]) -> None:

@@ -75,6 +75,7 @@ def test_both_samplers_agree_with_least_squares() -> None:
         assert np.all(np.abs(beta.mean(axis=0) - squares) < 0.25 * beta.std(axis=0))
 
 
+@pytest.mark.slow
 def test_a_bernoulli_posterior_is_that_of_numerical_integration() -> None:
     rng = np.random.default_rng(4)
     frame = rows(150)

@@ -61,6 +61,7 @@ tables = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(tables, st.sampled_from(["within(x)", "between(x)", "within(x, ward)", "between(x, ward)"]))
 def test_means_are_those_of_pandas_over_all_rows_with_a_value(rows: list[tuple[object, ...]], name: str) -> None:
     table = pd.DataFrame(rows, columns=["pid", "week", "x", "y", "ward"])
@@ -77,6 +78,7 @@ def test_means_are_those_of_pandas_over_all_rows_with_a_value(rows: list[tuple[o
             model.derive(read(table))
 
 
+@pytest.mark.slow
 @given(tables, st.integers(1, 3))
 def test_lag_is_the_value_at_exactly_so_many_occasions_before(rows: list[tuple[object, ...]], steps: int) -> None:
     table = pd.DataFrame(rows, columns=["pid", "week", "x", "y", "ward"])

@@ -227,6 +227,7 @@ def test_a_file_that_is_queried_is_judged_as_one_that_is_read(
         assert first_rows(queried.value.problems) == first_rows(read.value.problems)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.from_regex(re.compile(NUMBER["."].pattern, re.ASCII), fullmatch=True), min_size=20, max_size=200),

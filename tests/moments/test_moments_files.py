@@ -85,6 +85,7 @@ def test_other_endings_and_folders_are_refused(moments, tmp_path):
         save_moments(moments, tmp_path / "nowhere" / "site.nc")
 
 
+@pytest.mark.slow
 def test_files_that_are_not_moments_are_refused(moments, tmp_path):
     path = tmp_path / "site.nc"
     with pytest.raises(FileFormatError) as error:

@@ -105,6 +105,7 @@ def test_nobody_is_named(moments: ab.Moments, fits: tuple[ab.Fit, ab.Fit], tmp_p
     assert not any(re.search("MRN", text) for text in texts(fits[0].check().to_dict()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roles", [{"pid": "person"}, {}])
 def test_who_has_one_row_is_not_named_either(table: pd.DataFrame, tmp_path: Path, roles: dict[str, Any]) -> None:
     """A file of moments is handed on: its persons are numbered whether or not somebody has several rows."""

@@ -84,6 +84,7 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("name", ["cohort.csv", "cohort.parquet"])
 def test_a_table_reduced_where_it_is_has_the_moments_of_its_rows(files, formula, name):

@@ -65,6 +65,7 @@ def of_rows(model: ab.Model, table: pd.DataFrame) -> tuple[Moments, Any]:
     return numbered(replace(found, person="pid" if "pid" in found.keys else "")), flow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("kind", ["csv", "parquet", "table"])
 def test_moments_are_those_of_the_rows(formula: str, kind: str, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def written(page: Rendered, folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "estimates.csv", keep_default_na=False, na_values={name: [""] for name in COLUMNS})
 
 
+@pytest.mark.slow
 def test_every_row_of_the_json_and_of_the_manifest_is_there_with_its_digits(page: Rendered, tmp_path: Path) -> None:
     found = written(page, tmp_path / "new" / "out")
     page.write(tmp_path / "page.html")

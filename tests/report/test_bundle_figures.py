@@ -37,6 +37,7 @@ def drawn(painter: Any = line, name: str = "a-line") -> Picture:
     return Picture.drawn(painter, name=name, title="A line", caption="C.", description="D.", size=(4.0, 3.0))
 
 
+@pytest.mark.slow
 def test_every_figure_of_the_page_is_there_as_svg_and_png(report: Rendered, tmp_path: Path) -> None:
     report.bundle(tmp_path)
     drawings = re.findall(r'aria-labelledby="([^" ]+)-title [^"]+-desc"', report.html)

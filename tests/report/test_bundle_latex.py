@@ -130,6 +130,7 @@ def page(checks_of: Callable[..., CheckReport]) -> Rendered:
     return rendered(fit, effects=effects(fit), checks=checks_of())
 
 
+@pytest.mark.slow
 def test_table_1_says_what_the_page_says(page: Rendered, tmp_path: Path) -> None:
     page.bundle(tmp_path)
     tex = (tmp_path / "table1.tex").read_text(encoding="utf-8")

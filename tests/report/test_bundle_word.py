@@ -56,6 +56,7 @@ def seen(cell: str) -> str:
     return "; ".join(mark.get_text().strip() for mark in soup.find_all(class_="mark", recursive=False))
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_the_page_cell_by_cell(page: Rendered, opened: Any) -> None:
     names = ["table-participants", "table-summary"]
     assert len(opened.tables) == len(names)

@@ -25,6 +25,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_the_list_names_every_file(report: Rendered, tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     made = report.bundle(folder)
@@ -61,6 +62,7 @@ def test_what_an_earlier_bundle_left_goes_and_what_is_not_its_own_stays(
     assert (tmp_path.parent / "mine.csv").read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.slow
 def test_a_list_that_is_not_a_bundles_removes_nothing(report: Rendered, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("x", encoding="utf-8")
     for text in ("File,Kind\ndata.csv,x\n", "", "\x00", "File,Holds,Note\n\n"):
@@ -83,6 +85,7 @@ def test_nothing_is_left_when_it_fails(report: Rendered, tmp_path: Path, monkeyp
     assert files(tmp_path) == {"estimates.csv": b"earlier"}
 
 
+@pytest.mark.slow
 def test_what_is_no_folder_is_refused_before_the_work(report: Rendered, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     for write in (check_bundle, report.bundle):

@@ -210,6 +210,7 @@ def test_without_a_name_one_factor_is_what_the_page_is_about(checks_of: Callable
     assert "adjusted for" not in page.findings[0]
 
 
+@pytest.mark.slow
 def test_a_level_whose_count_is_hidden_has_no_estimate_anywhere() -> None:
     """Of two arms one has four people: then the other's count is not shown either. Of three, one difference is left."""
     rng = np.random.default_rng(5)
@@ -298,6 +299,7 @@ def test_end_points_are_told_by_arm(checks_of: Callable[..., CheckReport]) -> No
     assert [row["level"] for row in shares] == ["female", "male"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_a_page_about_arms_is_verified(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
@@ -397,6 +399,7 @@ def test_an_indicator_of_few_people_has_no_estimate_as_an_arm_has_none(checks_of
     assert summary == {"0": "–", "1": "< 10"}
 
 
+@pytest.mark.slow
 def test_no_provider_is_ranked_by_name_among_the_findings(checks_of: Callable[..., CheckReport]) -> None:
     frame = trial(n=160)
     frame["therapist"] = pd.Categorical([f"T{k % 4}" for k in range(160)])

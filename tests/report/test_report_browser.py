@@ -19,6 +19,7 @@ pytestmark = [
 OPEN = "document.querySelectorAll('details').forEach(box => { box.open = true; })"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "scheme", "media", "axe"),
     [
@@ -113,6 +114,7 @@ def test_without_its_script_the_page_is_whole(browser: Any, pages: dict[str, Pat
     context.close()
 
 
+@pytest.mark.slow
 def test_what_a_row_is_about_stays_in_view_on_a_wide_screen_only(browser: Any, pages: dict[str, Path]) -> None:
     """Without the script, which makes cards of rows that have no room, numbers scroll by under a first column.
 

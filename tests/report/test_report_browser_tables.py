@@ -255,6 +255,7 @@ def as_number(text: str) -> float | None:
         return None
 
 
+@pytest.mark.slow
 def test_every_table_of_a_report_is_saved_as_it_is_shown(browser: Any, pages: dict[str, Path]) -> None:
     context = browser.new_context(accept_downloads=True)
     page = context.new_page()

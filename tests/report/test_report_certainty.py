@@ -70,6 +70,7 @@ def test_a_word_begins_at_its_limit(limit: float, word: str) -> None:
     assert word_at(np.nextafter(limit, 0)) == (weaker[0] if weaker else UNSETTLED)
 
 
+@pytest.mark.slow
 def test_the_scale_goes_down_and_is_stated(report: Rendered, withheld: Rendered) -> None:
     limits = [limit for limit, _ in SCALE]
     assert limits == sorted(limits, reverse=True)
@@ -182,6 +183,7 @@ def test_more_than_the_scale_holds_is_said(checks_of: Callable[..., CheckReport]
     assert "between the ends of its scale" not in needed(3.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slope", "n"), [(2.2, 150), (6.0, 400), (-1.5, 150)])
 def test_a_word_of_certainty_is_what_holds_under_all_priors_that_were_tried(slope: float, n: int) -> None:
     rng = np.random.default_rng(4)

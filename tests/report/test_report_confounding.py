@@ -51,6 +51,7 @@ def words(page: Rendered, section: str) -> str:
     return re.sub(r"\s+", " ", parsed(page.html).by_id(section).text)
 
 
+@pytest.mark.slow
 def test_sentences_have_the_numbers_of_the_rows(fit: FittedModel, page: Rendered) -> None:
     table = confounding(fit)
     value, margin = (table[table["estimand"] == f"robustness_{name}"].iloc[0] for name in ("value", "to_margin"))

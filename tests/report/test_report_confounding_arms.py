@@ -47,6 +47,7 @@ def page(fit: FittedModel) -> Rendered:
     return rendered(fit, sections=SECTIONS)
 
 
+@pytest.mark.slow
 def test_sentences_figure_and_limitation_have_the_numbers_of_the_difference(fit: FittedModel, page: Rendered) -> None:
     table = confounding(fit, levels=["wait", "care"])
     by = {name: table[table["estimand"] == name].iloc[0] for name in table["estimand"].unique()}
@@ -75,6 +76,7 @@ def test_sentences_figure_and_limitation_have_the_numbers_of_the_difference(fit:
             )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=8)
 @given(st.sampled_from([-6.0, -0.4, 0.4, 6.0]), st.sampled_from(["wait", "a <b>", "x | y", "1"]))
 def test_words_follow_the_rows_on_either_side(difference: float, name: str) -> None:

@@ -113,6 +113,7 @@ def test_numbers_that_are_not_told(columns: dict[str, dict[float, int]], few: se
         assert fit.priors["x"].prior.arguments["sigma"] == 0.5 * 19 / step
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_a_page_says_why_it_has_no_association(checks_of: Callable[..., CheckReport]) -> None:
     words = {"dose": "would tell how many people have a value that few have", "visits": "No association with visits"}

@@ -48,6 +48,7 @@ def sentences(report: Rendered) -> list[str]:
     return [sentence for block in plain for sentence in re.split(r"(?<=[.:;]) (?=[A-Z])", block) if sentence]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slope", [-2.0, 0.0, 2.0])
 @pytest.mark.parametrize(
     ("outcome", "spec"), [("phq9_followup", {}), ("gad7_change", {}), ("score", {"scales": {"score": DECLARED}})]

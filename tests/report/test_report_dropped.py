@@ -51,6 +51,7 @@ def data() -> pd.DataFrame:
     return made()
 
 
+@pytest.mark.slow
 def test_the_answer_moves_to_what_a_model_of_all_rows_says(data: pd.DataFrame) -> None:
     report = page(data)[1]
     assert report.rows is not None
@@ -88,6 +89,7 @@ def test_the_summary_marks_it_as_missing_data(data: pd.DataFrame) -> None:
     assert report.numbers["summary"][0]["holds"]["Missing data"] == "pass"
 
 
+@pytest.mark.slow
 def test_an_outcome_that_all_lack_tells_nothing(data: pd.DataFrame) -> None:
     whole = data.assign(x=made(400).x.fillna(0.0))
     whole.loc[:60, "y"] = np.nan
@@ -130,6 +132,7 @@ def test_a_run_that_is_not_made_is_said_so(data: pd.DataFrame, change: dict[str,
     assert report.numbers["answer"]["dropped"].endswith(f"was not tried, since {why}")
 
 
+@pytest.mark.slow
 def test_levels_that_only_others_have(data: pd.DataFrame) -> None:
     some = data.copy()
     some["g"] = some["g"].cat.add_categories(["only"])

@@ -55,6 +55,7 @@ def table_below(html: str) -> list[list[str]]:
     return [[cell.text for cell in line.all("td")] for line in parsed(html).by_id("table-further").all("tr")][1:]
 
 
+@pytest.mark.slow
 def test_rows_without_a_place_have_a_table_and_sentences(
     fit: FittedModel, table: EffectTable, checks_of: Callable[..., CheckReport]
 ) -> None:

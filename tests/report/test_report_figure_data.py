@@ -61,6 +61,7 @@ def pictures(fit: FittedModel, table: EffectTable, checks_of: Callable[..., Chec
     return all_pictures(fit, table, checks_of())
 
 
+@pytest.mark.slow
 def test_every_figure_has_words_and_data(pictures: dict[str, list[Picture]]) -> None:
     shown = [picture for own in pictures.values() for picture in own]
 

@@ -20,6 +20,7 @@ def page(formula: str, family: str) -> Any:
     return rendered(fitted(frame, formula=formula, spec=options, draws=1000, **small))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gaussian", "bernoulli", "cumulative"])
 def test_slopes_that_the_model_makes_one_are_no_finding_in_any_family(family: str) -> None:
     report = page(ALIKE, family)
@@ -34,6 +35,7 @@ def test_slopes_that_the_model_makes_one_are_no_finding_in_any_family(family: st
     assert ("linear predictor" in said[0]) is (family != "gaussian")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bernoulli", "cumulative"])
 def test_slopes_that_it_lets_differ_are(family: str) -> None:
     report = page(VARYING, family)

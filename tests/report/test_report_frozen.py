@@ -20,6 +20,7 @@ def rings() -> int:
     return sum(type(found) is Ring for found in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_only_what_is_made_meanwhile_is_collected() -> None:
     gc.collect()
     assert rings() == 0

@@ -83,6 +83,7 @@ def test_means_of_everybody_are_those_that_all_together_have() -> None:
         assert total == pytest.approx((whole["mean"] * whole["n"]).sum(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_page_draws_them_and_has_them_as_data() -> None:
     fit = of(rows(900, seed=3), draws=250)
     page = BeautifulSoup(rendered(fit).html, "html.parser")

@@ -63,6 +63,7 @@ def test_margins_that_are_not_even_are_both_said() -> None:
     assert axes.texts[0].get_text() == "negligible:\n\N{MINUS SIGN}1 to 2"
 
 
+@pytest.mark.slow
 @given(
     mean=st.floats(-20, 20),
     sd=st.floats(0.01, 20),

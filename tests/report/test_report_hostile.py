@@ -58,6 +58,7 @@ def hostile(checks_of: Callable[..., CheckReport]) -> Rendered:
     return rendered(fit, effects=effects(fit), checks=checks_of())
 
 
+@pytest.mark.slow
 def test_no_label_becomes_markup(hostile: Rendered, report: Rendered) -> None:
     ours, theirs = Tags(), Tags()
     ours.feed(report.html)

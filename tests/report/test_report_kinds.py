@@ -45,6 +45,7 @@ def made(request: pytest.FixtureRequest) -> tuple[str, Rendered]:
     return request.param, rendered(KINDS[request.param]())
 
 
+@pytest.mark.slow
 def test_every_section_is_there_and_every_id_once(made: tuple[str, Rendered]) -> None:
     kind, report = made
     page = parsed(report.html)

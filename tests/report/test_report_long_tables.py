@@ -61,6 +61,7 @@ def test_an_observed_mean_is_of_enough_people_and_not_of_their_rows(fit: ab.Fit)
         assert np.unique(fit.people[own]).size >= 10
 
 
+@pytest.mark.slow
 def test_a_page_of_them_counts_people_too(fit: ab.Fit, tmp_path: Path) -> None:
     page = fit.report(tmp_path / "long.html", checks=fit.check(checks=["convergence", "posterior_predictive"]))
     assert "82 people, 492 rows analysed" in page.html

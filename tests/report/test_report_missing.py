@@ -60,6 +60,7 @@ def page(fit: FittedModel) -> Rendered:
     return made
 
 
+@pytest.mark.slow
 def test_nothing_false_is_said_of_a_page_with_imputed_values(page: Rendered) -> None:
     text = re.sub(r"\s+", " ", parsed(page.html).text)
     for false in ("othing was imputed", "none with a missing value", "in a column of the model were left out"):
@@ -152,6 +153,7 @@ def test_missing_values_are_moved(page: Rendered, fit: FittedModel) -> None:
     assert told["y"]["turns"][0]["nearest"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_difference_of_two_arms_turns_where_the_lost_of_one_arm_differ() -> None:
     """More of the second arm are lost, and its effect is small: some points take it away, on one side only."""
@@ -178,6 +180,7 @@ def test_a_difference_of_two_arms_turns_where_the_lost_of_one_arm_differ() -> No
     assert f"the difference care {MINUS} wait is above zero" in re.sub("[“”]", "", said)
 
 
+@pytest.mark.slow
 def test_the_share_of_missing_information_is_shown_where_values_were_imputed(page: Rendered) -> None:
     headings = [cell.text for cell in parsed(page.html).by_id("effects").all("th")]
     assert "Missing information" in headings
@@ -312,6 +315,7 @@ def test_the_page_is_verified(fit: FittedModel, data: pd.DataFrame, tmp_path: Pa
     assert found.problems == ()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_no_difference_of_one_person_is_told() -> None:
     """Of those who lack y all but one lack w, too: the difference in w would be that person's value.
@@ -349,6 +353,7 @@ def test_no_difference_of_one_person_is_told() -> None:
     assert one["largest_difference"]["column"] == "w"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("both", "told"), [(4, False), (12, True)])
 def test_how_few_lack_two_columns_cannot_be_had_from_those_who_have_both(both: int, told: bool) -> None:

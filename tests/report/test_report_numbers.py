@@ -129,6 +129,7 @@ def test_the_curve_and_the_checks_are_there(report: Rendered) -> None:
     assert convergence["table"][0] == {"criterion": "R-hat, largest", "value": 1.0031, "verdict": "pass"}
 
 
+@pytest.mark.slow
 def test_the_same_fit_gives_the_same_bytes(
     report: Rendered, fit: FittedModel, table: EffectTable, checks_of: Callable[..., CheckReport]
 ) -> None:

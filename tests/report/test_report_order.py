@@ -64,6 +64,7 @@ def test_a_figure_of_the_study_has_the_order_of_a_report(levels: int, monkeypatc
     assert drawn == [in_order(made).index.tolist()]
 
 
+@pytest.mark.slow
 def test_the_ends_of_a_curve_have_as_many_decimals() -> None:
     frame = rows(240)
     frame["alliance"] = np.round(frame["alliance"].clip(lower=2.5) + np.linspace(0, 0.3, 240), 5)

@@ -71,6 +71,7 @@ def test_an_own_check_is_told_wherever_one_of_the_package_is(fit: FittedModel, t
     assert cautions["groups: sex"] == ["even"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_an_own_check_may_answer_a_guideline_and_stand_with_the_sensitivity(
     fit: FittedModel, table: EffectTable
@@ -101,6 +102,7 @@ def test_an_own_check_is_withheld_with_the_conclusions_unless_it_holds_no_estima
     assert bool(article.all("svg")) is not holds_estimates
 
 
+@pytest.mark.slow
 def test_no_text_of_an_own_check_becomes_markup(fit: FittedModel, table: EffectTable) -> None:
     harmless, hostile = (
         rendered(
@@ -139,6 +141,7 @@ def paint_wrongly(figure: Any) -> None:
     raise RuntimeError("no ink")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("facts", "plots", "said"),
     [
@@ -159,6 +162,7 @@ def test_what_goes_wrong_in_an_own_check_leaves_no_half_page(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_figure_of_a_column_with_a_hidden_level_or_of_few_people_is_not_drawn(
     fit: FittedModel, table: EffectTable
 ) -> None:

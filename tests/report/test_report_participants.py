@@ -155,6 +155,7 @@ def test_nothing_of_the_page_or_its_numbers_tells_a_hidden_count(checks_of: Call
     json.loads(report.json)
 
 
+@pytest.mark.slow
 def test_every_table_of_a_page_shows_the_same_of_a_level(checks_of: Callable[..., CheckReport]) -> None:
     frame = rows(300, countries=3)
     frame["country"] = pd.Categorical(np.repeat(["A", "B", "C", "D"], [4, 180, 90, 26]), ordered=True)

@@ -65,6 +65,7 @@ def test_people_and_rows_are_counted_apart(fit: ab.Fit, page: str) -> None:
     assert f"{PEOPLE * EACH} people" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "declared"), [("client", True), ("Zimmer", False)])
 def test_nobody_is_named_whatever_the_column_is_called(name: str, declared: bool, tmp_path: Path) -> None:
     fit = made(name, roles={name: "person"} if declared else {})

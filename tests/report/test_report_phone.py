@@ -178,6 +178,7 @@ def test_each_row_of_the_summary_is_a_card_with_its_marks_named(phone: Any) -> N
     assert tree.count('row "') == len(boxes) + 1
 
 
+@pytest.mark.slow
 def test_a_table_is_saved_alike_on_a_phone_and_on_a_desk(browser: Any, pages: dict[str, Path]) -> None:
     saved = []
     for width in (360, 1280):

@@ -50,6 +50,7 @@ def made(request: pytest.FixtureRequest) -> tuple[str, Rendered]:
     return request.param, rendered(KINDS[request.param]())
 
 
+@pytest.mark.slow
 def test_no_heading_and_no_list_is_without_content(made: tuple[str, Rendered]) -> None:
     body = made[1].html.partition("<body")[2]
     assert not re.search(r"<(ul|ol|dl|tbody)[^>]*>\s*</\1>", body)

@@ -78,6 +78,7 @@ def test_nothing_is_wider_than_paper(paper: Any) -> None:
     assert paper.evaluate("document.documentElement.scrollWidth") == 688
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "most"),
     [

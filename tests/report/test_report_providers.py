@@ -81,6 +81,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("formula", "labels", "others", "options"), CASES)
 def test_a_page_is_the_same_whatever_providers_are_called(
     formula: str, labels: tuple[str, ...], others: tuple[str, ...], options: dict[str, str]
@@ -93,6 +94,7 @@ def test_a_page_is_the_same_whatever_providers_are_called(
     assert without_digests(page.html) == without_digests(other.html)
 
 
+@pytest.mark.slow
 def test_where_a_label_is_cut_no_part_of_it_is_left() -> None:
     long = tuple(f"Zoltan Maximilian von Hohenzollern-Sigmaringen {k:02d}" for k in range(K))
     page = page_of(SLOPES, long)
@@ -160,6 +162,7 @@ def test_how_many_people_they_have_is_told_of_none(sizes: list[int], said: str) 
         assert "of them have" not in page.html
 
 
+@pytest.mark.slow
 def test_who_may_name_them_can_and_the_page_says_how_it_was_made() -> None:
     fit = fit_of(SLOPES, NAMES)
     checks = fit.check(checks=["convergence"])

@@ -41,6 +41,7 @@ def test_the_model_is_said_and_every_levels_sd_is_shown(checks_of: Callable[...,
     assert "provider_type" in variables
 
 
+@pytest.mark.slow
 def test_levels_that_may_be_one_person_are_not_named(checks_of: Callable[..., CheckReport]) -> None:
     frame = rows(60, countries=3)
     frame["provider_id"] = [f"PROV-{k // 2}" for k in range(60)]

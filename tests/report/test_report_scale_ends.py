@@ -47,6 +47,7 @@ def cells(markup: str) -> list[list[str]]:
     return [[cell.get_text() for cell in row.select("th, td")] for row in table.select("tbody tr")]
 
 
+@pytest.mark.slow
 def test_the_page_has_the_share_that_was_observed_beside_the_one_that_is_replicated() -> None:
     values = ratings()
     fit = of_ratings(values, draws=250)
@@ -72,6 +73,7 @@ def test_the_page_has_the_share_that_was_observed_beside_the_one_that_is_replica
     assert (high[4] == "within") is not bool(row["outside"])
 
 
+@pytest.mark.slow
 def test_of_a_few_people_neither_the_number_nor_limits_are_shown() -> None:
     values = np.r_[np.full(3, 1.0), np.repeat([3.0, 3.25, 3.5, 4.0, 4.5], 40), np.full(25, 5.0)]
     low, high = cells(rendered(of_ratings(values, draws=250)).html)

@@ -62,6 +62,7 @@ def test_nobody_is_shut_out(browser: Any, name: str, width: int, scheme: str, ax
     assert complaints(browser, REPORTS / f"{name}.html", width, scheme=scheme, axe=axe) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["outcome", "study"])
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_no_table_or_figure_is_scrolled_sideways(browser: Any, name: str, width: int) -> None:

@@ -45,6 +45,7 @@ def standardised() -> Rendered:
     return rendered(fit)
 
 
+@pytest.mark.slow
 def test_no_hyphen_is_a_minus_sign(standardised: Rendered, report: Rendered, withheld: Rendered) -> None:
     for page in (standardised, report, withheld):
         found = list(texts(parsed(page.html)))

@@ -129,6 +129,7 @@ def test_ticks_of_logarithmic_axes_are_plain_numbers() -> None:
     assert {"1000", "0.01"} <= set(texts(draw(paint, name="one", title="t", description="d", size=(4, 3))))
 
 
+@pytest.mark.slow
 def test_a_drawing_with_too_many_points_becomes_a_picture_with_its_words() -> None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()

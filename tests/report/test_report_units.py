@@ -59,6 +59,7 @@ def words_of(page: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
+@pytest.mark.slow
 def test_table_one_by_hand(page: tuple[Path, dict[str, object], str]) -> None:
     _, numbers, _ = page
     complete = table().dropna()
@@ -123,6 +124,7 @@ def test_the_words_of_the_page(page: tuple[Path, dict[str, object], str]) -> Non
     }
 
 
+@pytest.mark.slow
 def test_such_a_page_is_verified(page: tuple[Path, dict[str, object], str]) -> None:
     path, _, _ = page
     assert "Zoltan" not in path.read_text() + path.with_suffix(".json").read_text()

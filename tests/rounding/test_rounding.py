@@ -179,6 +179,7 @@ def test_a_fit_in_other_units_is_the_same_fit(unit: float) -> None:
     assert (contrasts(there, "g", of="slope", predictor="x")["mean"] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_censored_outcome_in_other_units_has_the_same_slope_and_residual_check(unit: float) -> None:
     def fit_in(unit: float) -> FittedModel:

@@ -151,6 +151,7 @@ def test_reading_the_tables_gives_the_same_cohort(cohort: SimulatedCohort):
     assert str(read.flow) == str(cohort.flow)
 
 
+@pytest.mark.slow
 @given(n=st.integers(1, 40), seed=st.integers(0, 2**63))
 @settings(max_examples=25, deadline=None)
 def test_tables_of_any_size_and_seed_can_be_read(n: int, seed: int):

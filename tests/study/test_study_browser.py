@@ -19,6 +19,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_the_study_in_the_browser(browser: Any, width: int) -> None:
     assert complaints(browser, REPORTS / "study.html", width) == []

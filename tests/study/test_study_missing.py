@@ -26,6 +26,8 @@ from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.verify import verify_report
 from report import test_report_page as house
 
+# One study of everybody, which takes half a minute.
+pytestmark = pytest.mark.slow
 SEED, LIMIT = 5, 28
 DRAWN = [
     "outcome_everybody",
@@ -220,7 +222,6 @@ def test_what_does_not_go_together_is_refused(frame: pd.DataFrame, given: dict[s
         ab.run_study(ab.read_cohort(frame), progress=False, **given)
 
 
-@pytest.mark.slow
 def test_the_command_and_its_page_are_verified(written: tuple[Path, Study, Rendered]) -> None:
     page, _, report = written
     assert page.read_text(encoding="utf-8") == report.html
@@ -228,7 +229,6 @@ def test_the_command_and_its_page_are_verified(written: tuple[Path, Study, Rende
     assert verify_report(page, ab.read_cohort(page.with_name("cohort.csv"))).passed
 
 
-@pytest.mark.slow
 def test_the_truth_is_nearer_than_without() -> None:
     """Those with few sessions gain less and mostly lack a follow-up: those who have one gained more than all did."""
     means = {}

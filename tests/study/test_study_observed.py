@@ -67,6 +67,7 @@ def page(frame: pd.DataFrame) -> Tables:
         return of_page(ab.run_study(ab.read_cohort(frame), progress=False).report().html)
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_tables_of_the_part(frame: pd.DataFrame, page: Tables) -> None:
     assert shares(page) == shares(of_part(frame))
 
@@ -97,6 +98,7 @@ def test_no_share_is_of_few_people(frame: pd.DataFrame, page: Tables) -> None:
     assert sum(share != "–" for share in sexes) <= 1
 
 
+@pytest.mark.slow
 def test_nothing_is_observed_where_few_would_be_told_by_the_rest(frame: pd.DataFrame) -> None:
     """Three people improved who were not among the elevated: everybody's share less theirs would tell."""
     low = frame["who5_baseline"] <= 28
@@ -106,6 +108,7 @@ def test_nothing_is_observed_where_few_would_be_told_by_the_rest(frame: pd.DataF
     assert {share for told in found.values() for share in told.values()} <= {"–"}
 
 
+@pytest.mark.slow
 def test_nothing_is_observed_of_people_whose_number_is_not_told(frame: pd.DataFrame) -> None:
     """Four lack a rating and have changed: their number is the difference to those analysed for the association."""
     given = frame.assign(sex=np.resize(["f", "m"], len(frame)))

@@ -104,6 +104,7 @@ def test_a_modality_adds_the_part_to_the_study(mixed: ab.Cohort) -> None:
     assert {"modality-alliance", "modality-wellbeing", "modality-slope"} <= {row["block"] for row in numbers["effects"]}
 
 
+@pytest.mark.slow
 def test_the_course_over_sessions_agrees_with_its_rows(mixed: ab.Cohort) -> None:
     made = bench_of(mixed)
 

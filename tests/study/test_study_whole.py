@@ -146,6 +146,7 @@ def holds_together(study: Study, report: Rendered | None = None) -> tuple[Render
     return report, page
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_what_was_found_and_how_it_was_sampled(study: Study) -> None:
     page = BeautifulSoup(study._repr_html_(), "html.parser")
     items = [item.get_text() for item in page.find_all("li")]
@@ -384,6 +385,7 @@ def test_the_bundle_has_the_rows_of_the_json_and_those_of_the_answer(written: Wr
         np.testing.assert_array_equal(found[name], [np.nan if r[name] is None else r[name] for r in records])
 
 
+@pytest.mark.slow
 def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
     table: Path, tmp_path: Path, study: Study, report: Rendered
 ) -> None:
@@ -411,6 +413,7 @@ def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
     assert len(found.problems) == 1
 
 
+@pytest.mark.slow
 def test_a_closed_gate_withholds_every_number_of_the_models(
     capsys: pytest.CaptureFixture[str],
     table: Path,

@@ -417,6 +417,7 @@ for limit in (0, 1, 100, whole // 3, whole // 2, whole - 1, whole):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_disk_that_is_full_is_an_error_of_the_system_and_no_crash(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"whole.{ending}"

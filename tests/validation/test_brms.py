@@ -108,6 +108,7 @@ def worst(z: pd.Series) -> str:
     return f"{z.abs().idxmax()}: {z[z.abs().idxmax()]:.2f}"
 
 
+@pytest.mark.slow
 def test_sampler_converged(fit: ab.Fit, own: pd.DataFrame) -> None:
     if fit.info["engine"] == "nuts":
         assert int(fit.sample_stats["diverging"].sum()) == 0

@@ -109,6 +109,7 @@ def agree(name: str, *, draws: int) -> float:
     return float(z.abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_posterior_is_that_of_nuts_quickly(name: str) -> None:
     agree(name, draws=2000)

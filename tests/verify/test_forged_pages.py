@@ -86,6 +86,7 @@ def resealed(html: str, change: Callable[[dict[str, Any]], None] = lambda manife
     return embed(MANIFEST.sub(EMPTY, html), {key: manifest[key] for key in manifest if key not in ("page", "digest")})
 
 
+@pytest.mark.slow
 def test_the_page_as_it_was_made_is_verified_and_told_what_was_done(made: Path, verify: Verify) -> None:
     found = verify(made.read_text("utf-8"))
     assert found.problems == ()
@@ -216,6 +217,7 @@ def test_what_the_manifest_states_is_compared(key: str, made: Path, verify: Veri
     assert verify(resealed(made.read_text("utf-8"), change)).problems
 
 
+@pytest.mark.slow
 def test_every_number_of_the_json_is_compared(made: Path, verify: Verify) -> None:
     html, chance = made.read_text("utf-8"), random.Random(1)
     numbers = json.loads(made.with_suffix(".json").read_text("utf-8"))
@@ -241,6 +243,7 @@ def test_every_number_of_the_json_is_compared(made: Path, verify: Verify) -> Non
     assert verify(html, numbers).problems == ("JSON /: other entries, or in another order.",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "inside",
     [
@@ -333,6 +336,7 @@ def test_words_of_an_own_section_are_not_compared(made: Path, verify: Verify) ->
     assert verify(resealed(html.replace("Words of the analyst&#39;s own.", "Other words."))).problems == ()
 
 
+@pytest.mark.slow
 def test_a_hostile_page_is_read_in_time_that_grows_with_its_length(made: Path, verify: Verify) -> None:
     html = made.read_text("utf-8")
     for piece in ("<", "<a ", "<p>", "<p>1", ">", '<section id="bands" aria-labelledby="bands-heading">', "<!--"):

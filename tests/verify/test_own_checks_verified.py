@@ -64,6 +64,7 @@ def verified(path: Path, *checks: Any) -> ab.Verification:
     return ab.verify_report(path, ab.read_cohort(rows(120, seed=3)), checks=checks)
 
 
+@pytest.mark.slow
 def test_a_check_that_is_handed_in_is_run_again_and_compared_whole(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +123,7 @@ def test_what_is_no_check_of_ones_own_is_refused(page: Path, checks: list[Any], 
     assert str(error.value) == said
 
 
+@pytest.mark.slow
 def test_a_check_that_the_page_does_not_have_is_a_problem(tmp_path: Path) -> None:
     fit = ab.Model(FORMULA).fit(rows(120, seed=3), seed=11, draws=500, progress=False)
     effects = fit.effects(["slopes"])

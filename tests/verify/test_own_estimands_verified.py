@@ -51,6 +51,7 @@ def verified(path: Path, *estimands: Any) -> ab.Verification:
     return ab.verify_report(path, ab.read_cohort(rows(120, seed=3)), estimands=estimands)
 
 
+@pytest.mark.slow
 def test_an_estimand_that_is_handed_in_is_computed_again_and_compared(page: Path) -> None:
     assert verified(page, Low()).problems == ()
     other = verified(page, Other()).problems

@@ -124,6 +124,7 @@ def test_every_gaussian_model_can_be_taken(case: Case) -> None:
     assert why_not_collapsed(case.design, case.priors) == ""
 
 
+@pytest.mark.slow
 def test_collapsed_engine_does_without_pymc() -> None:
     # In a process of its own: neither PyMC nor what it compiles with is loaded, which would take seconds, nor ArviZ,
     # nor SciPy's distributions.

@@ -32,6 +32,7 @@ def test_log_density_is_that_of_dense_algebra(case: Case) -> None:
     assert np.ptp(found) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_log_likelihood_is_that_of_dense_algebra_at_the_edges(case: Case) -> None:
     hyper = case.marginal.hyper
@@ -158,6 +159,7 @@ TINY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("python_mode")
 @pytest.mark.parametrize("name", TINY)
 def test_log_density_is_the_integral_of_the_graph(name: str) -> None:

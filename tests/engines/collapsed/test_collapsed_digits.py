@@ -116,6 +116,7 @@ def test_density_is_right_at_residual_sds_that_are_next_to_nothing(case: Tiny) -
     assert (np.abs(found - prior - expected)[sure] < room[sure]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_rows_and_their_products_give_the_same_density_gradient_and_draws(case: Case) -> None:
     marginal, eq = case.marginal, case.marginal.equations

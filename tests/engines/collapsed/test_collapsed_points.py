@@ -41,6 +41,7 @@ def same(found: Equations, expected: Equations, design: Design) -> None:
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, atol=atol, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 3000])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_rows_and_moments_are_the_same(case: Case, n: int) -> None:
@@ -49,6 +50,7 @@ def test_rows_and_moments_are_the_same(case: Case, n: int) -> None:
     same(found, equations(case.spec, case.design, moments_of(case.design)), case.design)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 3000])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_equations_are_sums_of_products_of_dense_columns(case: Case, n: int) -> None:

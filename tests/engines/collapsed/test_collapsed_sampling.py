@@ -53,6 +53,7 @@ def theta_of(case: Case, posterior: xr.Dataset) -> np.ndarray:
 # ---------------------------------------------------------------- seeds and cores
 
 
+@pytest.mark.slow
 def test_same_seed_same_draws_another_seed_other_draws() -> None:
     case = BY_NAME["correlated_both"]
     (first, _), (again, _), (other, _) = run(case), run(case), run(case, seed=8)

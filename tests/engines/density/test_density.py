@@ -178,6 +178,7 @@ CASES |= {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=[pytest.mark.slow] if "with an offset" in case else []) for case in CASES]
 )
