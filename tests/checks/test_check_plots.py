@@ -86,6 +86,7 @@ def test_names_are_unique_and_texts_are_there(figures, report):
         assert plot.size[0] <= 5
 
 
+@pytest.mark.slow
 def test_axes_are_labelled_and_all_text_is_large_enough_and_inside_the_figure(figures):
     for name, (_, figure, canvas) in figures.items():
         for axes in (axes for axes in figure.axes if axes.get_visible()):

@@ -113,6 +113,7 @@ def test_the_page_marks_the_declared_analysis_and_counts(
         assert listed[f"adjustment/{name}"]["mean"] == pytest.approx(row["mean"], abs=1e-4 * row["sd"])
 
 
+@pytest.mark.slow
 def test_the_drawing_says_in_words_what_it_shows_and_the_flag_is_among_the_limitations(page: Rendered) -> None:
     text = parsed(page.html).by_id("causes-desc").text
     assert "baseline WHO-5: confounders" in text.replace("Baseline", "baseline")

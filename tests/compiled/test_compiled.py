@@ -95,6 +95,7 @@ def test_damaged_code_is_compiled_anew_and_mended(installed: Path, tmp_path: Pat
         assert len(file.read_bytes()) == len(whole)
 
 
+@pytest.mark.slow
 def test_what_was_compiled_is_of_the_files_that_it_is_made_of(installed: Path, tmp_path: Path) -> None:
     package, place = installed / "alliance_bayes", {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
     (package / "report").mkdir()

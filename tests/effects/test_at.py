@@ -617,6 +617,7 @@ NAMES = st.text(min_size=1, max_size=12)
 VALUES = st.one_of(NAMES, st.floats(-1e6, 1e6).map(lambda value: f"{value:g}"))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=4), NAMES, VALUES)
 @settings(max_examples=200, deadline=None)
 def test_labels_can_be_read_again(values: dict[str, str], column: str, other: str) -> None:

@@ -96,6 +96,7 @@ def test_draws_of_imputed_values_go_with_the_nearest_kept_table() -> None:
     assert found >= 4 * kept.tables
 
 
+@pytest.mark.slow
 def test_where_only_the_outcome_was_drawn_all_tables_serve() -> None:
     frame = table(n=80, complete=True)
     frame.loc[::5, "y"] = np.nan

@@ -18,6 +18,9 @@ from alliance_bayes.model import FAMILIES
 from alliance_bayes.report import Report
 from lightly import lightly
 
+# A sampler within a sampler, once for all of them.
+pytestmark = pytest.mark.slow
+
 Record = Callable[[str, object], None]
 FORMULA = "y ~ x + z + w + (x | g)"
 SCALES = {
@@ -66,7 +69,6 @@ def fit() -> ab.Fit:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_drawn_values_are_those_that_a_family_can_have(family: str) -> None:
     data = table(family)
@@ -95,7 +97,6 @@ def test_drawn_values_are_those_that_a_family_can_have(family: str) -> None:
     assert ("hyperparameters" in fit.info["imputation"]["accepted"]) == collapsed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", list(integrating.DENSITIES))
 def test_posterior_is_that_of_the_density_with_values_integrated_out(family: str, record_property: Record) -> None:
     data = integrating.table(family)
@@ -119,7 +120,6 @@ def test_posterior_is_that_of_the_density_with_values_integrated_out(family: str
     assert furthest < 4
 
 
-@pytest.mark.slow
 def test_gaussian_by_its_density_is_gaussian_by_the_collapsed_engine() -> None:
     """A prior that only the density takes, and that is all but a Normal one."""
     data = ab.read_cohort(table("gaussian").drop(columns="g"))
@@ -147,7 +147,6 @@ def test_nothing_missing_gives_the_ordinary_fit() -> None:
     assert np.array_equal(imputing.posterior["beta"], dropping.posterior["beta"])
 
 
-@pytest.mark.slow
 def test_same_seed_same_draws() -> None:
     data = ab.read_cohort(table("bernoulli"))
     one, two, other = (model("bernoulli").fit(data, seed=seed, draws=8, progress=False) for seed in (1, 1, 2))
@@ -160,7 +159,6 @@ def test_same_seed_same_draws() -> None:
     assert len(np.unique(beta[:, :, 0])) == beta[:, :, 0].size
 
 
-@pytest.mark.slow
 def test_effects_and_checks_of_events(fit: ab.Fit, tmp_path: Path) -> None:
     effects = fit.effects()
     assert effects["fmi"].dropna().between(0, 1).all()
@@ -191,7 +189,6 @@ def test_what_cannot_be_asked_is_refused_by_name(fit: ab.Fit) -> None:
         model("gaussian").fit(ab.read_cohort(table("gaussian")), engine="nuts", progress=False)
 
 
-@pytest.mark.slow
 def test_page_of_events_says_how_values_and_parameters_were_drawn(fit: ab.Fit) -> None:
     with lightly():
         made = Report(sections=["data", "missing", "limitations", "methods"]).render(

@@ -45,6 +45,7 @@ def test_everybody_is_analysed(fit: ab.Fit, data: pd.DataFrame) -> None:
     assert fit.info["engine"] == "imputation"
 
 
+@pytest.mark.slow
 def test_completed_tables_keep_what_was_observed(fit: ab.Fit, data: pd.DataFrame) -> None:
     tables = fit.imputed()
     assert len(tables) == 40

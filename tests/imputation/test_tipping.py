@@ -81,6 +81,7 @@ def test_without_a_shift_it_is_the_fit(fit: ab.Fit, found: TippingPoint) -> None
     assert np.allclose(found.draws(0.0), found.draws(1e-9), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_shifted_outcomes_against_least_squares_of_each_table(
     fit: ab.Fit, data: pd.DataFrame, found: TippingPoint
 ) -> None:

@@ -73,6 +73,7 @@ def test_every_row_of_the_json_and_of_the_manifest_is_there_with_its_digits(page
         assert own[name].fillna("").tolist() == [record[name] or "" for record in records]
 
 
+@pytest.mark.slow
 def test_no_label_is_a_formula_to_a_spreadsheet(page: Rendered, tmp_path: Path) -> None:
     found = written(page, tmp_path)
     levels = set(found["level"].dropna()) | set(found["versus"].dropna())

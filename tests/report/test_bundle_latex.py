@@ -145,6 +145,7 @@ def test_table_1_says_what_the_page_says(page: Rendered, tmp_path: Path) -> None
     assert said(re.search(r"\\caption\{(.*)\}\\label", tex)[1]) == table.caption  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_methods_cite_what_is_in_the_bib_file(page: Rendered, tmp_path: Path) -> None:
     page.bundle(tmp_path)
     tex = (tmp_path / "methods.tex").read_text(encoding="utf-8")

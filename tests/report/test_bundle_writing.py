@@ -37,6 +37,7 @@ def test_the_list_names_every_file(report: Rendered, tmp_path: Path) -> None:
     assert all(row[1] for row in rows)
 
 
+@pytest.mark.slow
 def test_the_same_page_gives_the_same_files(report: Rendered, tmp_path: Path) -> None:
     report.bundle(tmp_path / "one")
     report.bundle(tmp_path / "other")

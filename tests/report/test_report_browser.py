@@ -10,6 +10,7 @@ import pytest
 from browsing import CHROMIUM, complaints
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
     # Playwright's driver closes its own pipe late on interpreter shutdown.
@@ -19,7 +20,6 @@ pytestmark = [
 OPEN = "document.querySelectorAll('details').forEach(box => { box.open = true; })"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "scheme", "media", "axe"),
     [
@@ -114,7 +114,6 @@ def test_without_its_script_the_page_is_whole(browser: Any, pages: dict[str, Pat
     context.close()
 
 
-@pytest.mark.slow
 def test_what_a_row_is_about_stays_in_view_on_a_wide_screen_only(browser: Any, pages: dict[str, Path]) -> None:
     """Without the script, which makes cards of rows that have no room, numbers scroll by under a first column.
 

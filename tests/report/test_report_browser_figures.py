@@ -20,6 +20,7 @@ from alliance_bayes.report.svg import Picture
 from browsing import CHROMIUM
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
     # Playwright's driver closes its own pipe late on interpreter shutdown.
@@ -73,7 +74,6 @@ def size_of(png: bytes) -> tuple[int, int]:
     return width, height
 
 
-@pytest.mark.slow
 def test_a_saved_drawing_needs_nothing_of_the_page(shown: Any) -> None:
     name, content = saved(shown, "Save as SVG: Alliance: a & b <c>")
     assert name == "Alliance-a-b-c.svg"
@@ -119,7 +119,6 @@ def test_a_saved_picture_is_three_times_as_fine_as_the_page(shown: Any) -> None:
     assert {"255,255,255,255", "169,199,230,255", "213,219,225,255"} <= set(colours)
 
 
-@pytest.mark.slow
 def test_a_picture_of_pixels_is_saved_as_it_is(shown: Any) -> None:
     name, content = saved(shown, "Save as PNG: Many points")
     assert name == "Many-points.png"

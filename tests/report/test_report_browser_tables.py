@@ -22,6 +22,7 @@ from alliance_bayes.report.tables import Table
 from browsing import CHROMIUM
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
     # Playwright's driver closes its own pipe late on interpreter shutdown.
@@ -255,7 +256,6 @@ def as_number(text: str) -> float | None:
         return None
 
 
-@pytest.mark.slow
 def test_every_table_of_a_report_is_saved_as_it_is_shown(browser: Any, pages: dict[str, Path]) -> None:
     context = browser.new_context(accept_downloads=True)
     page = context.new_page()

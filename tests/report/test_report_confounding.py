@@ -67,6 +67,7 @@ def test_sentences_have_the_numbers_of_the_rows(fit: FittedModel, page: Rendered
         np.testing.assert_allclose(listed[f"confounding/{name}"]["mean"], row["mean"], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_table_is_led_by_the_cause_that_would_move_the_estimate_most(fit: FittedModel, page: Rendered) -> None:
     table = confounding(fit)
     strong = table[table["estimand"] == "contrast_as_strong"].sort_values("mean")

@@ -84,6 +84,7 @@ def test_every_figure_has_words_and_data(pictures: dict[str, list[Picture]]) -> 
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.slow
 def test_the_forest_of_effects_has_one_unit_and_the_tables_numbers(
     pictures: dict[str, list[Picture]], table: EffectTable
 ) -> None:

@@ -40,6 +40,7 @@ def test_what_a_page_names_it_explains_once_and_nothing_else(report: Rendered) -
     assert set(told) <= {term.id for term in glossary()}
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
 # Playwright's driver closes its own pipe late on interpreter shutdown.

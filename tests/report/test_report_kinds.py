@@ -18,6 +18,9 @@ from alliance_bayes.report.page import faults, read_manifest, rows_by_id
 from builders import OUTCOME_FORMULA, fitted, rendered, rows
 from report.test_report_page import parsed
 
+# A page of each kind of model, which takes seconds.
+pytestmark = pytest.mark.slow
+
 
 def of_moments() -> FittedModel:
     fit = fitted(rows(240), draws=1000)
@@ -45,7 +48,6 @@ def made(request: pytest.FixtureRequest) -> tuple[str, Rendered]:
     return request.param, rendered(KINDS[request.param]())
 
 
-@pytest.mark.slow
 def test_every_section_is_there_and_every_id_once(made: tuple[str, Rendered]) -> None:
     kind, report = made
     page = parsed(report.html)

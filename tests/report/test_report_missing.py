@@ -69,6 +69,7 @@ def test_nothing_false_is_said_of_a_page_with_imputed_values(page: Rendered) -> 
     assert set(page.numbers["methods"]["references"]) >= {"ibrahim1999", "bartlett2015", "erler2016"}
 
 
+@pytest.mark.slow
 def test_table_1_describes_what_was_observed(page: Rendered, data: pd.DataFrame) -> None:
     summary = {row["variable"]: row for row in page.numbers["participants"]["summary"] if "mean" in row}
     for name in ("y", "x"):

@@ -21,6 +21,7 @@ from alliance_bayes.versions import versions
 from builders import rendered
 
 
+@pytest.mark.slow
 def test_it_has_the_stated_parts(report: Rendered) -> None:
     data = json.loads(report.json)
 

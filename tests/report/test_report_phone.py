@@ -12,6 +12,7 @@ import pytest
 from browsing import CHROMIUM, SIDEWAYS, in_time
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
     # Playwright's driver closes its own pipe late on interpreter shutdown.
@@ -178,7 +179,6 @@ def test_each_row_of_the_summary_is_a_card_with_its_marks_named(phone: Any) -> N
     assert tree.count('row "') == len(boxes) + 1
 
 
-@pytest.mark.slow
 def test_a_table_is_saved_alike_on_a_phone_and_on_a_desk(browser: Any, pages: dict[str, Path]) -> None:
     saved = []
     for width in (360, 1280):

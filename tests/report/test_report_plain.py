@@ -61,6 +61,7 @@ def test_no_heading_and_no_list_is_without_content(made: tuple[str, Rendered]) -
         assert found == []
 
 
+@pytest.mark.slow
 def test_one_of_anything_is_no_plural(made: tuple[str, Rendered]) -> None:
     texts = [
         node.text for node in parsed(made[1].html).all("p", "li", "figcaption", "desc", "summary", "td", "caption")

@@ -13,6 +13,7 @@ from browsing import CHROMIUM, printed_pages
 REPORTS = Path(__file__).parents[2] / "reports"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
     # Playwright's driver closes its own pipe late on interpreter shutdown.
@@ -78,7 +79,6 @@ def test_nothing_is_wider_than_paper(paper: Any) -> None:
     assert paper.evaluate("document.documentElement.scrollWidth") == 688
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "most"),
     [

@@ -101,6 +101,7 @@ def test_where_a_label_is_cut_no_part_of_it_is_left() -> None:
     assert not re.search("Zolt|Maxim|Hohenz", page.html + page.json)
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_page_are_about_no_single_provider() -> None:
     page = page_of(SLOPES, NAMES)
     own = [row for row in page.numbers["effects"] if row["factor"] == "ther"]

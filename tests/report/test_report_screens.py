@@ -14,6 +14,7 @@ REPORTS = Path(__file__).parents[2] / "reports"
 MOST_WORDS = 220
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
     # Playwright's driver closes its own pipe late on interpreter shutdown.
@@ -62,7 +63,6 @@ def test_nobody_is_shut_out(browser: Any, name: str, width: int, scheme: str, ax
     assert complaints(browser, REPORTS / f"{name}.html", width, scheme=scheme, axe=axe) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["outcome", "study"])
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_no_table_or_figure_is_scrolled_sideways(browser: Any, name: str, width: int) -> None:

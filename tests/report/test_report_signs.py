@@ -53,6 +53,7 @@ def test_no_hyphen_is_a_minus_sign(standardised: Rendered, report: Rendered, wit
         assert [text for text in found if HYPHEN.search(text) or DIFFERENCE.search(text)] == []
 
 
+@pytest.mark.slow
 def test_the_two_values_of_the_answer_have_as_many_decimals(standardised: Rendered) -> None:
     first, *_ = (text for text in texts(parsed(standardised.html)) if "(90th percentile)" in text)
     found = re.search(rf"with z at ({MINUS}?[\d.]+) \(90th percentile\) than at ({MINUS}?[\d.]+) \(10th\)", first)

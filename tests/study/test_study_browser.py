@@ -12,6 +12,7 @@ from browsing import CHROMIUM, complaints
 REPORTS = Path(__file__).parents[2] / "reports"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
     # Playwright's driver closes its own pipe late on interpreter shutdown.
@@ -19,7 +20,6 @@ pytestmark = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_the_study_in_the_browser(browser: Any, width: int) -> None:
     assert complaints(browser, REPORTS / "study.html", width) == []

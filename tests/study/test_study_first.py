@@ -19,6 +19,9 @@ from alliance_bayes.study.checking import COLUMNS, DRAWS, REPLICATES
 from report import test_report_page as house
 from study.test_study_whole import people
 
+# One study for all of them.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study() -> Study:
@@ -30,7 +33,6 @@ def page(study: Study) -> Rendered:
     return study.report()
 
 
-@pytest.mark.slow
 def test_the_range_of_populations_is_that_asked_for(page: Rendered) -> None:
     assert "--population-mean 50 60" in page.html
     assert "if that mean is 50 and" in page.html
@@ -189,7 +191,6 @@ def test_every_row_of_the_summary_says_what_its_estimates_hold(page: Rendered, s
     assert (summary["curve"]["words"] == "Not settled") == (gap < 4 or gap < 2 * se)
 
 
-@pytest.mark.slow
 def test_the_grid_has_what_the_checks_of_each_model_say(page: Rendered, study: Study) -> None:
     head, *grid = house.cells(house.parsed(page.html).by_id("table-checks"))
     names = called(study.fitted)
@@ -236,7 +237,6 @@ def test_no_name_of_a_card_or_a_column_stands_in_the_page_but_in_code(page: Rend
                 assert section.attributes.get("id") == "methods" or not re.search(rf"\b{name}\b", outside)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_no_check_made_from_bad_draws_shows_a_pass(study: Study) -> None:
     planted = study.fitted["outcome_elevated"]

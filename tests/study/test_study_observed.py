@@ -72,6 +72,7 @@ def test_the_page_shows_the_tables_of_the_part(frame: pd.DataFrame, page: Tables
     assert shares(page) == shares(of_part(frame))
 
 
+@pytest.mark.slow
 def test_shares_are_counts_of_those_they_are_about(frame: pd.DataFrame, page: Tables) -> None:
     low, after = frame["who5_baseline"] <= 28, frame["who5_followup"]
     gained = after - frame["who5_baseline"] >= 10

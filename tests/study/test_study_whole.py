@@ -31,6 +31,9 @@ from report import test_report_page as house
 from report.test_report_hostile import Tags
 from report.test_report_withheld import numbers_in
 
+# One study for all of them.
+pytestmark = pytest.mark.slow
+
 PARTS = {
     "ratings": ["ratings-observed", "ratings-expected", "ratings-gradients"],
     "change": [
@@ -146,7 +149,6 @@ def holds_together(study: Study, report: Rendered | None = None) -> tuple[Render
     return report, page
 
 
-@pytest.mark.slow
 def test_a_notebook_shows_what_was_found_and_how_it_was_sampled(study: Study) -> None:
     page = BeautifulSoup(study._repr_html_(), "html.parser")
     items = [item.get_text() for item in page.find_all("li")]
@@ -237,7 +239,6 @@ def test_statements_table_page_and_json_agree(study: Study, report: Rendered) ->
     ]
 
 
-@pytest.mark.slow
 def test_nothing_of_the_page_counts_the_few_who_lack_one_value_more() -> None:
     """Rows of nested models: neither their numbers nor the means of their predictors are there to be subtracted."""
     lacking = np.isin(np.arange(400), [50, 60, 70, 80])
@@ -385,7 +386,6 @@ def test_the_bundle_has_the_rows_of_the_json_and_those_of_the_answer(written: Wr
         np.testing.assert_array_equal(found[name], [np.nan if r[name] is None else r[name] for r in records])
 
 
-@pytest.mark.slow
 def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
     table: Path, tmp_path: Path, study: Study, report: Rendered
 ) -> None:
@@ -413,7 +413,6 @@ def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
     assert len(found.problems) == 1
 
 
-@pytest.mark.slow
 def test_a_closed_gate_withholds_every_number_of_the_models(
     capsys: pytest.CaptureFixture[str],
     table: Path,
@@ -462,7 +461,6 @@ def test_a_closed_gate_withholds_every_number_of_the_models(
     assert "Withheld: the draws did not pass the checks." in section.text
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_closed_gate_of_one_model_withholds_that_block_and_what_rests_on_it(
     table: Path, monkeypatch: pytest.MonkeyPatch
@@ -492,7 +490,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.slow
 def test_labels_that_are_markup_are_shown_and_gaps_are_left_out(study: Study, report: Rendered) -> None:
     rng = np.random.default_rng(0)
 
@@ -527,7 +524,6 @@ def test_labels_that_are_markup_are_shown_and_gaps_are_left_out(study: Study, re
     assert flow["analysed"] == int(frame.drop(columns=["n_sessions"]).notna().all(axis=1).sum())
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone")
 def test_one_country_and_one_sex() -> None:
     study = studied(people(country=lambda _: "US", sex=lambda _: "female"))
@@ -539,7 +535,6 @@ def test_one_country_and_one_sex() -> None:
     assert "Sex, " not in " ".join(study.findings)
 
 
-@pytest.mark.slow
 def test_nothing_to_compare_at_all() -> None:
     study = studied(people(country=lambda _: "US", sex=lambda _: "female", provider_type=lambda _: "coach"))
 
@@ -554,7 +549,6 @@ def test_nothing_to_compare_at_all() -> None:
     assert page.by_id("moderation").text
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("gate_alone")
 def test_a_level_that_only_incomplete_rows_have_and_levels_of_one_person() -> None:
     def countries(frame: pd.DataFrame) -> np.ndarray:

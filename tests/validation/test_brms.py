@@ -122,6 +122,7 @@ def test_sampler_converged(fit: ab.Fit, own: pd.DataFrame) -> None:
     assert fit.flow.analysed == 3087
 
 
+@pytest.mark.slow
 def test_means_are_those_of_brms(own: pd.DataFrame, brms: pd.DataFrame) -> None:
     own = own.loc[brms.index]
     z = (own["mean"] - brms["mean"]) / np.hypot(own["mcse_mean"], brms["sd"] / np.sqrt(brms["ess_bulk"]))

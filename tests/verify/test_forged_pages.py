@@ -150,6 +150,7 @@ EDITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", EDITS)
 def test_what_is_changed_and_sealed_again_is_found(what: str, made: Path, verify: Verify) -> None:
     html = made.read_text("utf-8")

@@ -23,6 +23,9 @@ from alliance_bayes.verify import verification
 from alliance_bayes.verify.again import Again, make_again
 from builders import rows
 
+# Pages are made once for all of them, and again to be verified.
+pytestmark = pytest.mark.slow
+
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type) + (1 || sex)"
 MANIFEST = re.compile(r'<script type="application/json" id="manifest">.*?</script>', re.DOTALL)
 
@@ -74,7 +77,6 @@ def resealed(html: str, manifest: dict[str, Any]) -> str:
     return embed(MANIFEST.sub(EMPTY, html), bare)
 
 
-@pytest.mark.slow
 def test_an_untouched_page_passes_and_every_figure_is_the_same(
     html: str, verify: Callable[..., ab.Verification]
 ) -> None:
@@ -89,7 +91,6 @@ def test_an_untouched_page_passes_and_every_figure_is_the_same(
     assert found.summary()["compared"].sum() == len(found.figures)
 
 
-@pytest.mark.slow
 def test_end_points_are_verified_too(fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
     page = page_of(fit, "endpoints")
     found = verify(page)
@@ -103,7 +104,6 @@ def test_end_points_are_verified_too(fit: ab.Fit, verify: Callable[..., ab.Verif
     assert [figure.row for figure in verify(resealed(page, manifest)).figures if not figure.agree] == [line[0]]
 
 
-@pytest.mark.slow
 def test_an_unmeasured_cause_and_overlap_are_verified_too(fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
     page = page_of(fit, "overlap", "confounding", "limitations")
     found = verify(page)
@@ -123,7 +123,6 @@ def test_an_unmeasured_cause_and_overlap_are_verified_too(fit: ab.Fit, verify: C
 PRIORS = ("as fitted", "weak", "literature", "sceptical", "enthusiastic", "all scales halved", "all scales doubled")
 
 
-@pytest.mark.slow
 def test_refits_under_other_priors_and_without_people_are_verified_too(verify: Callable[..., ab.Verification]) -> None:
     formula = "who5_followup ~ alliance + who5_baseline + (1 | country)"
     fit = ab.Model(formula).fit(table(), seed=11, draws=400, progress=False)
@@ -192,7 +191,6 @@ def test_other_draws_of_the_collapsed_engine_are_a_problem_with_the_same_version
     assert fits == [0]
 
 
-@pytest.mark.slow
 def test_other_draws_agree_within_their_error_and_are_not_the_same(
     monkeypatch: pytest.MonkeyPatch, verify: Callable[..., ab.Verification]
 ) -> None:
@@ -276,7 +274,6 @@ def test_a_changed_number_of_the_page_is_found(html: str, fit: ab.Fit, verify: C
     assert "9.9" in problems[1]
 
 
-@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(data=st.data())
 def test_any_changed_number_is_found_however_well_it_is_sealed(
@@ -365,7 +362,6 @@ def test_it_says_that_data_differ_and_fits_nothing(
     assert found.figures == ()
 
 
-@pytest.mark.slow
 def test_without_the_key_other_data_show_in_the_numbers(
     fit: ab.Fit, verify: Callable[..., ab.Verification], tmp_path: Path
 ) -> None:
@@ -378,7 +374,6 @@ def test_without_the_key_other_data_show_in_the_numbers(
     assert any(not figure.agree for figure in changed.figures)
 
 
-@pytest.mark.slow
 def test_a_digest_needs_its_key_and_no_other_says_anything_of_the_data(fit: ab.Fit, tmp_path: Path) -> None:
     pages = [page_of(fit, "data", "reproduction", key=tmp_path / f"{name}.key") for name in "aab"]
     assert pages[0] == pages[1]

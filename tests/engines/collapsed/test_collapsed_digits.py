@@ -151,6 +151,7 @@ def _means(marginal: Marginal, theta: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return dense, eliminated
 
 
+@pytest.mark.slow
 def test_gradient_at_a_residual_sd_next_to_nothing() -> None:
     # Where products have no digits the density still has differences: of its own values, which are right to 1e-12.
     case = TINY[0]
@@ -182,6 +183,7 @@ def test_draws_at_a_residual_sd_next_to_nothing_meet_the_row() -> None:
     assert dense.std(axis=0).max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_triangular_factor_has_the_products_of_the_rows(seed: int) -> None:
     rng = np.random.default_rng(seed)
