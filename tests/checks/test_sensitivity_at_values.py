@@ -126,9 +126,15 @@ def test_one_number_and_none() -> None:
         return _told(pd.DataFrame({"quantity": names, "times_limit": range(len(depends)), "depends": depends}))
 
     assert told("") == ""
-    assert told("no", "") == "The number that findings state or rest on does not depend on the priors."
+    assert (
+        told("no", "")
+        == "Stronger or weaker priors of the same kind do not move the number that findings state or rest on."
+    )
     assert told("yes", "") == "The number that findings state or rest on depends on the priors: n0."
-    assert told("no", "no") == "None of the 2 numbers that findings state or rest on depends on the priors."
+    assert (
+        told("no", "no")
+        == "Stronger or weaker priors of the same kind move none of the 2 numbers that findings state or rest on."
+    )
     assert told("yes", "no") == "1 of the 2 numbers that findings state or rest on depends on the priors: n0."
     assert told("yes", "yes", "").endswith(
         "Both numbers that findings state or rest on depend on the priors, most of all: n1."

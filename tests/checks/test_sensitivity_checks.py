@@ -256,6 +256,38 @@ def test_the_table_and_its_rows_are_of_the_same_draws() -> None:
     np.testing.assert_array_equal(found.rows.draws["slope/as fitted"], own)
 
 
+@pytest.mark.parametrize(
+    ("terms", "estimand"),
+    [
+        ("alliance + age", "slope"),
+        ("alliance * age", "slope"),
+        ("alliance + (alliance || country)", "slope"),
+        ("s(alliance)", "slope_p10_p90"),
+        ("alliance + I(alliance ** 2)", "slope_p10_p90"),
+    ],
+)
+def test_where_an_association_bends_its_declared_step_is_what_is_asked(terms: str, estimand: str) -> None:
+    fit = fitted(rows(80), formula=f"who5_followup ~ {terms}", spec={"focal": "alliance"}, draws=40)
+    assert focal(fit).estimand == estimand
+
+
+def test_refits_of_a_bend_tell_of_the_difference_that_the_page_states() -> None:
+    """People at either end are far apart, while the average slope, over people at one end, is near to nothing."""
+    rng = np.random.default_rng(5)
+    alliance = np.r_[rng.uniform(3.0, 3.6, 60), rng.uniform(4.5, 5.0, 340)].round(2)
+    step = np.where(alliance < 4, 40.0, 60.0)
+    frame = rows(400).assign(alliance=alliance, who5_followup=scored(pd.Series(step + rng.normal(0, 8, 400))))
+    fit = ab.Model("who5_followup ~ s(alliance)", priors="weak").fit(frame, draws=400, seed=1, progress=False)
+    found = CHECKS["prior_sensitivity"].examine(Context(fit))
+    assert found.rows is not None
+    own = fit.effects(estimands=["slopes"]).loc["slope_p10_p90/alliance/sample"]
+    # As fitted, with the draws of the fit.
+    assert found.rows.iloc[0]["mean"] == pytest.approx(own["mean"], abs=4 * own["mcse_mean"])
+    assert (found.rows["lower"] > 0).all()
+    page = fit.report()
+    assert page.numbers["answer"]["certainty"] == "almost certainly"
+
+
 def test_nuts_is_not_run_again() -> None:
     """A fit of made draws knows no engine."""
     found = run("influence", fitted(rows(120)))

@@ -24,6 +24,7 @@ from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import _arms
 from alliance_bayes.report.text import MINUS, clean
 from builders import fitted, rendered, rows
+from report.test_report_page import parsed
 
 BDI = Scale(mean=15, sd=10, lower=0, upper=63, unit="BDI point", smallest_relevant_change=5, higher_is_better=False)
 # Constant draws: the numbers in a sentence are the ones planted.
@@ -126,6 +127,8 @@ def test_of_three_arms_those_from_the_first_come_first(checks_of: Callable[..., 
     assert places == sorted(places)
     assert 'id="pairs-mean-focal-title"' in page.html
     assert "difference-density" not in page.html
+    # The table of all pairs is the figure's: that there is no other does not mean that none may be shown.
+    assert "may be shown" not in parsed(page.html).by_id("effects").text
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -197,6 +200,8 @@ def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[
     # Once, as the tables have it.
     assert f"{high - low:.2f}" not in page.findings[0]
     assert f"Adjusted means: {100 * high:.0f}% ({100 * high:.0f}% to {100 * high:.0f}%) for “new”" in page.findings[0]
+    said = parsed(page.html).by_id("effects").text
+    assert "An adjusted mean is the probability of well if everybody analysed were at that level of arm" in said
     # In SDs of an event a difference says nothing more.
     assert "Cohen" not in " ".join(page.findings)
     assert "Cohen" not in page.html[page.html.index('id="table-mean-pairs-focal"') :].partition("</table>")[0]

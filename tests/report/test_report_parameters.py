@@ -60,6 +60,8 @@ def test_texts_of_figures_have_the_words_and_nothing_else_changes() -> None:
     assert worded(text) == (
         "largest R-hat (level, country: C1, difference: sex: male, SD of the level: country). Chains"
     )
+    assert worded("sigma") == "residual SD σ"
+    assert worded("R-hat (beta[alliance]; sigma; level)") == "R-hat (slope: alliance; residual SD σ; level)"
     for same in ("sigma is", "my_beta[alliance]", "beta alone", "u_other[a, Intercept]"):
         assert worded(same) == same
 

@@ -10,7 +10,7 @@ from alliance_bayes.effects import effects
 from alliance_bayes.report.group_lines import group_curves
 from alliance_bayes.report.partial_pooling import pooled_means, pooling_picture
 from alliance_bayes.report.report import Report
-from builders import fitted, rendered, rows
+from builders import fitted, of_family, rendered, rows
 from report.test_report_page import parsed
 
 SMALL = 10
@@ -181,3 +181,18 @@ def test_a_level_has_one_adjusted_mean_on_a_page() -> None:
         assert float(mean) == pytest.approx(adjusted[level], abs=0.0051)
         drawn = groups[level].own - groups[level].pooled
         assert float(own) - float(mean) == pytest.approx(drawn, abs=0.011)
+
+
+def test_of_an_event_all_is_in_per_cent_as_its_axis_is() -> None:
+    frame, options = of_family(rows(300), "bernoulli")
+    fit = fitted(frame, formula="who5_followup ~ alliance + (1 | sex)", spec=options, means={"beta": 0.1}, draws=50)
+    (picture,) = _pictures(fit)
+    groups, middle = pooled_means(fit, fit.design.factor("sex"), SMALL)
+    assert f"(everybody, {100 * middle:.1f}%)" in picture.caption
+    assert picture.data is not None
+    for (level, _, own, _), group in zip(picture.data.rows, groups, strict=True):
+        assert level == group.level
+        drawn = group.own - group.pooled
+        assert own.endswith("%")
+        adjusted = effects(fit, estimands=["adjusted_means"]).set_index("level").loc[level, "mean"]
+        assert float(own.removesuffix("%")) == pytest.approx(100 * (adjusted + drawn), abs=0.0051)

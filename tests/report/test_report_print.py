@@ -68,7 +68,7 @@ def test_what_a_reader_opened_is_printed(paper: Any) -> None:
 
 def test_no_heading_is_stranded_and_the_rest_begins_on_a_page_of_its_own(paper: Any) -> None:
     style = "parts => parts.map(part => getComputedStyle(part).{})"
-    assert set(paper.locator("h2, h3, .tablename").evaluate_all(style.format("breakAfter"))) == {"avoid"}
+    assert set(paper.locator("h2, h3, .tablename, .caution").evaluate_all(style.format("breakAfter"))) == {"avoid"}
     assert set(paper.locator("figure, tr").evaluate_all(style.format("breakInside"))) == {"avoid"}
     assert paper.locator("main > section").evaluate_all(style.format("breakBefore"))[:3] == ["auto", "page", "auto"]
 

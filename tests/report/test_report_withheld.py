@@ -96,6 +96,7 @@ def test_reasons_name_quantities_as_a_reader_knows_them(fit: FittedModel) -> Non
         "slope_by_level/alliance/sex=male/average": "“slope, sex: male”",
         "contrast_of_means/sex=male vs female/average": "“difference of adjusted means, male minus female”",
         "variance_share/common terms/sample": "“variance, share: common terms”",
+        "variance_share/sex/sample": "“variance, share: sex”",
         "bayesian_r2/sample": "“R² of the whole model (Bayesian)”",
         "slope_by_level/alliance/country=C0/average": UNNAMED,
     }

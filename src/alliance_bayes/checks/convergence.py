@@ -527,7 +527,7 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
         "convergence-ranks",
         "Ranks of the draws by chain",
         "Histograms of the ranks of each chain's draws among all draws, for the quantities with the largest R-hat "
-        f"({', '.join(names) or 'none'}). Chains that agree give level histograms.",
+        f"({'; '.join(names) or 'none'}). Chains that agree give level histograms.",
         draw,
         (4.8, 1.0 + 1.5 * max(1, len(names))),
     )

@@ -139,8 +139,8 @@ class PriorPredictive(Check):
             sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."
         elif weak:
             sentence = (
-                f"The priors are weak, since no instrument fixes a scale, and rule little out: {_summary(rows)}. "
-                "Declare scales, or state priors, to say what is believed."
+                "The priors are weak, since their scales are those of the analysed rows, and rule little out: "
+                f"{_summary(rows)}. Declare scales, or state priors, to say what is believed."
             )
         else:
             sentence = f"What the priors imply is within the stated limits: {_summary(rows)}."
@@ -252,7 +252,8 @@ def _ends_of(design: Design) -> str:
     """What the least and the greatest outcome are called: levels that were observed are no ends of a scale."""
     outcome, scale = design.outcome, design.scales.get(design.outcome.name)
     observed = outcome.levels is not None and (scale is None or scale.levels is None)
-    return "the lowest and the highest level" if observed else "the ends of the scale"
+    one = outcome.lower is None or outcome.upper is None
+    return "the lowest and the highest level" if observed else f"the {'end' if one else 'ends'} of the scale"
 
 
 def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | None = None) -> Plot:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.counterfactual import is_bent
 from alliance_bayes.effects.means import CONTRASTS
 from alliance_bayes.effects.options import Options, default_population
 from alliance_bayes.effects.slopes import CONTRASTED, SLOPES
@@ -25,6 +26,7 @@ from alliance_bayes.model import Prior
 __all__ = [
     "DRAWS",
     "FEW_LEVELS",
+    "NUMBERS",
     "PROB",
     "Refit",
     "asked",
@@ -124,21 +126,34 @@ def asked(fit: FittedModel) -> list[Estimate]:
 
 
 def focal(fit: FittedModel) -> Estimate:
-    """The average slope of the focal predictor; where it has none, the difference that goes with its declared step."""
+    """The average slope of the focal predictor; the difference that goes with its declared step where it has none.
+
+    So too where the association bends: what is said of it is that difference, of which an average slope tells nothing.
+    """
     # One after the other: most fits need the first only, and the others go through all rows.
     made = SLOPES.estimates(Analysis(fit, Options(population=default_population(fit))))
     own = next(quantity for quantity in made if quantity.estimand == "slope")
-    if not np.isnan(own.draws()).all():
+    predictor = fit.spec.focal_predictor(fit.design)
+    bent = predictor is not None and is_bent(fit.design, predictor)
+    if not bent and not np.isnan(own.draws()).all():
         return own
     step = next((quantity for quantity in made if quantity.estimand in CONTRASTED), own)
     return own if np.isnan(step.draws()).all() else step
+
+
+#: What a number of a predictor is called, by its estimand.
+NUMBERS: Mapping[str, str] = {
+    "slope": "slope",
+    "slope_p10_p90": "difference between the percentiles",
+    "slope_contrast": "declared difference",
+}
 
 
 def called(own: Estimate) -> str:
     """What :func:`asked` gives, in words."""
     if own.factor is not None and own.level is not None and own.versus is not None:
         return called_difference(own.factor, "mean", own.level, own.versus)
-    return "slope" if own.estimand == "slope" else "difference between the percentiles"
+    return NUMBERS[own.estimand]
 
 
 def called_difference(factor: str, of: str, level: str, versus: str) -> str:

@@ -292,9 +292,9 @@ def _told(table: pd.DataFrame) -> str:
     if not len(numbers):
         return ""
     if not len(moving):
-        which = "The number" if len(numbers) == 1 else f"None of the {len(numbers)} numbers"
-        does = "does not depend" if len(numbers) == 1 else "depends"
-        return f"{which} that findings state or rest on {does} on the priors."
+        # Which priors these are is another question, of which the refits under the named sets tell.
+        moved = "do not move the number" if len(numbers) == 1 else f"move none of the {len(numbers)} numbers"
+        return f"Stronger or weaker priors of the same kind {moved} that findings state or rest on."
     worst = str(moving["quantity"].iloc[int(steady(moving["times_limit"]).to_numpy().argmax())])
     if len(numbers) == 1:
         return f"The number that findings state or rest on depends on the priors: {_named(worst)}."

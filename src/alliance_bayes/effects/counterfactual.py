@@ -25,6 +25,7 @@ __all__ = [
     "Grid",
     "NumericSetting",
     "TermWith",
+    "is_bent",
     "row_mask",
     "terms_with",
 ]
@@ -438,6 +439,16 @@ def terms_with(design: Design, column: str) -> tuple[TermWith, ...]:
         if column in columns_of(offset)
     ]
     return (*terms, *(TermWith(smooth.title, (), False) for smooth in design.smooths if smooth.column == column))
+
+
+def is_bent(design: Design, predictor: str) -> bool:
+    """Whether an association may be no straight line on the scale of the linear predictor: a smooth, a square, a log.
+
+    Products with other columns are straight along it.
+    """
+    if any(smooth.column == predictor for smooth in design.smooths):
+        return True
+    return any(term.common and not term.others and term.name != predictor for term in terms_with(design, predictor))
 
 
 def row_mask(design: Design, name: str, given: npt.ArrayLike) -> np.ndarray:

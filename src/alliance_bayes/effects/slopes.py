@@ -446,14 +446,21 @@ def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -
     notes = []
     if never:
         notes.append(
-            f"in {never:.1%} of the draws no increase is enough, because the slope is zero or points the other way"
+            f"in {_part(never)} draws no increase is enough, because the slope is zero or points the other way"
         )
     if beyond:
         scale = analysis.fit.design.scales.get(name)
         # Ends other than those of the scale are single persons' values.
         size = f" of {span:.4g}" if scale is not None and scale.range == span else ""
-        notes.append(f"in {beyond:.1%} of the draws it is more than the predictor's whole observed range{size}")
+        notes.append(f"in {_part(beyond)} draws it is more than the predictor's whole observed range{size}")
     return needed, "; ".join(notes)
+
+
+def _part(share: float) -> str:
+    """A share of the draws, above zero; none is called all, or none, that is not."""
+    if share == 1:
+        return "all"
+    return "more than 99.9% of the" if share > 0.999 else f"{max(share, 0.001):.1%} of the"
 
 
 def _before(prior: Analysis, predictor: str, moderator: str, span: Span) -> np.ndarray:

@@ -12,6 +12,7 @@ from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.effects.options import default_population
 from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.scales import SampleScale
 from alliance_bayes.report.arms import arms, differences
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
 from alliance_bayes.report.drawn import lacking
@@ -99,6 +100,7 @@ def effect_sizes(view: View) -> Section:
             "rope": "" if first is None else rope_words(fit, first),
             "relevance": "" if first is None else relevance_words(fit, first),
             "outcome": column_name(fit.design.outcome.name),
+            "expected": expected_words(fit),
         }
         if first is not None and len(rows) == 1:
             # More pairs have a figure together.
@@ -123,6 +125,7 @@ def effect_sizes(view: View) -> Section:
             "rope": None if margins is None else rope_words(fit, margins),
             "relevance": None if margins is None else relevance_words(fit, margins),
             "outcome": column_name(fit.design.outcome.name),
+            "expected": expected_words(fit),
         }
     shown = None
     if drawn is not None and drawn.observed is not None:
@@ -148,8 +151,9 @@ def rope_words(fit: FittedModel, row: pd.Series) -> str:
     scale = fit.design.scales.get(fit.design.outcome.name)
     if scale is None:
         return f"{rope_limits(fit, row)}, given by the analyst"
+    whose = "SD in those analysed" if isinstance(scale, SampleScale) else "reference SD"
     half = max(abs(float(row["rope_low"])), abs(float(row["rope_high"])))
-    return f"{rope_limits(fit, row)}, which is {half / scale.sd:.2g} of the outcome’s reference SD of {scale.sd:g}"
+    return f"{rope_limits(fit, row)}, which is {half / scale.sd:.2g} of the outcome’s {whose} of {scale.sd:.3g}"
 
 
 def relevance_words(fit: FittedModel, row: pd.Series) -> str:

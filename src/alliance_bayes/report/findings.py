@@ -11,6 +11,7 @@ import pandas as pd
 from alliance_bayes.checks.refits import FEW_LEVELS
 from alliance_bayes.checks.stated import MOST_AT, SAID_AT
 from alliance_bayes.effects.at import at_words
+from alliance_bayes.effects.counterfactual import is_bent
 from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, moderated, reference_of, varied_by
@@ -154,7 +155,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
         interval=estimates.spoken(slope, lower=direction.lower),
         direction=estimates.direction_spoken(slope, lower=direction.lower),
         symptoms=lower_is_better(fit),
-        bent=focal in {smooth.column for smooth in fit.design.smooths},
+        bent=is_bent(fit.design, focal),
         fitted="" if direction.word == fitted.word else fitted.word,
         in_rope=_in_rope(estimates, slope),
         limits=rope_limits(fit, slope) if pd.notna(slope["rope_low"]) else "",

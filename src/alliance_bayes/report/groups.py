@@ -18,6 +18,7 @@ from alliance_bayes.report.fixed import fixed_by_model
 from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named
 from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.partial_pooling import pooling_picture
+from alliance_bayes.report.phrases import expected_words
 from alliance_bayes.report.providers import provider_part, spread_of_providers, unnamed_providers
 from alliance_bayes.report.rows import (
     Column,
@@ -117,6 +118,7 @@ def groups(view: View) -> Section:
         "small": view.small,
         "left_out": told,
         "outcome": column_name(fit.design.outcome.name),
+        "expected": expected_words(fit),
     }
     if rows is None:
         return Section("groups", "Group differences", "groups.html", context)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from markupsafe import Markup
 
-from alliance_bayes.checks.refits import called_difference
+from alliance_bayes.checks.refits import NUMBERS, called_difference
 from alliance_bayes.checks.sensitivity import SHIFT, numbers_of, prior_driven
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.complete_rows import compared_with
@@ -47,7 +47,7 @@ def is_of_contrast(row: pd.Series, called: str) -> bool:
     """Whether a number of the check of the priors is the declared contrast, by what it is called there."""
     if isinstance(row["level"], str):
         return called == called_difference(str(row["factor"]), "mean", str(row["level"]), str(row["versus"]))
-    return called in ("slope", "difference between the percentiles")
+    return called in NUMBERS.values()
 
 
 def marks_of(

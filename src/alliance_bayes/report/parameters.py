@@ -95,7 +95,14 @@ def parameters_in(design: Design) -> Callable[[str], str]:
     """What puts words in place of the parameters that a text names, brackets and all."""
     heads = ["beta", *design.family.parameters]
     heads += [f"{kind}_{clean(factor.name)}" for factor in design.factors for kind in ("u", "tau", "corr")]
-    pattern = re.compile(rf"(?<![\w\[])(?:{'|'.join(map(re.escape, heads))}){_INSIDE}")
+    # Some have one value and no brackets, and may be words: they are told where nothing stands beside them.
+    alone = [name for name, own in design.family.parameters.items() if own.title]
+    alone += [f"tau_{smooth.name}" for smooth in design.smooths]
+    either = (
+        rf"(?<![\w\[])(?:{'|'.join(map(re.escape, heads))}){_INSIDE}",
+        rf"(?:(?<=^)|(?<=\()|(?<=; ))(?:{'|'.join(map(re.escape, alone))})(?=[;)]|$)",
+    )
+    pattern = re.compile("|".join(either if alone else either[:1]))
     return partial(pattern.sub, lambda found: parameter_words(design, found[0]) or found[0])
 
 

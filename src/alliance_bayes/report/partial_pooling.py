@@ -25,6 +25,7 @@ from alliance_bayes.report.text import (
     count,
     factor_name,
     number,
+    percent,
     shortened,
     unit_of,
     units,
@@ -142,14 +143,16 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     outcome, unit = column_name(fit.design.outcome.name), units(unit_of(fit.design, fit.design.outcome.name))
     title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
     furthest = max(shown, key=lambda group: abs(group.own - group.pooled))
+    # The axis of an event is in per cent.
+    said = percent if fit.design.family.event else number
     words = {
         "shown": count(len(shown)),
         "groups": count(len(groups)),
-        "middle": number(middle, 1),
+        "middle": said(middle, 1),
         "level": clean(furthest.level),
         "people": furthest.people,
-        "own": number(furthest.own, 1),
-        "pooled": number(furthest.pooled, 1),
+        "own": said(furthest.own, 1),
+        "pooled": said(furthest.pooled, 1),
         "small": small,
         "left_out": len(groups) < len(factor.levels),
         "more": len(shown) < len(groups),
@@ -158,8 +161,8 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
         f"{name}-data",
         title,
         (capital(factor_name(factor.name)), "People", "Own mean", "Adjusted mean"),
-        [(clean(group.level), group.people, number(group.own, 2), number(group.pooled, 2)) for group in shown],
-        note=f"Means in {unit}, over {len(shown)} of {len(groups)} groups; towards {number(middle, 2)}.",
+        [(clean(group.level), group.people, said(group.own, 2), said(group.pooled, 2)) for group in shown],
+        note=f"Means in {unit}, over {len(shown)} of {len(groups)} groups; towards {said(middle, 2)}.",
     )
     width, height = plain_size(len(shown))
     return view.figure(

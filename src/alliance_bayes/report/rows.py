@@ -96,7 +96,9 @@ def row_words(row: Row, design: Design | None = None) -> dict[str, str]:
         row[key] if isinstance(row[key], str) else "" for key in ("term", "factor", "level", "versus", "denominator")
     )
     unit = unit_of(design, term) if design is not None and term in design.frame else ""
-    said = {"term": column_name(term), "unit": unit, "units": units(unit), "factor": factor_name(factor)}
+    # What is of a factor as a whole has no term.
+    of = column_name(term) if term else factor_name(factor)
+    said = {"term": of, "unit": unit, "units": units(unit), "factor": factor_name(factor)}
     return said | {"level": condition(clean(level)), "versus": condition(clean(versus)), "change": clean(change)}
 
 

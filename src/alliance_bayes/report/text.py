@@ -170,6 +170,8 @@ def count(value: int) -> str:
 
 def range_of(lower: float, upper: float, places: int) -> str:
     """The ends of an interval in brackets: "(1.6 to 2.9)"."""
+    if math.isnan(lower) and math.isnan(upper):
+        return "–"
     return f"({number(lower, places)} to {number(upper, places)})"
 
 
