@@ -181,3 +181,37 @@ def test_identical_rows_alarm_at_most_at_the_rate():
         fit = fitted(coarse, formula="who5_followup ~ n_sessions + age + sex", draws=5)
         count += CHECKS["copies"](Context(fit, rate=0.1, replicates=200)).verdict == "warn"
     assert count <= most(0.1, 200), count
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_counts_that_vary_more_are_not_taken_for_structure(family):
+    # Twice the variance that the family has, the same everywhere: nothing goes along columns, groups or rows.
+    structure = ("curvature", "groups", "interactions", "unused_columns", "order")
+    frame = rows(150, seed=3).assign(n=12.0)
+    x = (frame["alliance"] - frame["alliance"].mean()).to_numpy()
+    beta = [1.0, 0.2] if family == "poisson" else [0.3, 0.2]
+    eta = beta[0] + beta[1] * x
+    options = {"family": family, **({} if family == "poisson" else {"trials": "n"})}
+
+    def fits():
+        for k in range(40):
+            rng = np.random.default_rng([9, k])
+            if family == "poisson":
+                y = rng.negative_binomial(np.exp(eta), 0.5)
+            else:
+                share = 1 / (1 + np.exp(-eta))
+                y = rng.binomial(12, rng.beta(10 * share, 10 * (1 - share)))
+            fit = fitted(
+                frame.assign(counted=y.astype(float)),
+                formula="counted ~ alliance",
+                means={"beta": beta},
+                sds={"beta": 0.0},
+                draws=100,
+                spec=options,
+            )
+            yield replace(fit, beside=of_nothing(frame, k)), frame[["sex", "age"]]
+
+    count, total = alarms(fits(), 0.1, checks=(*structure, "posterior_predictive"), replicates=200)
+    assert max(count[name] for name in structure) <= most(0.1, total), count
+    # That they vary more is said where it is looked for.
+    assert count["posterior_predictive"] == total

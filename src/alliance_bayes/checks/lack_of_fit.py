@@ -42,8 +42,8 @@ class Residuals(Protocol):
     """Residuals of observed and of replicated data, of which only products with functions of columns are made."""
 
     @property
-    def scale(self) -> float:
-        """Variance of a residual, about."""
+    def scales(self) -> tuple[np.ndarray | float, np.ndarray | float]:
+        """Variance of an observed and of a replicated residual, about, shape (n_replicates,) each, or one for all."""
 
     def products(self, basis: Basis) -> tuple[np.ndarray, np.ndarray]:
         """Of observed and of replicated residuals around the same draw's expectation, shape (n_replicates, q) each."""
@@ -109,9 +109,9 @@ def lack_of_fit(context: Context, bases: Mapping[str, Basis]) -> dict[str, LackO
     A basis is first made orthogonal to the derivatives of the expected outcomes with respect to the common
     coefficients: what is left cannot be mistaken for their uncertainty. The discrepancy of a column is the squared
     length of the residuals' projection on it, for the observed and for the replicated outcomes around the same draw's
-    expectation (a realised discrepancy). Projections of different rank are made comparable by the Wilson-Hilferty
-    transformation, and the largest over the columns is compared with its distribution over replicates. Averaging over
-    posterior draws makes such p-values err on the quiet side.
+    expectation (a realised discrepancy), over their own mean square. Projections of different rank are made comparable
+    by the Wilson-Hilferty transformation, and the largest over the columns is compared with its distribution over
+    replicates. Averaging over posterior draws makes such p-values err on the quiet side.
 
     References
     ----------
@@ -143,7 +143,7 @@ def discrepancies(
         By column; None where nothing is left to test.
     """
     of = of or OutcomeResiduals(context)
-    scale = of.scale
+    scales = of.scales
     found: dict[str, Discrepancy | None] = {}
     dense = {name: _remainder(basis, known) for name, basis in bases.items() if not sparse.issparse(basis)}
     if any(q.shape[1] for q in dense.values()):
@@ -158,7 +158,10 @@ def discrepancies(
                 found[name] = None
                 continue
             own = slice(start, start := start + rank)
-            seen, null = ((part[:, own] ** 2).sum(axis=1) / scale for part in (observed, replicated))
+            seen, null = (
+                (part[:, own] ** 2).sum(axis=1) / scale
+                for part, scale in zip((observed, replicated), scales, strict=True)
+            )
             scores = wilson_hilferty(seen, rank), wilson_hilferty(null, rank)
             found[name] = Discrepancy(rank, *scores, _share(seen, null, len(basis)))
             continue
@@ -167,7 +170,7 @@ def discrepancies(
         beside = basis.T @ known
         seen, null = (
             ((part - inside @ beside.T) ** 2 / counts).sum(axis=1) / scale
-            for part, inside in zip(of.products(basis), along_known, strict=True)
+            for part, inside, scale in zip(of.products(basis), along_known, scales, strict=True)
         )
         # Sums over many levels are nearly independent, but not quite: their own replicates say how they spread.
         middle, spread = np.cbrt(null).mean(), np.cbrt(null).std()
@@ -197,11 +200,18 @@ class OutcomeResiduals:
     context: Context
 
     @cached_property
-    def scale(self) -> float:
-        """Median over replicates of their mean square."""
+    def scales(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean squares of the observed and of the replicated residuals, shape (n_replicates,) each.
+
+        Each by its own, as in an F test: a family that has no variance of its own (counts that vary more than Poisson
+        ones) would otherwise have too much in every direction, and that is another check's to say.
+        """
+        outcome = self.context.fit.design.outcome.values
         # Replicate by replicate: all residuals at once would be as much again as what is kept.
         rows = zip(self.context.simulated, self.context.expected, strict=True)
-        return float(np.median([np.mean((own - mean) ** 2) for own, mean in rows]))
+        both = [(np.mean((outcome - mean) ** 2), np.mean((own - mean) ** 2)) for own, mean in rows]
+        seen, null = np.maximum(np.array(both), np.finfo(float).tiny).T
+        return seen, null
 
     def products(self, basis: Basis) -> tuple[np.ndarray, np.ndarray]:
         """See `Residuals`."""

@@ -141,13 +141,21 @@ def _neighbours(context: Context, orders: dict[str, np.ndarray]) -> Iterator[tup
 
 
 def _of_neighbours(context: Context, first: np.ndarray, second: np.ndarray) -> Discrepancy:
-    """The sum of products of residuals that follow each other, over their variance."""
+    """The sum of products of residuals that follow each other, over their own mean square."""
     outcome, step = context.fit.design.outcome.values, max(1, _BLOCK // context.fit.design.rows.n)
     parts: list[np.ndarray] = []
     for start in range(0, context.replicates, step):
         middle = context.expected[start : start + step]
         both = [outcome - middle, context.simulated[start : start + step] - middle]
-        parts.append(np.stack([np.einsum("ij,ij->i", part[:, first], part[:, second]) for part in both]))
+        parts.append(
+            np.stack(
+                [
+                    np.einsum("ij,ij->i", part[:, first], part[:, second])
+                    / np.maximum(np.mean(part**2, axis=1), np.finfo(float).tiny)
+                    for part in both
+                ]
+            )
+        )
     observed, replicated = np.hstack(parts)
     sd, middle_of = replicated.std(), replicated.mean()
     seen, null = (((part - middle_of) / sd) ** 2 for part in (observed, replicated))

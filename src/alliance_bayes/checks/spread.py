@@ -125,7 +125,7 @@ class SpreadResiduals:
     """Sizes of residuals, less what a model expects of each row, in SDs."""
 
     context: Context
-    scale: float = 1.0
+    scales: tuple[float, float] = (1.0, 1.0)
 
     @cached_property
     def expected(self) -> tuple[np.ndarray, np.ndarray]:
