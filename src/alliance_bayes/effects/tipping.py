@@ -43,6 +43,8 @@ _DRAWS, _EACH_WAY = 2000, 4
 # Places along the shifts at which claims are looked at, and halvings of the piece in which one turns.
 _PLACES, _HALVINGS = 161, 30
 _MOST_SHIFTS, _MOST_LEVELS = 200, 12
+# Values of a number that says which of two groups people are in: nobody is half a point from one.
+_TWO = 2
 # People on either side of a difference by which shifts are spaced: of fewer it would be theirs, which no page tells.
 _ENOUGH = 10
 # SDs of a column that its missing values are moved by at most: what is further is a slip of units, or no number.
@@ -233,7 +235,7 @@ def shiftable(fit: FittedModel) -> list[str]:
         and places[name].size
         and name not in fit.spec.inexact
         and not isinstance(frame[name].dtype, pd.CategoricalDtype)
-        and (name == fit.design.outcome.name or not fit.design.is_indicator(name))
+        and (name == fit.design.outcome.name or frame[name].nunique() > _TWO)
     ]
 
 

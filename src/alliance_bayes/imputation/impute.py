@@ -117,7 +117,8 @@ def begin(spec: ModelSpec, frame: pd.DataFrame, *, seed: int) -> tuple[ModelSpec
         # Priors depend on what was observed only, not on what was drawn.
         if spec.autoscale and scale_of(name, scales) is None and is_measured(name):
             scales[name] = sample_scale(column.values.dropna().to_numpy(float), None, name)
-        if spec.parsed.is_centred(name) and name != spec.parsed.outcome:
+        # What a column is made into by a call has a centre of its own.
+        if name in spec.parsed.components and spec.parsed.is_centred(name):
             centre.setdefault(name, column.centre)
     filled = hot_deck(columns, frame, np.random.default_rng(seed))
     if spec.trials is not None:
