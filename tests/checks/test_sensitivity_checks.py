@@ -18,6 +18,7 @@ from alliance_bayes.checks import CHECKS, CheckResult, Context
 from alliance_bayes.checks import power_scaling as module
 from alliance_bayes.checks.power_scaling import power_scaling, scaled_parameters
 from alliance_bayes.checks.refits import error_of_shifts, focal, refit, refit_rows, summary
+from alliance_bayes.checks.sensitivity import _written
 from alliance_bayes.checks.stated import scaled, stated
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.model import Prior
@@ -286,6 +287,20 @@ def test_refits_of_a_bend_tell_of_the_difference_that_the_page_states() -> None:
     assert (found.rows["lower"] > 0).all()
     page = fit.report()
     assert page.numbers["answer"]["certainty"] == "almost certainly"
+
+
+@pytest.mark.parametrize(
+    ("means", "said"),
+    [
+        ([2.0, 2.512, 2.27], "2.00 to 2.51"),
+        ([-0.0054, -0.0049], "-0.0054 to -0.0049"),
+        ([0.031], "0.031"),
+        ([0.0, 0.0], "0.00 to 0.00"),
+        ([-0.02, 12.3], "-0.02 to 12.30"),
+    ],
+)
+def test_means_of_refits_have_digits_that_tell_them_apart(means: list[float], said: str) -> None:
+    assert _written(means) == said
 
 
 def test_nuts_is_not_run_again() -> None:

@@ -15,7 +15,7 @@ from alliance_bayes.report import Rendered
 from alliance_bayes.report.page import read_manifest, rows_by_id
 from alliance_bayes.study import Study, run_study
 from alliance_bayes.study.called import called
-from alliance_bayes.study.checking import COLUMNS, DRAWS, REPLICATES
+from alliance_bayes.study.checking import COLUMNS, DRAWS, REPLICATES, checked_models, findings_of
 from report import test_report_page as house
 from study.test_study_whole import people
 
@@ -37,6 +37,37 @@ def test_the_range_of_populations_is_that_asked_for(page: Rendered) -> None:
     assert "--population-mean 50 60" in page.html
     assert "if that mean is 50 and" in page.html
     assert page.numbers["meta"]["options"]["population_mean"] == [50.0, 60.0]
+
+
+def test_no_finding_is_surer_than_other_priors_leave_it(study: Study) -> None:
+    checks = checked_models(study)
+    own = checks["outcome_everybody"]
+    items = []
+    for item in own.checked.items:
+        rows = item.rows
+        if item.name == "prior_sensitivity":
+            assert rows is not None
+            # Under one of the sets of priors the interval includes zero.
+            last = np.arange(len(rows)) == len(rows) - 1
+            ends = {"lower": np.where(last, -1.0, 0.5), "upper": 4.0, "mean": 2.0, "median": 2.0}
+            rows = rows.assign(**ends, p_direction=np.where(last, 0.8, 1.0))
+        items.append(replace(item, rows=rows))
+    opened = {**checks, "outcome_everybody": replace(own, checked=replace(own.checked, items=tuple(items)))}
+    part = study.parts["association"]
+    sure = {"lower": 0.5, "upper": 4.0, "mean": 2.0, "median": 2.0, "p_direction": 1.0}
+    blocks = [
+        replace(block, rows=block.rows.assign(**sure)) if block.name == "association-everybody" else block
+        for block in part.blocks
+    ]
+    part = replace(part, blocks=tuple(blocks))
+    said = "Under other priors that were tried, the direction is not settled."
+
+    findings = findings_of(part, study, opened)
+
+    of = [finding.text for finding in findings if finding.text.endswith(said)]
+    # Slope and declared difference of everybody; those with elevated symptoms have a model of their own.
+    assert len(of) == 2
+    assert all("among everybody" in text for text in of)
 
 
 def signless(text: str) -> list[float]:

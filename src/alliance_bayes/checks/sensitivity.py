@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -358,7 +359,7 @@ def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here:
     shifts = made["shift"].abs().astype(float)
     furthest = str(made["label"].iloc[int(steady(shifts).to_numpy().argmax())])
     moved = (
-        f"the mean {what} goes from {made['mean'].min():.2f} to {made['mean'].max():.2f}, at most "
+        f"the mean {what} goes from {_written(made['mean'])}, at most "
         f"{shifts.max():.2f} posterior SDs from the one fitted ({furthest}; Monte Carlo standard error {error:.2f})"
     )
     settled = made["settled"] == "yes"
@@ -379,8 +380,16 @@ def _of_refits(means: Sequence[float]) -> str:
     if not means:
         return "no refit"
     if len(means) == 1:
-        return f"one refit ({means[0]:.2f})"
-    return f"{len(means)} refits, whose means go from {min(means):.2f} to {max(means):.2f}"
+        return f"one refit ({_written(means)})"
+    return f"{len(means)} refits, whose means go from {_written(means)}"
+
+
+def _written(means: Sequence[float] | pd.Series) -> str:
+    """The least and the greatest of some means, or one: two decimals, or more where all are small."""
+    ends = sorted({float(np.min(means)), float(np.max(means))})
+    largest = max(map(abs, ends))
+    places = 2 if not 0 < largest < 0.1 else min(6, 1 - math.floor(math.log10(largest)))
+    return " to ".join(f"{end:.{places}f}" for end in (ends if len(ends) > 1 or len(means) == 1 else ends * 2))
 
 
 def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: EffectTable) -> Plot:
@@ -416,7 +425,7 @@ def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: Effect
     return Plot(
         name,
         f"{title} {when}",
-        f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {_of_refits(means[1:])}.",
+        f"Mean and {PROB:.0%} interval of the {what} as fitted ({_written(means[:1])}) and of {_of_refits(means[1:])}.",
         draw,
         (4.8, 1.3 + 0.27 * len(rows)),
     )

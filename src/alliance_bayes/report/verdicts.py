@@ -44,6 +44,7 @@ __all__ = [
     "more_or_less",
     "named_difference",
     "plain_words",
+    "priors_words",
     "rank_side",
     "settled_words",
     "size_words",
@@ -186,6 +187,12 @@ def better_words(fit: FittedModel) -> tuple[str, str]:
 def symptom_words(fit: FittedModel, direction: Claim) -> str:
     """What more or less of the outcome is where it is of symptoms, in brackets; empty elsewhere."""
     return SENTENCES("symptoms", few=lower_is_better(fit), above=direction.above)
+
+
+def priors_words(fitted: Claim, direction: Claim) -> str:
+    """What other priors leave of a claim, after a sentence that makes it; empty where they leave all."""
+    less = fitted.word != direction.word
+    return SENTENCES("priors", settled=direction.settled, word=direction.word) if less else ""
 
 
 def answer_words(fit: FittedModel, fitted: Claim, direction: Claim, **words: str) -> str:

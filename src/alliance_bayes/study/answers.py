@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,7 @@ from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.tables import analysed
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "told_findings"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +45,7 @@ class Answers:
     @property
     def findings(self) -> tuple[str, ...]:
         """The key findings, one sentence or more each; in place of those that are withheld, why they are."""
-        return tuple(
-            sentence
-            for part in self.parts.values()
-            for sentence in (
-                *(f"{part.title}: withheld. {reason}" for reason in part.withheld),
-                *(clean(finding.text) for finding in part.findings if finding.key),
-            )
-        )
+        return told_findings(self.parts.values())
 
     @property
     def first(self) -> Fit:
@@ -153,3 +146,15 @@ def _row(model: Fitted) -> dict[str, object]:
         "rhat": float(np.nanmax(judged["rhat"])) if len(judged) else float("nan"),
         "reused": model.reused,
     }
+
+
+def told_findings(parts: Iterable[Part]) -> tuple[str, ...]:
+    """The key findings of some parts; in place of those that are withheld, why they are."""
+    return tuple(
+        sentence
+        for part in parts
+        for sentence in (
+            *(f"{part.title}: withheld. {reason}" for reason in part.withheld),
+            *(clean(finding.text) for finding in part.findings if finding.key),
+        )
+    )

@@ -10,14 +10,17 @@ from functools import partial
 from itertools import permutations
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Gate, run_checks
-from alliance_bayes.checks.refits import called_difference
+from alliance_bayes.checks.refits import NUMBERS, called_difference
 from alliance_bayes.machine import processors
 from alliance_bayes.report.checked import CAUTIONS, Checked, Item, quiet
+from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.held import Mark
+from alliance_bayes.report.phrases import under_other_priors
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.scale_ends import SENTENCES as ENDS
 from alliance_bayes.report.scale_ends import apart
@@ -26,14 +29,16 @@ from alliance_bayes.report.small_counts import hidden_beside
 from alliance_bayes.report.suppression import Mark as Shown
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, count
+from alliance_bayes.report.verdicts import claim, priors_words
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.called import called
 from alliance_bayes.study.declared import declaration
+from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.tables import joined
 from alliance_bayes.wording import Wording
 
-__all__ = ["COLUMNS", "ModelChecks", "cautions", "checked_models", "checking", "undone"]
+__all__ = ["COLUMNS", "ModelChecks", "cautions", "checked_models", "checking", "findings_of", "undone"]
 
 SENTENCES = Wording("alliance_bayes.study", "checking.toml")
 #: Columns of the grid, and the checks that each is about.
@@ -316,6 +321,28 @@ def _cell(model: ModelChecks, column: str) -> str | Markup:
 def _counts(model: ModelChecks) -> dict[str, int]:
     verdicts = [item.verdict for item in model.checked.items]
     return {word: verdicts.count(word) for word in _ORDER}
+
+
+def findings_of(part: Part, study: Answers, checks: Mapping[str, ModelChecks]) -> tuple[Finding, ...]:
+    """The findings of a part, each with what other priors leave of what it says of a focal association."""
+    return tuple(_under_priors(finding, part, study, checks) for finding in part.findings)
+
+
+def _under_priors(finding: Finding, part: Part, study: Answers, checks: Mapping[str, ModelChecks]) -> Finding:
+    name, _, identity = finding.rows[0].partition("/") if len(finding.rows) == 1 else ("", "", "")
+    block = next((one for one in part.blocks if one.name == name), None)
+    model = block.models[0] if block is not None and len(block.models) == 1 else ""
+    fit = study.fitted[model].fit if model in checks else None
+    if block is None or not isinstance(fit, Fit) or identity not in block.rows.index:
+        return finding
+    row = block.rows.loc[identity]
+    # What is fitted again is what the model asks, over everybody.
+    asked = row["estimand"] in NUMBERS and row["term"] == fit.spec.focal_predictor(fit.design) and pd.isna(row["at"])
+    if not asked:
+        return finding
+    fitted = claim(row)
+    said = priors_words(fitted, under_other_priors(fitted, checks[model].checked))
+    return replace(finding, text=f"{finding.text} {said}".rstrip())
 
 
 def undone(models: Mapping[str, ModelChecks]) -> list[str]:

@@ -41,9 +41,9 @@ from alliance_bayes.report.summary import SummaryRow, summary_table
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, equations, exact, interval_name, number, typeset
 from alliance_bayes.report.view import linked
-from alliance_bayes.study.answers import Answers
+from alliance_bayes.study.answers import Answers, told_findings
 from alliance_bayes.study.called import called, family_called
-from alliance_bayes.study.checking import ModelChecks, cautions, checked_models, checking, undone
+from alliance_bayes.study.checking import ModelChecks, cautions, checked_models, checking, findings_of, undone
 from alliance_bayes.study.first import first_answer, first_unmeasured, first_view
 from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.missing import ELEVATED, drawn_models, imputation_sentence, missing_values, moved_words
@@ -86,17 +86,18 @@ def study_report(
         :meth:`alliance_bayes.report.Report.render`.
     """
     software = versions() if software is None else software
-    first, parts = study.first, study.parts.values()
+    first = study.first
     data = describe(first, study.options.small)
     shown = shown_rows(study.fitted, study.options.small)
     models, how = _models(study, shown, software)
     checks = checked_models(study)
+    parts = [replace(part, findings=findings_of(part, study, checks)) for part in study.parts.values()]
     answer = first_answer(study, checks, told=told or {})
     unmeasured = first_unmeasured(study, checks, told=told or {})
     main, low = (first_view(study, checks, told=told or {}, population=who) for who in ("everybody", "elevated"))
     lacking, elevated = missing_values(study, main, low)
     questions = study_summary(study, answer, checks, told=told or {})
-    findings, title = _findings(study, checks, answer, questions), SENTENCES("title")
+    findings, title = _findings(study, parts, checks, answer, questions), SENTENCES("title")
     checked = checking(checks, study.options.small, imputed=bool(drawn_models(study)[0]))
     before = [
         data,
@@ -146,7 +147,7 @@ def study_report(
         numbers=plain(numbers),
         rows=EffectTable.concat([*_blocks(study), *(rows.under(name) for name, rows in own if rows is not None)]),
         made={**meta, "data": {**meta["data"], "digest": digest}},
-        sentences=study.findings,
+        sentences=told_findings(parts),
     )
 
 
@@ -185,10 +186,14 @@ def _unit(fit: Fit | LatentFit) -> str:
 
 
 def _findings(
-    study: Answers, checks: Mapping[str, ModelChecks], answer: Answer, questions: Sequence[SummaryRow]
+    study: Answers,
+    parts: Sequence[Part],
+    checks: Mapping[str, ModelChecks],
+    answer: Answer,
+    questions: Sequence[SummaryRow],
 ) -> Findings:
     topics = []
-    for part in study.parts.values():
+    for part in parts:
         findings = [
             replace(finding, text=typeset(capital(clean(finding.text))), name=f"{part.name}-{place}")
             for place, finding in enumerate(part.findings, 1)
