@@ -132,12 +132,28 @@ def test_years_are_no_further_from_zero_than_the_prior_of_the_intercept_allows()
     outcome = frame["score"].std()
     assert level["mu"] == pytest.approx(frame["score"].mean())
     assert level["sigma"] == pytest.approx(np.hypot(2.5 * outcome, own * year.mean()))
-    assert "with 'year' at zero" in priors["Intercept"].reason
+    assert "with 'year' at 0, which" in priors["Intercept"].reason
     fit = ab.Model("score ~ year + (0 + year | site)").fit(frame, **QUICK)
     # Ten sites' own slopes, which are nothing here, leave the mean within its SD of least squares.
     found = fit.slopes().set_index("estimand").loc["slope"]
     assert found["mean"] == pytest.approx(slope, abs=found["sd"])
     assert found["sd"] < 0.2
+
+
+def test_a_stated_centre_far_from_everybody_leaves_the_slope_as_it_is() -> None:
+    rng = np.random.default_rng(7)
+    year = np.repeat(np.arange(2010.0, 2020.0), 20)
+    frame = pd.DataFrame({"year": year, "score": 20 + 1.5 * (year - 2010) + rng.normal(0, 2, 200)})
+    slope = float(np.polyfit(year - 2010, frame["score"], 1)[0])
+    for centre in ({}, {"year": 0.0}, {"year": 2100.0}):
+        fit = ab.Model("score ~ year", centre=centre).fit(frame, **QUICK)
+        found = fit.slopes().set_index("estimand").loc["slope"]
+        # The standard error is 0.05, and weak priors draw the estimate by less than a tenth of it.
+        assert found["mean"] == pytest.approx(slope, abs=0.01), centre
+    start = ModelSpec("score ~ year")
+    near = ModelSpec("score ~ year", centre={"year": 2012.0})
+    level = start.priors_for(start.design(frame))["Intercept"]
+    assert near.priors_for(near.design(frame))["Intercept"] == level
 
 
 def test_the_prior_at_zero_is_what_the_other_priors_make_of_it() -> None:

@@ -28,9 +28,13 @@ CATEGORICAL_COLUMNS = frozenset({"sex", "country", "provider_type", "modality", 
 # One parameter: the names it may be addressed by, the support its prior needs, its default, and what it belongs to.
 _Parameter = tuple[tuple[str, ...], str, StatedPrior | None, str]
 _COEFFICIENT = "the coefficient of"
+# SDs from the mean of a column from which on a stated centring value is that of hardly anybody.
+_FAR = 2.0
 
 
-def resolve_priors(design: Design, given: Mapping[str, Prior], named: str, alliance: str) -> PriorTable:
+def resolve_priors(
+    design: Design, given: Mapping[str, Prior], named: str, alliance: str, stated: Collection[str] = ()
+) -> PriorTable:
     """Priors of every parameter of a design.
 
     Parameters
@@ -44,6 +48,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str, allia
         The prior set that fills the rest.
     alliance
         The predictor that is an alliance score.
+    stated
+        Numeric components whose centring value the analyst stated.
 
     Raises
     ------
@@ -58,11 +64,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str, allia
     by_level = () if design.residual is None else design.residual.parameters
     smooths = [smooth.name for smooth in design.smooths]
     origins = None if design.formula.has_intercept else design.centres
-    away = {
-        name: design.scales[name].mean - centre
-        for name, centre in design.centres.items()
-        if name in design.scales and not design.is_centred(name)
-    }
+    left = [name for name in design.centres if not design.is_centred(name)]
+    away = _away(design.centres, design.scales, left, stated)
     parameters = list(
         _parameters(
             design.family,
@@ -143,8 +146,8 @@ def preview_priors(
     defaults = Defaults(formula.outcome, family, outcome, named, levels, alliance)
     smooths = [smooth.name for smooth in formula.smooths]
     origins = None if formula.has_intercept else centre or {}
-    own = centre or {}
-    away = {name: scale.mean - own.get(name, 0.0) for name, scale in scales.items() if not formula.is_centred(name)}
+    left = [name for name in scales if not formula.is_centred(name)]
+    away = _away({**dict.fromkeys(left, 0.0), **(centre or {})}, scales, left, centre or {})
     # Without an intercept, the rows tell which indicator is a level and which a difference from one.
     coded = set() if origins is None else {c.label for c in common if set(c.label.split(":")) & CATEGORICAL_COLUMNS}
     parameters = [
@@ -190,7 +193,7 @@ def _parameters(
     of_sigma: tuple[Column, ...] = (),
     *,
     origins: Mapping[str, float] | None = None,
-    away: Mapping[str, float] = MappingProxyType({}),
+    away: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     given: Mapping[str, Prior] = MappingProxyType({}),
 ) -> Iterator[_Parameter]:
     common = tuple(common)
@@ -236,13 +239,13 @@ def _parameters(
 def _at_zero(
     column: Column,
     defaults: Mapping[Column, StatedPrior | None],
-    away: Mapping[str, float],
+    away: Mapping[str, tuple[float, float]],
     given: Mapping[str, Prior],
 ) -> StatedPrior | None:
-    """The default prior of a coefficient that is about people at zero of columns that are not centred.
+    """The default prior of a coefficient that is about people at values of columns which hardly anybody has.
 
-    A default is of people in the middle. What lies between them and zero, ``away``, is that far times the coefficients
-    of the terms that multiply this one with such columns.
+    A default is of people in the middle. What lies between them and these values is as far as ``away`` says, times the
+    coefficients of the terms that multiply this one with such columns.
     """
     default = defaults[column]
     if default is None or default.prior.distribution != "Normal":
@@ -256,23 +259,36 @@ def _at_zero(
             return None
         if prior.support != "real":
             continue
-        far = math.prod(away[name] for name in further)
+        far = math.prod(away[name][1] for name in further)
         mean -= prior.arguments["mu"] * far
         variance += (prior.arguments["sigma"] * far) ** 2
         names += further
     if not names:
         return default
-    zero = " and ".join(map(repr, dict.fromkeys(names)))
+    where = " and ".join(f"{name!r} at {away[name][0]:g}" for name in dict.fromkeys(names))
     return StatedPrior(
         Prior("Normal", (mean, math.sqrt(variance))),
-        f"{default.reason}; with {zero} at zero, which the priors of the terms that have it make as uncertain",
+        f"{default.reason}; with {where}, which the priors of the terms that have it make as uncertain",
     )
+
+
+def _away(
+    centres: Mapping[str, float], scales: Mapping[str, Scale], left: Collection[str], stated: Collection[str]
+) -> dict[str, tuple[float, float]]:
+    """Centring values that are not in the middle of their column, and how far that is from there, by component."""
+    found = {}
+    for name, centre in centres.items():
+        if name in scales:
+            far = scales[name].mean - centre
+            if name in left or (name in stated and abs(far) > _FAR * scales[name].sd):
+                found[name] = (centre, far)
+    return found
 
 
 def at_zero(
     column: Column, columns: Iterable[Column], left: Collection[str]
 ) -> Iterator[tuple[Column, tuple[str, ...]]]:
-    """Columns that multiply a column with numbers that are not centred, and these: zero is where its coefficient holds.
+    """Columns that multiply a column with numbers that are not centred, and these: its coefficient is at their zero.
 
     Parameters
     ----------
@@ -281,7 +297,7 @@ def at_zero(
     columns
         All common columns.
     left
-        Numeric components that are not centred.
+        Numeric components that are not centred, or at a value far from their middle.
     """
     own = _components(column)
     for other in columns:

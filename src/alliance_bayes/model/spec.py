@@ -430,7 +430,7 @@ class ModelSpec:
         ModelError
             See `resolve_priors`.
         """
-        return resolve_priors(design, self.given_priors, self.prior_set, self.alliance)
+        return resolve_priors(design, self.given_priors, self.prior_set, self.alliance, self.centre)
 
     def set_without_use(self, design: Design, priors: PriorTable) -> str:
         """That the named prior set has no part in the priors, and why.

@@ -219,7 +219,7 @@ def telling_priors(fit: FittedModel, small: int) -> frozenset[str]:
     def telling(column: Column) -> bool:
         return bool(sampled & set(column.numeric))
 
-    left = {name for name in design.centres if not design.is_centred(name)}
+    left = {name for name in design.centres if not design.is_centred(name)} | set(fit.spec.centre)
     found = {column.label for column in design.columns if telling(column)}
     for column in design.columns:
         found |= {column.label for _, names in at_zero(column, design.columns, left) if sampled & set(names)}
