@@ -12,7 +12,7 @@ import xarray as xr
 
 from alliance_bayes import Model, read_cohort
 from alliance_bayes.engines import SamplerSettings
-from alliance_bayes.engines.collapsed import marginal_posterior, sample_collapsed
+from alliance_bayes.engines.collapsed import marginal_posterior, proposal, sample_collapsed
 from alliance_bayes.errors import ModelError, SamplingError
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.moments import moments_of
@@ -172,6 +172,31 @@ def test_predictors_that_explain_the_outcome_of_one_level_exactly() -> None:
     with pytest.raises(SamplingError) as raised:
         posterior("score ~ x * arm", frame, residual_by="arm")
     assert str(raised.value).startswith("sigma[therapist] runs to zero: ")
+
+
+@pytest.mark.parametrize("share", [1e-8, 1e-30])
+def test_the_search_comes_back_from_a_residual_sd_of_next_to_nothing(
+    monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """A long step of the search may end there, and the model was then refused as if its predictors explained all."""
+    model = spec("score ~ x + (x || country)", residual_by="arm")
+    frame = table().astype({"arm": str})
+    # Two rows that predictors and level effects can explain, but for their priors.
+    frame.loc[frame.index[:2], "arm"] = "few"
+    design = model.design(frame)
+    marginal = marginal_posterior(design, model.priors_for(design), moments_of(design))
+    usual = proposal.starting_point
+    modes = [proposal.find_mode(marginal, marginal.equations.outcome_sd)[0]]
+
+    def below(*arguments: Any) -> np.ndarray:
+        start = usual(*arguments)
+        start[marginal.hyper.names.index("sigma[few]")] += np.log(share)
+        return start
+
+    monkeypatch.setattr(proposal, "starting_point", below)
+    modes.append(proposal.find_mode(marginal, marginal.equations.outcome_sd)[0])
+    # Either search ends where the density has less than half of 1e-3 to rise.
+    np.testing.assert_allclose(*(marginal.log_density(mode[None]) for mode in modes), rtol=0, atol=5e-4)
 
 
 @pytest.mark.parametrize("noise", [1e-4, 1e-2])

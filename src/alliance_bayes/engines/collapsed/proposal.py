@@ -355,9 +355,12 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
 
     def negative(steps: np.ndarray) -> tuple[float, np.ndarray]:
         theta = start + unit * steps
-        # A residual SD that runs to zero comes to rest where the density can still be computed.
         value, gradient = marginal.value_and_gradient(np.maximum(theta, lowest))
-        gradient[theta < lowest] = 0.0
+        below = theta < lowest
+        # A residual SD that runs to zero comes to rest where the density can still be computed. One that a step has
+        # taken there, where the density falls, is led back.
+        gradient[below] = np.maximum(gradient[below], 0.0)
+        value += float(gradient[below] @ (theta - lowest)[below])
         return (-value, -unit * gradient) if np.isfinite(value) else (1e300, np.zeros_like(steps))
 
     if not np.isfinite(marginal.log_density(start[None])[0]):
