@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -13,7 +13,17 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.remedies import argument
 
-__all__ = ["check_name", "check_prob", "check_seed", "chosen", "is_number", "is_pair", "is_text_list", "is_whole"]
+__all__ = [
+    "check_name",
+    "check_prob",
+    "check_seed",
+    "chosen",
+    "is_number",
+    "is_pair",
+    "is_several",
+    "is_text_list",
+    "is_whole",
+]
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -37,6 +47,11 @@ def is_text_list(value: object) -> TypeGuard[list[str] | tuple[str, ...]]:
     A set is none: the order of its elements, which draws and tables follow, is another one in every process.
     """
     return isinstance(value, list | tuple) and all(isinstance(one, str) and one for one in value)
+
+
+def is_several(value: object) -> TypeGuard[Iterable[Any]]:
+    """Whether a value is several ones in an order of their own, that of levels or rows: no text, and no set."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | set | frozenset)
 
 
 def check_prob(prob: object, remedy: str = "0.89 is the default.") -> None:

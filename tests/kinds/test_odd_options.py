@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.kinds import is_number, is_pair, is_text_list, is_whole
+from alliance_bayes.kinds import is_number, is_pair, is_several, is_text_list, is_whole
 from builders import rows
 
 ODD: tuple[Any, ...] = (
@@ -97,3 +97,22 @@ def test_what_numbers_pairs_and_lists_are() -> None:
     assert not any(map(is_pair, ((1,), (1, math.nan), {1: 2, 3: 4}, "ab", None)))
     assert is_text_list(("a", "b"))
     assert not any(map(is_text_list, ("ab", {"a", "b"}, ["a", ""], [1], None)))
+
+
+def test_what_several_ones_are() -> None:
+    """A set has another order in every process, which levels, rows and draws would follow."""
+    several = [(), [], ["a"], np.arange(2), pd.Index(["a"]), pd.Series(["a"]), {"a": 1}, {"a": 1}.keys(), range(3)]
+    assert all(map(is_several, several))
+    assert not any(map(is_several, ["", "ab", b"ab", None, 3, {"a"}, frozenset("a"), object()]))
+
+
+def test_a_set_of_levels_names_or_shifts_is_refused(fit: ab.Fit) -> None:
+    levels = {"sex": {"male", "female"}}
+    with pytest.raises(ab.ModelError, match="levels of 'sex' should be listed"):
+        ab.Model("who5_followup ~ alliance + sex", levels=levels)  # type: ignore[dict-item]
+    with pytest.raises(ab.UsageError, match="levels should map columns to lists of levels"):
+        ab.read_cohort(TABLE, levels=levels)  # type: ignore[arg-type]
+    with pytest.raises(ab.UsageError, match="estimands should be a sequence of names"):
+        fit.effects({"slopes", "contrasts"})
+    with pytest.raises(ab.UsageError, match="benchmarks should be a sequence of names"):
+        fit.confounding(benchmarks={"who5_baseline"})  # type: ignore[arg-type]

@@ -44,6 +44,7 @@ from alliance_bayes.cohort.wide import check_wide, to_long
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.instruments import Instrument
+from alliance_bayes.kinds import is_several
 from alliance_bayes.remedies import argument, call
 
 __all__ = ["read_cohort"]
@@ -338,9 +339,7 @@ def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[
     """Copy declared levels as labels; anything odd is left for `check_column_options` to refuse."""
     if levels is None:
         return {}
-    if not isinstance(levels, Mapping) or any(
-        isinstance(listed, str) or not isinstance(listed, Iterable) for listed in levels.values()
-    ):
+    if not isinstance(levels, Mapping) or not all(is_several(listed) for listed in levels.values()):
         raise UsageError(
             f"{argument('levels')} should map columns to lists of levels, as in "
             f"{argument('levels', {'sex': ['female', 'male']})}."

@@ -55,7 +55,7 @@ from alliance_bayes.effects.variance import BAYESIAN_R2, VARIANCE_PARTITION, bay
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.foreign import shown
-from alliance_bayes.kinds import chosen
+from alliance_bayes.kinds import chosen, is_several
 from alliance_bayes.notebook import number, table
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
@@ -248,7 +248,7 @@ def choose_estimands(estimands: Estimands | None) -> dict[Estimand, Mapping[str,
     UsageError
         An unknown name, something that is no estimand, or one of the analyst's own that has a name of the package's.
     """
-    if isinstance(estimands, str | Estimand) or not (estimands is None or isinstance(estimands, Iterable)):
+    if not (estimands is None or is_several(estimands)):
         raise UsageError(
             f"estimands should be a sequence of names but got {shown(estimands)}. Write [{shown(estimands)}]."
         )

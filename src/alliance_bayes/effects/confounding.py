@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, Unpack, override
 
@@ -22,7 +22,7 @@ from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.foreign import number_in, shown
-from alliance_bayes.kinds import check_name, chosen, is_number, is_text_list
+from alliance_bayes.kinds import check_name, chosen, is_number, is_several, is_text_list
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
@@ -269,7 +269,7 @@ def _check(
     chosen("towards", towards, _TOWARDS)
     if not (is_number(times) and times > 0):
         raise UsageError(f"times should be a finite number greater than 0 but got {shown(times)}.")
-    if isinstance(benchmarks, str) or not (benchmarks is None or isinstance(benchmarks, Iterable)):
+    if not (benchmarks is None or is_several(benchmarks)):
         told = shown(benchmarks)
         raise UsageError(f"benchmarks should be a sequence of names but got {told}. Write [{told}].")
     if (shares[0] is None) != (shares[1] is None):

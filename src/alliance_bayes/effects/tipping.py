@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -25,6 +25,7 @@ from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.imputation.shifted import ShiftedTables
+from alliance_bayes.kinds import is_several
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.notebook import escaped, overview
 from alliance_bayes.remedies import argument, setting
@@ -364,7 +365,7 @@ def _differences(fit: FittedModel, name: str) -> pd.DataFrame:
 
 def _shifts(fit: FittedModel, name: str, grid: Sequence[float] | None, differences: pd.DataFrame) -> list[float]:
     if grid is not None:
-        numbers = [] if isinstance(grid, str) or not isinstance(grid, Iterable) else list(grid)
+        numbers = list(grid) if is_several(grid) else []
         fine = all(isinstance(one, int | float | np.number) and not isinstance(one, bool) for one in numbers)
         given = [float(one) for one in numbers] if fine else []
         ascending = bool(np.isfinite(given).all() and (np.diff(given) > 0).all())

@@ -13,6 +13,7 @@ import pandas as pd
 from alliance_bayes.cohort.cells import MISSING, CellError, is_code, is_missing, is_number, level_label, spelling
 from alliance_bayes.cohort.names import in_order
 from alliance_bayes.errors import DataError, ModelError, Problem
+from alliance_bayes.kinds import is_several
 from alliance_bayes.model.formula import Formula
 
 __all__ = [
@@ -153,7 +154,7 @@ def check_declared(levels: Mapping[str, Sequence[object]]) -> dict[str, tuple[st
     """
     out: dict[str, tuple[str, ...]] = {}
     for name, given in levels.items():
-        if isinstance(given, str) or not isinstance(given, Iterable):
+        if not is_several(given):
             raise ModelError(f"levels of '{name}' should be listed, as in ('a', 'b'), but got {given!r}.")
         try:
             labels = tuple(level_label(level) for level in given)
