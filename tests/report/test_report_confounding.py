@@ -67,6 +67,20 @@ def test_sentences_have_the_numbers_of_the_rows(fit: FittedModel, page: Rendered
         np.testing.assert_allclose(listed[f"confounding/{name}"]["mean"], row["mean"], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(("people", "listed"), [(40, ["sex"]), (90, ["country", "sex"])])
+def test_no_cause_is_as_strong_as_what_explains_by_chance(people: int, listed: list[str]) -> None:
+    """Eight levels explain 7 / 39 = 18% of anything among 40 people by chance, and 7 / 89 = 8% among 90."""
+    formula = "who5_followup ~ alliance + (1 | sex) + (1 | country)"
+    fit = fitted(rows(people, countries=8), formula=formula, spec={"exhaustive": ("sex",)}, draws=1000)
+    page = rendered(fit, sections=["confounding"])
+    table = parsed(page.html).by_id("table-confounding")
+    lines = [line.all("th", "td")[0].text for line in table.all("tr")[1:]]
+    assert sorted(lines) == listed
+    assert ("Not listed: country" in words(page, "confounding")) == ("country" not in listed)
+    # Its rows are among the page's numbers all the same.
+    assert {row["factor"] for row in page.numbers["confounding"] if row["factor"]} == {"sex", "country"}
+
+
 @pytest.mark.slow
 def test_the_table_is_led_by_the_cause_that_would_move_the_estimate_most(fit: FittedModel, page: Rendered) -> None:
     table = confounding(fit)

@@ -88,7 +88,7 @@ def test_words_follow_the_rows_on_either_side(difference: float, name: str) -> N
     text, limits = words(page, "confounding"), words(page, "limitations")
     assert f"(“care” rather than “{name}”)" in text
     assert ("Its interval includes zero without any such cause" in text) == (value["lower"] == 0)
-    assert ("Its interval includes none without such a cause" in limits) == (value["lower"] == 0)
+    assert ("The interval already includes no difference, without any such cause" in limits) == (value["lower"] == 0)
     strong = table[table["estimand"] == "contrast_as_strong"]["mean"]
     gone = strong.min() <= 0 if difference > 0 else strong.max() >= 0
     assert ("bring it to zero or beyond" in text) == gone

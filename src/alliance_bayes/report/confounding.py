@@ -22,7 +22,7 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import shown_cells
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
-from alliance_bayes.report.text import Row, clean, column_name, factor_name, number, percent, unit_of, units
+from alliance_bayes.report.text import Row, clean, column_name, factor_name, join, number, percent, unit_of, units
 from alliance_bayes.report.untold import groups_told, is_two_valued, unsaid
 from alliance_bayes.wording import Wording
 
@@ -36,6 +36,8 @@ SENTENCES = Wording("alliance_bayes.report", "sentences/confounding.toml")
 ID = "confounding"
 # Covariates that the figure names, and rows of its data.
 _NAMED, _ROWS = 3, 10
+# Share that a covariate may explain by chance and be told as one that a cause might be as strong as.
+_BY_CHANCE = 0.1
 
 
 def confounding_effects(fit: FittedModel, *, contrast: pd.Series, small: int) -> EffectTable:
@@ -134,7 +136,7 @@ def unmeasured(view: View) -> Section | None:
         return None
     content: list[str | Table | Picture] = [said]
     above = float(contrast["median"]) >= 0
-    strong = _by_influence(estimates, above=above)
+    strong = _by_influence(view.fit, estimates, above=above)
     if len(strong):
         content[0] = f"{said} {_strongest(view.fit, estimates, strong, above=above)}"
     content[0] = f"{content[0]} {SENTENCES('nobody')}"
@@ -190,7 +192,7 @@ def contours_of(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> 
     lines.append(Contour(SENTENCES("half"), f / 2))
     names = _Names.of(fit, contrast).heads
     points = []
-    for place, row in enumerate(rows_of(_by_influence(estimates, above=float(contrast["median"]) >= 0))):
+    for place, row in enumerate(rows_of(_by_influence(fit, estimates, above=float(contrast["median"]) >= 0))):
         x, y = as_strong_as(*(_share(estimates, kind, row) for kind in ("predictor", "outcome")))
         if np.isfinite(x) and np.isfinite(y):
             name = column_name(text_of(row, "factor")) if place < _NAMED else ""
@@ -238,12 +240,26 @@ def _said(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> str | 
     )
 
 
-def _by_influence(estimates: Estimates, *, above: bool) -> pd.DataFrame:
+def _by_influence(fit: FittedModel, estimates: Estimates, *, above: bool) -> pd.DataFrame:
     """The rows of causes as strong as covariates, that first by which an estimate above zero, or below, moves most."""
     rows = estimates.where("contrast_as_strong")
-    rows = rows[rows["mean"].notna()]
+    rows = rows[rows["mean"].notna() & ~rows["factor"].isin(_by_chance(fit, estimates))]
     means = rows["mean"].astype(float) * (1 if above else -1)
     return rows.loc[means.round(9).sort_values(kind="stable").index]
+
+
+def _by_chance(fit: FittedModel, estimates: Estimates) -> list[str]:
+    """Covariates with so many levels for so few people that they explain much of anything: no cause is as strong.
+
+    Of n people, levels that are nothing but labels explain (levels - 1) / (n - 1) on average.
+    """
+    n = fit.count_people()
+    return [
+        name
+        for name in dict.fromkeys(map(str, estimates.where("contrast_as_strong")["factor"]))
+        if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype)
+        and len(fit.design.level_labels(name)) - 1 > _BY_CHANCE * (n - 1)
+    ]
 
 
 def _share(estimates: Estimates, of: str, row: Row) -> float:
@@ -310,6 +326,8 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, told: _Na
             Column(SENTENCES("of_outcome", **names), lambda row: percent(_share(estimates, "outcome", row), 1)),
             *estimate_columns(estimates, rows, mean=SENTENCES("as_strong"), direction=False, judged=()),
         ],
-        note=SENTENCES("note"),
+        note=SENTENCES(
+            "note", many=join([column_name(name) for name in _by_chance(fit, estimates)]), share=percent(_BY_CHANCE)
+        ),
         at_once=SHOWN,
     )
