@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model import ModelSpec, Prior, Scale
 from alliance_bayes.model.arguments import _KINDS
+from builders import rows
 
 FORMULA = "who5_followup ~ alliance + (1 | country)"
 NAMES = [one.name for one in dataclasses.fields(ab.Model) if one.name != "formula"]
@@ -95,3 +99,38 @@ def test_numbers_whose_products_cannot_be_computed_are_refused_by_name(formula: 
     name = "x / 2" if "I(" in formula else "x"
     with pytest.raises(ab.ModelError, match=rf"{name}\S* has values of (up to|no more than) "):
         ab.Model(formula).fit(ab.read_cohort(table), seed=1, draws=100)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (
+            lambda: ModelSpec("y ~ a", priors={"a": "Normal(0, 1e308)"}),
+            "prior of 'a': sigma is 1e+308 in Normal(0, 1e+308), and numbers above 1e+100 cannot be computed with.",
+        ),
+        (
+            lambda: ModelSpec("y ~ a", priors={"a": Prior("Normal", (0.0, 1e-308))}),
+            "prior of 'a': sigma is 1e-308 in Normal(0, 1e-308), and numbers below 1e-100 cannot be computed with.",
+        ),
+        (
+            lambda: ModelSpec("y ~ a", priors={"a": "Normal(-1e200, 1)"}),
+            "prior of 'a': mu is -1e+200 in Normal(-1e+200, 1), and numbers above 1e+100 cannot be computed with.",
+        ),
+        (lambda: Scale(mean=4, sd=1e-320), "a scale's numbers should be at most 1e+100, and its sd at least 1e-100"),
+        (lambda: Scale(mean=1e200, sd=1), "a scale's numbers should be at most 1e+100, and its sd at least 1e-100"),
+        (
+            lambda: ModelSpec("who5_followup ~ alliance", centre={"alliance": 1e20}).design(rows(30)),
+            "centre of 'alliance' is 1e+20, so far from its values (",
+        ),
+    ],
+)
+def test_numbers_that_cannot_be_computed_with_are_named(made: Callable[[], object], said: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        made()
+    assert str(caught.value).startswith(said)
+
+
+def test_numbers_at_the_edge_are_computed_with() -> None:
+    # The squares of 1e100, and of 1e-100, are numbers still.
+    assert ModelSpec("y ~ a", priors={"a": "Normal(0, 1e100)"}).given_priors["a"].arguments["sigma"] == 1e100
+    assert Scale(mean=0, sd=1e-100).sd == 1e-100

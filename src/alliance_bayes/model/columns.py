@@ -165,6 +165,8 @@ def centring(
                 # Differences from means add up to nothing but rounding.
                 mean = 0.0
             centres[name] = float(asked.get(name, mean))
+            if name in asked:
+                _check_centre(name, column, centres[name])
             if any(part is offset for offset in offsets):
                 continue
             known = scale_of(name, declared)
@@ -183,6 +185,15 @@ def centring(
         if not np.isfinite(value):
             raise ModelError(f"centre of '{name}' should be a finite number but got {value}.")
     return centres, scales
+
+
+def _check_centre(name: str, column: np.ndarray, centre: float) -> None:
+    """Refuse a stated value so far from a column that its differences are lost when the value is subtracted."""
+    if np.isfinite(centre) and not is_constant(column) and is_constant(column - centre, size=abs(centre)):
+        raise ModelError(
+            f"centre of '{name}' is {centre:g}, so far from its values ({column.min():g} to {column.max():g}) that "
+            "their differences are lost to rounding. State a value near them, or none."
+        )
 
 
 def numeric_parts(terms: Iterable[Any]) -> list[Any]:

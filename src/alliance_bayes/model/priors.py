@@ -11,6 +11,7 @@ import pandas as pd
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.foreign import number_in
+from alliance_bayes.model.scales import LARGEST, TINIEST
 from alliance_bayes.notebook import overview, table
 
 __all__ = ["SET", "Prior", "PriorTable", "StatedPrior", "parse_prior"]
@@ -155,9 +156,11 @@ def parse_prior(text: str | Prior, *, name: str = "prior") -> Prior:
     Raises
     ------
     ModelError
-        Unknown distribution, wrong number of arguments, an argument that is no number, or a scale that is not positive.
+        Unknown distribution, wrong number of arguments, an argument that is no number, or is too large or small to be
+        computed with, or a scale that is not positive.
     """
     if isinstance(text, Prior):
+        _check_sizes(text, name)
         return text
     match = _PATTERN.match(text) if isinstance(text, str) else None
     if match is None:
@@ -185,7 +188,21 @@ def parse_prior(text: str | Prior, *, name: str = "prior") -> Prior:
         if argument in form.positive and value <= 0:
             raise ModelError(f"prior of '{name}': {argument} should be greater than 0 but got {part} in {text!r}.")
         values.append(value)
-    return Prior(distribution, tuple(values))
+    prior = Prior(distribution, tuple(values))
+    _check_sizes(prior, name)
+    return prior
+
+
+def _check_sizes(prior: Prior, name: str) -> None:
+    """Refuse numbers whose squares and products leave those that a computer has."""
+    positive = _FORMS[prior.distribution].positive
+    for argument, value in prior.arguments.items():
+        if abs(value) > LARGEST or (argument in positive and value < TINIEST):
+            beyond = f"above {LARGEST:g}" if abs(value) > LARGEST else f"below {TINIEST:g}"
+            raise ModelError(
+                f"prior of '{name}': {argument} is {value:g} in {prior}, and numbers {beyond} cannot be computed with. "
+                "State the prior in the units of the column, or the column in others."
+            )
 
 
 def _usage() -> list[str]:

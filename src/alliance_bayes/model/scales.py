@@ -88,6 +88,12 @@ class Scale:
             raise ModelError(
                 f"a scale needs a finite mean and an sd greater than 0 but got mean={self.mean}, sd={self.sd}."
             )
+        # Those of the rows are judged with their column.
+        if type(self) is Scale and (abs(self.mean) > LARGEST or not TINIEST <= self.sd <= LARGEST):
+            raise ModelError(
+                f"a scale's numbers should be at most {LARGEST:g}, and its sd at least {TINIEST:g}, to be computed "
+                f"with, but got mean={self.mean:g}, sd={self.sd:g}. Give them in the column's own unit."
+            )
         for name in ("lower", "upper", "step", "smallest_relevant_change"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
