@@ -21,7 +21,7 @@ from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.report import Rendered, Report
 from alliance_bayes.report.curve import observed_means
 from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
-from alliance_bayes.report.patterns import patterns_of, shown_patterns
+from alliance_bayes.report.patterns import Pattern, patterns_of, shown_patterns
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.unions import kept_unions, union_told
 from builders import fitted, rendered, rows
@@ -111,6 +111,19 @@ def test_patterns_are_those_of_the_table(page: Rendered, data: pd.DataFrame) -> 
             own = (lacks == [name in one["lacks"] for name in lacks]).all(axis=1)
             assert one["n"] == int(own.sum()) >= SMALL
     assert total == len(data)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_no_figure_of_patterns_names_no_column(fit: FittedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(patterns: list[Pattern]) -> bool:
+        monkeypatch.setattr("alliance_bayes.report.missing._patterns", lambda fit, small: patterns)
+        text = Report(sections=["missing"]).render(fit).html
+        assert ("Which values are missing together is not shown" in text) == ('id="missing-patterns' not in text)
+        return 'id="missing-patterns' in text
+
+    assert drawn([Pattern((), 300), Pattern(("y",), 60), Pattern(None, 40)])
+    assert not drawn([Pattern((), 300), Pattern(None, 100)])
+    assert not drawn([])
 
 
 def test_complete_rows_are_compared(page: Rendered, fit: FittedModel, data: pd.DataFrame) -> None:
