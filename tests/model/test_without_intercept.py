@@ -221,3 +221,24 @@ def test_priors_of_levels_are_those_of_an_intercept() -> None:
 def test_an_ordinal_model_has_its_cutpoints() -> None:
     with pytest.raises(ModelError, match="cutpoints of family 'cumulative' are its intercepts"):
         ModelSpec("who5_followup ~ 0 + alliance", family="cumulative")
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "what"),
+    [
+        ("y ~ year + (0 + year | country)", {"family": "cumulative"}, "the cutpoints of family 'cumulative'"),
+        ("y ~ year", {"family": "cumulative", "centre": {"year": 0.0}}, "the cutpoints of family 'cumulative'"),
+        ("y ~ age", {"sigma": "~ year + year:sex"}, "the residual SD"),
+    ],
+)
+def test_what_has_its_prior_at_zero_is_not_far_from_the_rows(formula: str, options: dict[str, Any], what: str) -> None:
+    frame = rows(60).assign(year=2010.0 + np.arange(60) % 10, y=1.0 + np.arange(60) % 4)
+    with pytest.raises(ModelError) as caught:
+        ModelSpec(formula, **options).design(frame)
+    assert str(caught.value) == (
+        f"'year' is not centred in this model, and {what} would have the prior at 0, far from its values (2010 to "
+        "2019), which draws its coefficient to nothing. Subtract a constant from the column in the table, or state "
+        "one: centre={'year': 2014.5}."
+    )
+    stated = ModelSpec(formula, **{**options, "centre": {"year": 2014.5}}).design(frame)
+    assert stated.centres["year"] == 2014.5

@@ -37,9 +37,12 @@ from alliance_bayes.model.scales import Scale, check_size, is_measured, sample_s
 from alliance_bayes.model.sigma import SigmaModel, sigma_model
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
+from alliance_bayes.remedies import setting
 
 __all__ = ["INDICATED", "Design", "build_design"]
 
+# SDs that a column may lie from its centring value where cutpoints, or a residual SD, have their prior there.
+_FAR = 10.0
 #: The levels of a column of 0 and 1.
 INDICATED = ("0", "1")
 
@@ -426,6 +429,7 @@ def build_design(
         offsets=offsets,
         is_centred=lambda component: _is_centred(component, formula, sigma),
     )
+    _refuse_far(formula if family.own_intercepts else None, sigma, terms, of_sigma, centres, family)
     if outcome_scale is not None:
         known[formula.outcome] = outcome_scale
     columns = tuple(column for term in common for column in describe(term))
@@ -470,6 +474,35 @@ def build_design(
 def _is_centred(component: str, formula: Formula, sigma: Formula | None) -> bool:
     """Whether a component is centred by all that has it: the formula, and that of the residual SD."""
     return all(own.is_centred(component) for own in (formula, sigma) if own is not None and component in own.components)
+
+
+def _refuse_far(
+    formula: Formula | None,
+    sigma: Formula | None,
+    terms: Sequence[Any],
+    of_sigma: SigmaModel | None,
+    centres: Mapping[str, float],
+    family: Family,
+) -> None:
+    """Refuse columns that are not centred and far from zero, where what has its prior at zero is no coefficient."""
+    whole = [*terms, *(() if of_sigma is None else of_sigma.terms)]
+    for part in numeric_parts(whole):
+        for name, values in values_of(part).items():
+            away = abs(float(values.mean()) - centres[name])
+            if away <= _FAR * float(values.std()):
+                continue
+            what = [
+                said
+                for own, said in ((formula, f"the cutpoints of family '{family.name}'"), (sigma, "the residual SD"))
+                if own is not None and str(part.name) in own.components
+            ]
+            if what:
+                raise ModelError(
+                    f"'{name}' is not centred in this model, and {' and '.join(what)} would have the prior at "
+                    f"{centres[name]:g}, far from its values ({values.min():g} to {values.max():g}), which draws its "
+                    "coefficient to nothing. Subtract a constant from the column in the table, or state one: "
+                    f"{setting('centre', {name: round(float(values.mean()), 3)})}."
+                )
 
 
 def _factors(
