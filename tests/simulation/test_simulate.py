@@ -327,3 +327,9 @@ def test_a_process_of_its_own_is_followed():
     assert set(data["n_sessions"]) == {2}
     assert set(data["sex"]) == {"female"}
     assert set(data["provider_type"]) == {"both"}
+
+
+@pytest.mark.parametrize("n", [20_000_001, 10**9, 10**30])
+def test_more_people_than_memory_holds_are_refused_before_any_is_drawn(n: int) -> None:
+    with pytest.raises(UsageError, match=r"^simulate_cohort: n should be at most 20,000,000, so that"):
+        simulate_cohort(n=n)

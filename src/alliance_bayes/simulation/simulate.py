@@ -17,6 +17,7 @@ from alliance_bayes.cohort.names import ID, MODALITIES, PROVIDER_TYPES, SESSION_
 from alliance_bayes.cohort.scoring import join_scores
 from alliance_bayes.cohort.writing import write_csv
 from alliance_bayes.errors import UsageError
+from alliance_bayes.foreign import shown
 from alliance_bayes.kinds import is_whole
 from alliance_bayes.remedies import argument
 from alliance_bayes.simulation.outcome import (
@@ -149,6 +150,11 @@ def simulate_cohort(
     .. [2] Sagui-Henson et al. (2022), Psychosomatic Medicine 84(5):A136.
     """
     _check_whole("n", n, least=1)
+    if n > _MOST_PEOPLE:
+        raise UsageError(
+            f"simulate_cohort: {argument('n')} should be at most {_MOST_PEOPLE:,}, so that memory holds them, but got "
+            f"{shown(n)}."
+        )
     _check_whole("seed", seed, least=0)
     chosen = settings_with(settings, overrides)
     process = chosen.process
@@ -226,6 +232,10 @@ def write_tables(cohort: SimulatedCohort, directory: str | Path) -> tuple[Path, 
     paths = {folder / f"{name}.csv": table for name, table in cohort.tables.items()}
     write_csv(paths)
     return tuple(paths)
+
+
+# Ten times the rows that are read as one table.
+_MOST_PEOPLE = 20_000_000
 
 
 def _check_whole(name: str, value: object, *, least: int) -> None:
