@@ -254,5 +254,5 @@ def test_a_factor_of_many_levels_is_made_up_for(record_property: Record) -> None
     else:
         # 3.3 standard errors of a coverage of .89.
         assert (coverage > PROB - 3.3 * np.sqrt(PROB * (1 - PROB) / FACTOR_SETS)).all()
-        # A few sets say no more than that it is less biased than leaving rows out.
-        assert (shift < np.abs(shifts["dropped"].mean(axis=0))).all()
+        # Three sets cannot tell the bias of one of them: of all three together it is less than where rows are left out.
+        assert shift.sum() < np.abs(shifts["dropped"].mean(axis=0)).sum() / 2
