@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -72,6 +72,21 @@ def made(seed: int, n: int = 400) -> tuple[pd.DataFrame, pd.DataFrame]:
     return full, gaps
 
 
+def paired(
+    record: Record, names: Sequence[str], means: Mapping[str, list[np.ndarray]], covered: list[np.ndarray]
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Shifts of each set's means from those of its complete data, these means' SDs, and coverage; all are recorded."""
+    complete = np.array(means["complete"])
+    shifts = {name: np.array(own) - complete for name, own in means.items() if name != "complete"}
+    spread, coverage = complete.std(axis=0, ddof=1), np.mean(covered, axis=0)
+    record("seeds", f"0 to {len(complete) - 1}")
+    for name, own in shifts.items():
+        said = ", ".join(f"{value:+.2f}" for value in own.mean(axis=0) / spread)
+        record(f"mean shift, {name} rows, in SDs of complete-data estimates ({', '.join(names)})", said)
+    record(f"coverage of the {PROB:.0%} intervals", ", ".join(f"{value:.3f}" for value in coverage))
+    return shifts, spread, coverage
+
+
 @pytest.mark.slow
 def test_missing_at_random_is_made_up_for(record_property: Record) -> None:
     """Bias, paired with the complete data of the same set, and how often intervals hold the truth.
@@ -92,15 +107,7 @@ def test_missing_at_random_is_made_up_for(record_property: Record) -> None:
             if imputing:
                 low, high = np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2], axis=0)
                 covered.append((low < TRUTH) & (high > TRUTH))
-    record_property("seeds", f"0 to {SETS - 1}")
-    complete = np.array(means["complete"])
-    shifts = {name: np.array(own) - complete for name, own in means.items()}
-    spread = complete.std(axis=0, ddof=1)
-    for name in ("imputed", "dropped"):
-        said = ", ".join(f"{value:+.2f}" for value in shifts[name].mean(axis=0) / spread)
-        record_property(f"mean shift, {name} rows, in SDs of complete-data estimates ({', '.join(NAMES)})", said)
-    coverage = np.mean(covered, axis=0)
-    record_property(f"coverage of the {PROB:.0%} intervals", ", ".join(f"{value:.3f}" for value in coverage))
+    shifts, spread, coverage = paired(record_property, NAMES, means, covered)
     error = shifts["imputed"].std(axis=0, ddof=1) / np.sqrt(SETS)
     assert (np.abs(shifts["imputed"].mean(axis=0)) < 3 * error).all()
     if SETS == 200:
@@ -184,13 +191,8 @@ def test_an_event_missing_at_random_is_made_up_for(record_property: Record) -> N
             if name == "imputed":
                 low, high = np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2], axis=0)
                 covered.append((low < truth) & (high > truth))
-    record_property("seeds", f"0 to {EVENT_SETS - 1}")
-    complete = np.array(means["complete"])
-    shift, spread = np.array(means["imputed"]) - complete, complete.std(axis=0, ddof=1)
-    said = ", ".join(f"{value:+.2f}" for value in shift.mean(axis=0) / spread)
-    record_property(f"mean shift, in SDs of complete-data estimates ({', '.join(names)})", said)
-    coverage = np.mean(covered, axis=0)
-    record_property(f"coverage of the {PROB:.0%} intervals", ", ".join(f"{value:.3f}" for value in coverage))
+    shifts, spread, coverage = paired(record_property, names, means, covered)
+    shift = shifts["imputed"]
     error = shift.std(axis=0, ddof=1) / np.sqrt(EVENT_SETS)
     # A posterior mean of log odds lies further from zero the less is known of them: by less than a fifth of an SD here.
     assert (np.abs(shift.mean(axis=0)) < 3 * error + 0.2 * spread).all()
@@ -235,15 +237,7 @@ def test_a_factor_of_many_levels_is_made_up_for(record_property: Record) -> None
             if name == "imputed":
                 low, high = np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2], axis=0)
                 covered.append((low < truth) & (high > truth))
-    record_property("seeds", f"0 to {FACTOR_SETS - 1}")
-    complete = np.array(means["complete"])
-    shifts = {name: np.array(own) - complete for name, own in means.items()}
-    spread = complete.std(axis=0, ddof=1)
-    for name in ("imputed", "dropped"):
-        said = ", ".join(f"{value:+.2f}" for value in shifts[name].mean(axis=0) / spread)
-        record_property(f"mean shift, {name} rows, in SDs of complete-data estimates ({', '.join(names)})", said)
-    coverage = np.mean(covered, axis=0)
-    record_property(f"coverage of the {PROB:.0%} intervals", ", ".join(f"{value:.3f}" for value in coverage))
+    shifts, spread, coverage = paired(record_property, names, means, covered)
     error = shifts["imputed"].std(axis=0, ddof=1) / np.sqrt(FACTOR_SETS)
     shift = np.abs(shifts["imputed"].mean(axis=0))
     if FACTOR_SETS == 200:

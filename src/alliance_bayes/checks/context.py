@@ -209,6 +209,21 @@ class Context:
         )
 
     @cached_property
+    def mean_squares(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean squares of the observed and of the replicated residuals, shape (replicates,) each.
+
+        Sums of residuals are looked at over their own, as in an F test: a family that has no variance of its own
+        (counts that vary more than Poisson ones) would otherwise have too much in every direction, and that is another
+        check's to say.
+        """
+        outcome = self.fit.design.outcome.values
+        # Replicate by replicate: all residuals at once would be as much again as what is kept.
+        rows = zip(self.simulated, self.expected, strict=True)
+        both = [(np.mean((outcome - mean) ** 2), np.mean((own - mean) ** 2)) for own, mean in rows]
+        seen, null = np.maximum(np.array(both), np.finfo(float).tiny).T
+        return seen, null
+
+    @cached_property
     def which_of_all_rows(self) -> np.ndarray:
         """Stacked draws behind the replicates of all rows: fewer where there are many rows."""
         some = max(self._least, min(self.replicates, SIMULATED // self.fit.design.rows.n))

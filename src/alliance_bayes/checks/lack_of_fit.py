@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -199,19 +198,10 @@ class OutcomeResiduals:
 
     context: Context
 
-    @cached_property
+    @property
     def scales(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean squares of the observed and of the replicated residuals, shape (n_replicates,) each.
-
-        Each by its own, as in an F test: a family that has no variance of its own (counts that vary more than Poisson
-        ones) would otherwise have too much in every direction, and that is another check's to say.
-        """
-        outcome = self.context.fit.design.outcome.values
-        # Replicate by replicate: all residuals at once would be as much again as what is kept.
-        rows = zip(self.context.simulated, self.context.expected, strict=True)
-        both = [(np.mean((outcome - mean) ** 2), np.mean((own - mean) ** 2)) for own, mean in rows]
-        seen, null = np.maximum(np.array(both), np.finfo(float).tiny).T
-        return seen, null
+        """Their mean squares, shape (n_replicates,) each."""
+        return self.context.mean_squares
 
     def products(self, basis: Basis) -> tuple[np.ndarray, np.ndarray]:
         """See `Residuals`."""

@@ -147,16 +147,8 @@ def _of_neighbours(context: Context, first: np.ndarray, second: np.ndarray) -> D
     for start in range(0, context.replicates, step):
         middle = context.expected[start : start + step]
         both = [outcome - middle, context.simulated[start : start + step] - middle]
-        parts.append(
-            np.stack(
-                [
-                    np.einsum("ij,ij->i", part[:, first], part[:, second])
-                    / np.maximum(np.mean(part**2, axis=1), np.finfo(float).tiny)
-                    for part in both
-                ]
-            )
-        )
-    observed, replicated = np.hstack(parts)
+        parts.append(np.stack([np.einsum("ij,ij->i", part[:, first], part[:, second]) for part in both]))
+    observed, replicated = np.hstack(parts) / np.stack(context.mean_squares)
     sd, middle_of = replicated.std(), replicated.mean()
     seen, null = (((part - middle_of) / sd) ** 2 for part in (observed, replicated))
     correlation = float((observed - middle_of).mean() / sd / np.sqrt(first.size))

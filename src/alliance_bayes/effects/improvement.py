@@ -24,7 +24,6 @@ from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.foreign import shown
-from alliance_bayes.instruments import instrument
 from alliance_bayes.kinds import check_name, is_number
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, Rows
@@ -115,34 +114,10 @@ def baseline_of(design: Design) -> str | None:
         for name in design.predictors
         if windowed_named(name) is None
         and (own := design.scales.get(name)) is not None
-        and (own.instrument, own.lower) == (scale.instrument, _bottom(design))
+        and (own.instrument, own.lower) == (scale.instrument, scale.score_ends[0])
     ]
     called = [name for name in same if name.endswith("_baseline")]
     return same[0] if len(same) == 1 else called[0] if len(called) == 1 else None
-
-
-def _bottom(design: Design) -> float | None:
-    """The lower end of a score of the outcome's instrument, also where the outcome is a change of it."""
-    return _ends(design)[0]
-
-
-def _is_change(design: Design) -> bool:
-    """Whether the outcome is the change of an instrument's score."""
-    scale = design.scales.get(design.outcome.name)
-    if scale is None or scale.lower is None or not scale.instrument:
-        return False
-    return bool(scale.lower < instrument(scale.instrument).score_range[0])
-
-
-def _ends(design: Design) -> tuple[float | None, float | None]:
-    """The ends of the outcome's scale, or of the score that it is a change of."""
-    scale = design.scales.get(design.outcome.name)
-    if scale is None:
-        return None, None
-    if not _is_change(design):
-        return scale.lower, scale.upper
-    low, high = instrument(scale.instrument).score_range
-    return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +295,8 @@ class Improvement(Estimand):
                 f"'{name}' is a score of another instrument than '{design.outcome.name}', so nobody's improvement is "
                 "their difference. Name the outcome's own baseline, or fit a model of the change."
             )
-        said = rule.said(design.outcome.name, name, higher=_higher_is_better(analysis.fit), changed=_is_change(design))
+        changed = scale is not None and scale.is_change
+        said = rule.said(design.outcome.name, name, higher=_higher_is_better(analysis.fit), changed=changed)
         return frame[name].to_numpy(float), said
 
 
@@ -360,12 +336,12 @@ def _rule(analysis: Analysis, by: float | None, share: float | None, to: float |
     if share is not None:
         if not is_number(share) or not 0 < share < 1:
             raise UsageError(f"share should be in the interval (0, 1) but got {shown(share)}. Give 0.5 for half.")
-        if _higher_is_better(analysis.fit) or scale is None or _ends(design)[0] != 0:
+        if _higher_is_better(analysis.fit) or scale is None or scale.score_ends[0] != 0:
             raise UsageError(
                 f"share is a part of a score of symptoms that begins at 0, and '{design.outcome.name}' is none. "
                 f"Give the points that count: {argument('by', ...)}"
             )
-    low, high = _ends(design)
+    low, high = (None, None) if scale is None else scale.score_ends
     if to is not None and not (is_number(to) and (low is None or to >= low) and (high is None or to <= high)):
         raise UsageError(f"to should be a score on the scale of '{design.outcome.name}' but got {shown(to)}.")
     return Better(by, share, to)
@@ -389,9 +365,10 @@ def _sizes(rows: Rows, members: np.ndarray) -> np.ndarray:
 
 def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, chosen: np.ndarray) -> np.ndarray:
     """Expected number of people who improve in each group of rows (n_rows, n_groups), shape (n_draws, n_groups)."""
-    bottom, top = _ends(fit.design)
+    scale = fit.design.scales.get(fit.design.outcome.name)
+    bottom, top = (None, None) if scale is None else scale.score_ends
     higher = _higher_is_better(fit)
-    aims = rule.goals(starts, higher=higher, changed=_is_change(fit.design))
+    aims = rule.goals(starts, higher=higher, changed=scale is not None and scale.is_change)
     # Who is asked for the good end or less far, whatever the outcome is, always improves.
     scores = rule.goals(starts, higher=higher)
     possible = (

@@ -128,6 +128,21 @@ class Scale:
         return None if self.lower is None or self.upper is None else self.upper - self.lower
 
     @property
+    def is_change(self) -> bool:
+        """Whether it is that of changes of an instrument's score: they go below where scores begin."""
+        return bool(self.instrument and self.lower is not None and self.lower < self._of_scores[0])
+
+    @property
+    def score_ends(self) -> tuple[float | None, float | None]:
+        """The ends: of the score, where it is that of its changes."""
+        return self._of_scores if self.is_change else (self.lower, self.upper)
+
+    @property
+    def _of_scores(self) -> tuple[float, float]:
+        low, high = instrument(self.instrument).score_range
+        return float(low), float(high)
+
+    @property
     def levels(self) -> np.ndarray | None:
         """All levels in order, shape (n_levels,); None for a continuous scale."""
         if self.step is None or self.lower is None or self.range is None:

@@ -109,12 +109,11 @@ def endpoints_of(design: Design) -> EndPoints | None:
     if scale is None or not scale.instrument or design.family.event:
         return None
     one, baseline = instrument(scale.instrument), baseline_of(design)
-    changed = scale.lower is not None and scale.lower < one.score_range[0]
-    if one.measures == "alliance" or (baseline is None and not changed):
+    if one.measures == "alliance" or (baseline is None and not scale.is_change):
         return None
     case = one.threshold(one.case) if one.case else None
-    found = _changes(one, scale) + ([] if changed or case is None else _scores(one, case))
-    return EndPoints(one, baseline, case, tuple(found), changed)
+    found = _changes(one, scale) + ([] if scale.is_change or case is None else _scores(one, case))
+    return EndPoints(one, baseline, case, tuple(found), scale.is_change)
 
 
 def is_case(threshold: Threshold, scores: np.ndarray) -> np.ndarray:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from alliance_bayes.effects.table import steady
 from alliance_bayes.report.narrow_forest import NarrowForest
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND, percent_axis
 from alliance_bayes.report.text import count, shortened
@@ -24,6 +26,7 @@ __all__ = [
     "Interval",
     "all_named",
     "column_ends",
+    "downwards",
     "forest_size",
     "plain_size",
 ]
@@ -66,6 +69,13 @@ class Interval:
     upper: float
     people: str = ""
     printed: str = ""
+
+
+def downwards(means: pd.Series, levels: int) -> np.ndarray:
+    """Places of rows about so many levels as all figures have them: few as they stand, many from the greatest mean."""
+    if levels <= IN_ORDER:
+        return np.arange(len(means))
+    return np.argsort(-steady(means).to_numpy(), kind="stable")
 
 
 def all_named(lines: int) -> bool:

@@ -15,7 +15,7 @@ from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.fixed import fixed_by_model
-from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named
+from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named, downwards
 from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.partial_pooling import pooling_picture
 from alliance_bayes.report.phrases import expected_words
@@ -341,9 +341,9 @@ def in_order[Rows: pd.DataFrame](rows: Rows) -> Rows:
 def _levels_in_order(rows: pd.DataFrame, which: np.ndarray) -> np.ndarray:
     """Places of a factor's rows in their order; those that are about no factor stay as they are."""
     own = rows.iloc[which]
-    if own["factor"].isna().any() or len({*own["level"], *own["versus"].dropna()}) <= IN_ORDER:
+    if own["factor"].isna().any():
         return which
-    return which[np.argsort(-steady(own["mean"]).to_numpy(float), kind="stable")]
+    return which[downwards(own["mean"], len({*own["level"], *own["versus"].dropna()}))]
 
 
 def _level(row: Row) -> str:

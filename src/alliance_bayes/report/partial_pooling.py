@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import BLOCK, FittedModel, seen
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.report.forest import IN_ORDER, ONE_COLUMN, column_ends, plain_size
+from alliance_bayes.report.forest import ONE_COLUMN, column_ends, downwards, plain_size
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import shown_counts
 from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
@@ -139,7 +138,8 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     groups, middle = pooled_means(fit, factor, small)
     if not groups:
         return None
-    shown = _in_order(_at_adjusted_means(view, factor, _largest(fit, factor, groups, small)))
+    shown = _at_adjusted_means(view, factor, _largest(fit, factor, groups, small))
+    shown = [shown[k] for k in downwards(pd.Series([group.pooled for group in shown]), len(shown))]
     outcome, unit = column_name(fit.design.outcome.name), units(unit_of(fit.design, fit.design.outcome.name))
     title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
     furthest = max(shown, key=lambda group: abs(group.own - group.pooled))
@@ -182,14 +182,6 @@ def _largest(fit: FittedModel, factor: PooledFactor, groups: Sequence[Pooled], s
     most = sorted(groups, key=lambda group: -(people[group.level].number or 0))[:MOST_GROUPS]
     kept = {group.level for group in most}
     return [group for group in groups if group.level in kept]
-
-
-def _in_order(groups: list[Pooled]) -> list[Pooled]:
-    """Groups as all figures have them: few in the order of the data, many by their adjusted means."""
-    if len(groups) <= IN_ORDER:
-        return groups
-    down = np.argsort(-steady(pd.Series([group.pooled for group in groups])).to_numpy(), kind="stable")
-    return [groups[k] for k in down]
 
 
 def _at_adjusted_means(view: View, factor: PooledFactor, groups: Sequence[Pooled]) -> list[Pooled]:

@@ -53,6 +53,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
+# Ten times the rows that are read as one table.
+_MOST_PEOPLE = 20_000_000
 #: One stream of chance a part, so that changing one part's settings leaves the draws of the others as they were. A new
 #: one goes to the end: the first streams that a seed spawns are the same however many follow.
 STREAMS = ("people", "care", "alliance", "groups", "baseline", "followup", "lost", "modality")
@@ -232,10 +234,6 @@ def write_tables(cohort: SimulatedCohort, directory: str | Path) -> tuple[Path, 
     paths = {folder / f"{name}.csv": table for name, table in cohort.tables.items()}
     write_csv(paths)
     return tuple(paths)
-
-
-# Ten times the rows that are read as one table.
-_MOST_PEOPLE = 20_000_000
 
 
 def _check_whole(name: str, value: object, *, least: int) -> None:
