@@ -69,7 +69,7 @@ def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[...,
         "the usual Cohen’s d: the residual SD is what scores vary by once the model’s other terms are known, not the "
         "SD of the scores, so that it is mostly the smaller one, and the quotient the larger. The probability that it "
         "is too small to matter (within ±1 BDI points) is less than 1%; it lies below that margin with a "
-        "probability of 0.95 or more. The probability that it "
+        "probability of 95% or more. The probability that it "
         "reaches the smallest relevant difference, 5 BDI points, is less than 1%.",
     )
     # The rows that the sentences' numbers come from.

@@ -147,6 +147,24 @@ def test_words_follow_the_rows_on_either_side(slope: float) -> None:
     assert ("bring it to zero or beyond" in text) == gone
 
 
+@pytest.mark.parametrize("slope", [-1.4, 1.4])
+def test_an_estimate_that_is_negligible_needs_no_cause_to_be(slope: float) -> None:
+    """The margin is 2 points; of the draws, some are beyond it."""
+    fit = built(slope)
+    contrast = effects(fit).query("estimand == 'slope_p10_p90'").iloc[0]
+    table = confounding(fit)
+    assert abs(contrast["mean"]) < 2
+    assert table.loc["robustness_to_margin/alliance/average", "mean"] > 0
+    page = rendered(fit, sections=["confounding"])
+    value = f"{100 * table.loc['robustness_value/alliance/average', 'mean']:.0f}%"
+    text = words(page, "confounding")
+    assert "it is within what is negligible as it is" in text
+    lower = f"{100 * table.loc['robustness_value/alliance/average', 'lower']:.0f}%"
+    assert re.findall(r"\d+%", text[: text.index("A cause as strong")]) == [value, lower]
+    heads = [cell.text for cell in parsed(page.html).by_id("confounding-figure-data").all("tr")[0].all("th")]
+    assert heads[1:] == ["estimate is zero", "estimate is half as large"]
+
+
 def test_of_other_families_there_is_the_e_value() -> None:
     frame, options = of_family(rows(300), "bernoulli")
     formula = "who5_followup ~ alliance + age"

@@ -148,6 +148,7 @@ def test_places_are_rows_and_series_are_columns() -> None:
         axes.axhline(0.5, label="limit")
         axes.axvline(0)
         axes.set_xlabel("secret scale")
+        axes.set_ylabel("share of\nsecret rows (%)")
 
     table = recorded(paint, lambda text: text.replace("secret", "a"))
 
@@ -160,7 +161,7 @@ def test_places_are_rows_and_series_are_columns() -> None:
         ("2", f"{MINUS}4", "1 to 3", "–"),
         ("5", "–", "2 to 4", "–"),
     )
-    assert table.note == "Lines: limit, 0.5."
+    assert table.note == "Values: share of a rows (%). Lines: limit, 0.5."
 
 
 def test_bins_have_their_ends_and_points_in_them_are_of_them() -> None:
@@ -183,12 +184,15 @@ def test_levels_are_rows_from_top_to_bottom() -> None:
         axes.hlines([0, 1], [1, 2], [3, 4], label="limits")
         axes.barh([0, 1], [4, 5], label="bars")
         axes.set_yticks([0, 1], ["below", "secret level"])
+        axes.set_xlabel("mean")
 
     table = recorded(paint, lambda text: text.replace("secret", "a"))
 
     assert table is not None
     assert table.headings == ("Level", "mean", "limits", "bars")
     assert table.rows == (("a level", "3", "2 to 4", "5"), ("below", "2", "1 to 3", "4"))
+    # A column has that name already.
+    assert not table.note
 
 
 def test_panels_are_told_apart() -> None:

@@ -143,7 +143,7 @@ def test_equivalence_is_said_from_the_probability_inside_the_margin(inside: floa
     assert text.startswith("The probability that it is smaller than 2 WHO-5 points is ")
     assert text.endswith(": equivalent by that margin.") == (inside >= 0.95)
     below = 1 - inside - above
-    beyond = "; it lies {} that margin with a probability of 0.95 or more."
+    beyond = "; it lies {} that margin with a probability of 95% or more."
     assert text.endswith(beyond.format("above")) == (above >= 0.95)
     assert text.endswith(beyond.format("below")) == (below >= 0.95)
     open_ = max(inside, above, below) < 0.95

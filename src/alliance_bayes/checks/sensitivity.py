@@ -415,8 +415,8 @@ def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: Effect
         (axes,) = axes_of(figure)
         for place, (mean, low, high) in enumerate(zip(means, rows["lower"], rows["upper"], strict=True)):
             color = OBSERVED if place == 0 else EXPECTED
-            axes.plot([low, high], [place, place], color=color, linewidth=2, solid_capstyle="butt")
-            axes.plot([mean], [place], "o", color=color, markersize=6)
+            axes.plot([low, high], [place, place], color=color, linewidth=2, solid_capstyle="butt", label="interval")
+            axes.plot([mean], [place], "o", color=color, markersize=6, label="mean")
         axes.axvline(0, color=GREY, linewidth=1)
         axes.set_yticks(range(len(rows)), [short(label, 34) for label in labels], fontsize=TEXT)
         axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -142,7 +142,7 @@ def unmeasured(view: View) -> Section | None:
     content[0] = f"{content[0]} {SENTENCES('nobody')}"
     names = _Names.of(view.fit, contrast)
     if (painter := contours_of(view.fit, estimates, contrast)) is not None:
-        content.append(_picture(view, estimates, painter, names))
+        content.append(_picture(view, estimates, painter, names, _to_margin(estimates, contrast)))
     if len(strong):
         content.append(_table(view.fit, estimates, strong, names))
     numbers = {ID: estimates.records()}
@@ -182,13 +182,13 @@ def _limitation(view: View, estimates: Estimates, names: _Names) -> str:
 
 def contours_of(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> Contours | None:
     """The figure's painter; None where there are no shares."""
-    value, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
+    value, margin = estimates.first("robustness_value"), _to_margin(estimates, contrast)
     if value is None or not float(value["mean"]) > 0:
         return None
     f = _as_f(float(value["mean"]))
     lines = [Contour(SENTENCES("zero"), f)]
-    if margin is not None and float(margin["mean"]) > 0:
-        lines.append(Contour(SENTENCES("margin_line"), _as_f(float(margin["mean"]))))
+    if margin:
+        lines.append(Contour(SENTENCES("margin_line"), _as_f(margin)))
     lines.append(Contour(SENTENCES("half"), f / 2))
     names = _Names.of(fit, contrast).heads
     points = []
@@ -211,6 +211,21 @@ def _as_f(value: float) -> float:
     return value / float(np.sqrt(1 - value))
 
 
+def _inside(contrast: pd.Series) -> bool:
+    """Whether the estimate lies within what is negligible as it is."""
+    rope = rope_of(contrast)
+    return rope is not None and rope[0] <= float(contrast["mean"]) <= rope[1]
+
+
+def _to_margin(estimates: Estimates, contrast: pd.Series) -> float:
+    """What a cause must explain for the estimate to be negligible; 0 where there is nothing that it must, or no margin.
+
+    Draws beyond the margin need a cause also where their mean does not.
+    """
+    row = estimates.first("robustness_to_margin")
+    return 0.0 if row is None or _inside(contrast) else float(row["mean"])
+
+
 def _settled(row: pd.Series) -> bool:
     """Whether the interval says that something is needed."""
     return float(row["lower"]) > (1.0 if row["estimand"] == "e_value" else 0.0)
@@ -226,14 +241,14 @@ def _said(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> str | 
         values = {key: number(float(row[of]), 1) for key, of in (("value", "mean"), ("lower", "lower"))}
         change = told.focal if told.levels else SENTENCES("higher", **names)
         return SENTENCES("ratio", change=change, settled=_settled(row), **values, **names)
-    row, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
+    row, margin = estimates.first("robustness_value"), _to_margin(estimates, contrast)
     if row is None:
         return None
     values = {key: percent(float(row[of])) for key, of in (("value", "mean"), ("lower", "lower"))}
-    inside = margin is None or float(margin["mean"]) < 0.005
     return SENTENCES(
         "needed",
-        margin="" if inside or margin is None else percent(float(margin["mean"])),
+        margin="" if margin < 0.005 else percent(margin),
+        inside=_inside(contrast),
         settled=_settled(row),
         **values,
         **names,
@@ -277,8 +292,8 @@ def _strongest(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, *, ab
     return SENTENCES("strongest", cause=column_name(text_of(rows_of(rows)[0], "factor")), gone=gone, left=left)
 
 
-def _picture(view: View, estimates: Estimates, painter: Contours, told: _Names) -> Picture:
-    value, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
+def _picture(view: View, estimates: Estimates, painter: Contours, told: _Names, margin: float) -> Picture:
+    value = estimates.first("robustness_value")
     assert value is not None
     names = told.words
     named = [point for point in painter.points if point.name]
@@ -304,7 +319,7 @@ def _picture(view: View, estimates: Estimates, painter: Contours, told: _Names) 
         description=SENTENCES(
             "description",
             value=percent(float(value["mean"])),
-            margin="" if margin is None else percent(float(margin["mean"])),
+            margin=percent(margin) if margin else "",
             points=points,
         ),
         size=CONTOURS_SIZE,

@@ -156,6 +156,8 @@ class Recorder:
         some = any(series.size > most for panel in self._panels for series in panel.series)
         notes = ["Of what has many points, some at even distances are given."] if some else []
         lines = dict.fromkeys(line for panel in self._panels for line in panel.lines)
+        values = dict.fromkeys(panel.values for panel in self._panels if panel.values and panel.values not in columns)
+        notes += [f"Values: {'; '.join(values)}."] if values else []
         notes += [f"Lines: {'; '.join(lines)}."] if lines else []
         words = [0, 1] if several and all(panel.named for panel in self._panels) else [0]
         return Table.of(
@@ -176,8 +178,8 @@ class _Panel:
     ----------
     head
         What it is called beside others.
-    along
-        What the places measure that its data are at.
+    along, values
+        What the places measure that its data are at, and what the data measure.
     named
         Whether these have names: levels, from top to bottom.
     series
@@ -192,6 +194,7 @@ class _Panel:
 
     head: str
     along: str
+    values: str
     named: bool
     series: list[_Series]
     lines: list[str]
@@ -205,10 +208,10 @@ class _Panel:
         labels = (axes.get_xlabel(), axes.get_ylabel())
         parts = _Parts(axes, across, up, named=named, otherwise=labels[0 if named else 1] or "value")
         head = "" if alone else axes.get_title(loc="left") or axes.get_title() or axes.get_xlabel()
-        along = (labels[1] or "Level") if named else labels[0] or "Across"
-        along, head = (" ".join(text.split()) for text in (along, head))
+        along, values = (labels[1] or "Level", labels[0]) if named else (labels[0] or "Across", labels[1])
+        along, values, head = (" ".join(text.split()) for text in (along, values, head))
         series = [one for one in parts.series() if one.size]
-        return cls(head, along, named, series, parts.lines, up if named else across, axes.yaxis_inverted())
+        return cls(head, along, values, named, series, parts.lines, up if named else across, axes.yaxis_inverted())
 
     def columns(self) -> list[str]:
         """Names of the series."""

@@ -17,8 +17,8 @@ from alliance_bayes.report.text import (
     column_name,
     count,
     derived,
-    exact,
     join,
+    percent,
     percent_unit,
     units,
 )
@@ -344,7 +344,7 @@ def under_models(rows: Mapping[str, pd.Series]) -> tuple[bool, str]:
 
 def margin_verdict(row: Row) -> str:
     """What the probability of lying within a margin comes to, as the end of a sentence, undecided included."""
-    return SENTENCES("margin", standing=standing_of(row), decided=exact(DECIDED))
+    return SENTENCES("margin", standing=standing_of(row), decided=percent(DECIDED))
 
 
 def within_margin(estimates: Estimates, row: Row, *, margin: float, unit: str) -> str:
