@@ -112,6 +112,17 @@ def test_bars_hold_everything_and_stay_within_the_scale(data: st.DataObject) -> 
             assert bins.shares(design.outcome.values)[-1] == pytest.approx(ceiling)
 
 
+def test_replicates_that_went_astray_are_binned_in_bounded_memory() -> None:
+    frame = rows(80)
+    frame["count"] = np.arange(80.0) % 7
+    design = ModelSpec("count ~ alliance", family="poisson").design(frame)
+    simulated = np.full((60, 80), 3.0)
+    simulated[:20] = 1e15
+    bins = outcome_bins(design, simulated, None)
+    assert bins.edges.size < 100
+    np.testing.assert_allclose(bins.shares(simulated)[:, [0, -1]], np.repeat([[0, 1], [1, 0]], [20, 40], axis=0))
+
+
 def test_bins_around_levels_end_with_the_scale() -> None:
     np.testing.assert_array_equal(
         bins_around(np.arange(0.0, 101, 4), 0.0, 100.0).edges[[0, 1, -2, -1]], [0, 2, 98, 100]

@@ -26,6 +26,8 @@ MOST_LEVELS = 25
 FEWEST_PEOPLE = 10
 #: Bins of an outcome without levels, and most of one with them by two.
 MOST_BINS = 40
+#: Most steps of a scale that bins count one by one.
+MOST_STEPS = 100_000
 PANELS = ("mean", "SD")
 
 
@@ -79,7 +81,8 @@ def outcome_bins(design: Design, simulated: np.ndarray, step: float | None) -> B
         high = float(observed.max() if outcome.upper is None else outcome.upper)
     low = low if outcome.lower is None else max(low, outcome.lower)
     high = high if outcome.upper is None else min(high, outcome.upper)
-    if step is None:
+    # Of a million levels none is a bar of its own, and draws that went astray reach over 1e15 counts.
+    if step is None or high - low > MOST_STEPS * step:
         return Bins(np.linspace(low, high, MOST_BINS + 1), np.ones(MOST_BINS), (high - low) / MOST_BINS)
     # From a level to a level, so that the ends of the scale are levels of their own where they are reached.
     origin = float(observed.min())

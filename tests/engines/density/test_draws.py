@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from alliance_bayes import Model
 from alliance_bayes.engines.density import log_density, model_data_of, starting_point, variables_of
 from alliance_bayes.engines.density.model_data import ModelData, scalar_names, shared_terms
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from builders import rows
 from engines.density.test_density import CASES
-from engines.test_graph import applied
+from engines.test_graph import applied, linear_predictor
 
 PRIORS = {
     "Intercept": "Normal(50, 8)",
@@ -103,3 +105,48 @@ def test_a_point_without_a_finite_gradient_cannot_be(model: tuple[Design, PriorT
     q = starting_point(data)(1)
     q[scalar_names(design, priors).index("sigma")] = -800.0  # an SD that a double takes for zero
     assert np.isnan(log_density(q, data)[0])
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "count ~ wide + age",
+        "count ~ wide + I(wide**2) + (wide || country)",
+        "count ~ wide + (wide | country) + (1 | country:sex)",
+        "count ~ s(wide) + age",
+    ],
+)
+@pytest.mark.parametrize("family", ["poisson", "negative_binomial"])
+def test_chains_begin_where_the_linear_predictor_is_of_a_few_units_whatever_the_columns_unit(
+    family: str, formula: str
+) -> None:
+    frame = rows(200, countries=6)
+    rng = np.random.default_rng(2)
+    frame["wide"] = rng.normal(500, 40, len(frame))
+    frame["count"] = rng.poisson(3, len(frame))
+    spec = ModelSpec(formula, family=family)
+    design = spec.design(frame)
+    priors = spec.priors_for(design)
+    data = model_data_of(design, priors)
+    q = np.stack([starting_point(data)(seed) for seed in range(40)])
+    drawn = variables_of(design, priors, data, q, rng)
+    values = [{name: array[k] for name, array in drawn.items()} for k in range(len(q))]
+    eta = np.stack([linear_predictor(design, point) for point in values])
+    # A unit from the columns, and from each block of level effects a few units of what its levels are known to.
+    assert np.abs(eta - eta.mean(axis=0)).max() < 6.0
+    assert eta.mean(axis=1).std() > 0.1
+    gradients = np.stack([log_density(point, data)[1] for point in q])
+    assert np.isfinite(gradients).all()
+
+
+def test_a_slope_along_a_wide_column_is_recovered_from_every_start() -> None:
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"height": rng.normal(460, 36, 300), "brood": [f"b{k // 3:03d}" for k in range(300)]})
+    frame["ticks"] = rng.poisson(
+        np.exp(0.5 - 0.025 * (frame["height"] - 460) + rng.normal(0, 1, 100)[np.arange(300) // 3])
+    )
+    model = Model("ticks ~ height + (1 | brood)", family="poisson", roles={"brood": "group"})
+    for seed in (4, 5, 6, 7):  # chains that begin at a slope of 1 are lost, in each of these
+        fit = model.fit(frame, seed=seed, draws=200, tune=300)
+        slopes = fit.tree["posterior"]["beta"].sel(term="height").mean("draw").to_numpy()
+        assert np.abs(slopes + 0.025).max() < 0.01

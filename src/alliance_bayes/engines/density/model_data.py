@@ -277,16 +277,48 @@ def _table(rows: list[object], width: int) -> np.ndarray:
 
 
 def starting_point(data: ModelData) -> Callable[[int], np.ndarray]:
-    """Where chains begin: typical values under the priors, up to 1 away from them in the unconstrained vector."""
+    """Where chains begin: typical values under the priors, up to 1 away from them in the unconstrained vector.
+
+    Coefficients are less far away where their columns are wide: a slope of 1 by a column with an SD of 40 is a linear
+    predictor of 40, whose exponential no chain comes back from.
+    """
     centre = np.zeros(data.size)
     centre[: len(data.priors)] = [_typical(*prior) for prior in data.priors]
     # Sticks at the odds of their prior means: equal shares of all levels.
     centre[data.size - data.stick_second.size :] = np.log(data.stick_first / data.stick_second)
+    reach = _reach(data, centre)
 
     def first_point(seed: int) -> np.ndarray:
-        return centre + np.random.default_rng(seed).uniform(-1.0, 1.0, data.size)
+        return centre + reach * np.random.default_rng(seed).uniform(-1.0, 1.0, data.size)
 
     return first_point
+
+
+def _reach(data: ModelData, centre: np.ndarray) -> np.ndarray:
+    """How far from their typical values parameters begin, shape (size,): at most 1, and all columns together a unit."""
+    reach = np.ones(data.size)
+    link = list(FAMILIES.values())[data.family].link
+    unit = max(float(data.y.std()), np.finfo(float).tiny) if link == "identity" else 1.0
+    tau = np.exp(centre[: len(data.priors)])
+    variance = data.shared_variance.copy()
+    np.add.at(variance, data.part_shared, tau[data.part_tau] ** 2 / data.part_levels)
+    scalar = data.coefficient >= 0
+    width, n_columns = _widths(data.x), len(data.x) + len(data.basis)
+    at_shared = len(data.priors) + len(data.lkj)
+    at_smooths = data.size - data.stick_second.size - len(data.basis)
+    for at, widths, whole, n in (
+        (data.coefficient[scalar], width[scalar], unit, n_columns),
+        (at_shared + np.arange(variance.size), width[data.shared] * np.sqrt(variance), unit, n_columns),
+        (at_smooths + np.arange(len(data.basis)), _widths(data.basis) * tau[data.basis_tau], unit, n_columns),
+        (data.sigma_slope + np.arange(len(data.sigma_x)), _widths(data.sigma_x), 1.0, len(data.sigma_x)),
+    ):
+        reach[at] = np.minimum(1.0, whole / (np.maximum(widths, np.finfo(float).tiny) * math.sqrt(max(n, 1))))
+    return reach
+
+
+def _widths(columns: np.ndarray) -> np.ndarray:
+    """Root mean squares of columns of shape (n_columns, n)."""
+    return np.sqrt((columns**2).mean(axis=1)) if columns.size else np.zeros(len(columns))
 
 
 def _typical(kind: float, location: float, scale: float, shape: float, _: float) -> float:
