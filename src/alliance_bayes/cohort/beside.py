@@ -74,8 +74,8 @@ class Beside:
             Columns in which the analysed rows have a value; those that the model uses by default.
         """
         data, person = rows.data, rows.person or ID
-        kept = data[list(dict.fromkeys(used if complete is None else complete))].notna().all(axis=1).to_numpy()
-        place = np.flatnonzero(kept)
+        row_mask = data[list(dict.fromkeys(used if complete is None else complete))].notna().all(axis=1).to_numpy()
+        place = np.flatnonzero(row_mask)
         not_looked_at = {person, ID, *used, *ITEMS.get(outcome, ())}
         analysed = {
             str(name): column
@@ -90,11 +90,11 @@ class Beside:
         names = [name for name in data.columns if name in ordered[:room]]
         columns = pd.DataFrame({name: analysed[name] for name in names}, index=data.index[place]).reset_index(drop=True)
         when = None if rows.time is None else _numbers(data[rows.time].iloc[place])
-        own = [name for name in used if name in data and name not in (outcome, person)]
-        compared = [name for name in own if not _LAST.fullmatch(str(name).casefold())] + names
-        absent = _absent(rows, kept, list(dict.fromkeys(compared)))
+        predictors = [name for name in used if name in data and name not in (outcome, person)]
+        compared = [name for name in predictors if not _LAST.fullmatch(str(name).casefold())] + names
+        absent = _absent(rows, row_mask, list(dict.fromkeys(compared)))
         few = data.shape[0] - place.size <= MOST_LACKING and set(used) <= set(data.columns)
-        lacking = data.loc[~kept, list(dict.fromkeys(used))].reset_index(drop=True) if few else None
+        lacking = data.loc[~row_mask, list(dict.fromkeys(used))].reset_index(drop=True) if few else None
         return cls(columns, place, absent, when, len(analysed) - len(names), lacking)
 
     def take(self, at: np.ndarray) -> Self:
@@ -127,13 +127,13 @@ def _numbers(column: pd.Series) -> np.ndarray:
     return column.to_numpy(float)
 
 
-def _absent(rows: Cohort, kept: np.ndarray, names: list[str]) -> pd.DataFrame:
+def _absent(rows: Cohort, row_mask: np.ndarray, names: list[str]) -> pd.DataFrame:
     """First known values of everybody of whom no row was analysed."""
     data, persons = rows.data, rows.persons
     if persons is None:
-        gone = np.flatnonzero(~kept)
+        gone = np.flatnonzero(~row_mask)
     else:
-        gone = np.flatnonzero(~np.isin(persons, np.unique(persons[kept])))
+        gone = np.flatnonzero(~np.isin(persons, np.unique(persons[row_mask])))
     most = _MOST_ABSENT
     if persons is None:
         # At even distances, so that the order of the table is no choice.

@@ -153,8 +153,8 @@ def read_number(cell: object, *, decimal: str, missing: Collection[str]) -> floa
 
 
 def _parse(text: str, decimal: str, missing: Collection[str]) -> float:
-    mine, other = NUMBER[decimal], NUMBER["," if decimal == "." else "."]
-    if mine.fullmatch(text):
+    pattern, other = NUMBER[decimal], NUMBER["," if decimal == "." else "."]
+    if pattern.fullmatch(text):
         return float(text.replace(",", "."))
     if _INFINITE.fullmatch(text):
         return math.inf
@@ -177,7 +177,7 @@ def _parse(text: str, decimal: str, missing: Collection[str]) -> float:
         remedy = "Format the column as numbers before it is saved: a spreadsheet may make a date of 4.5."
         raise CellError("is a date, not a number", remedy)
     plain, foreign = _ascii_number(text)
-    if foreign is not None and mine.fullmatch(plain):
+    if foreign is not None and pattern.fullmatch(plain):
         raise CellError(f"is a number written with {_name(foreign)}", f"Write {plain}, if that is meant.", number=True)
     # What is longer is no mark of a missing value.
     marks = [*(mark for mark in missing if mark), text] if len(text) <= _LONGEST_MARK else ...
@@ -213,7 +213,7 @@ def _empty_or(text: str, missing: Collection[str]) -> str:
 
 def visible(text: str) -> str:
     """What a reader sees of a text: characters in one Unicode form, and none that show nothing."""
-    return "".join(one for one in unicodedata.normalize("NFC", text) if unicodedata.category(one) != "Cf")
+    return "".join(char for char in unicodedata.normalize("NFC", text) if unicodedata.category(char) != "Cf")
 
 
 def likeness(text: str) -> str:
@@ -335,7 +335,7 @@ def _parse_date(text: str, date_format: str | None) -> pd.Timestamp:
     if _ZONE.fullmatch(text):
         raise CellError(*_HAS_ZONE)
     if not _ISO.fullmatch(text):
-        likely = next((one for one in _DATE_FORMATS if _is_written(text, one)), _DATE_FORMATS[0])
+        likely = next((fmt for fmt in _DATE_FORMATS if _is_written(text, fmt)), _DATE_FORMATS[0])
         remedy = f"Write YYYY-MM-DD, or pass {argument('date_format', likely)} if every date is written so."
         raise CellError("is not a date written YYYY-MM-DD", remedy)
     try:

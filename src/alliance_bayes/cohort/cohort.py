@@ -129,15 +129,15 @@ class Cohort:
         """Counts and column names only: no participant's values."""
         left_out = sum(step.n for step in self.excluded)
         before = f", {left_out:,} left out before" if left_out else ""
-        held = ""
+        sessions = ""
         if self.sessions is not None:
-            held = ", 1 session" if len(self.sessions) == 1 else f", {len(self.sessions):,} sessions"
+            sessions = ", 1 session" if len(self.sessions) == 1 else f", {len(self.sessions):,} sessions"
         columns = ", ".join(self.data.columns)
         columns += f"; not read: {', '.join(self.aside)}" if self.aside else ""
         people = counted(len(self), "participant")
         if (codes := self.persons) is not None:
             people = f"{counted(np.unique(codes).size, 'participant')}, {counted(len(self), self.unit)}"
-        return f"<{type(self).__name__} {self.source!r}: {people}{before}{held}; columns: {columns}>"
+        return f"<{type(self).__name__} {self.source!r}: {people}{before}{sessions}; columns: {columns}>"
 
     def _repr_html_(self) -> str:
         from alliance_bayes.cohort.html import cohort_html
@@ -195,7 +195,7 @@ class Cohort:
     def missing_by_reason(self) -> dict[str, dict[str, int]]:
         """Column -> reason -> rows that lack a value there for that reason, where the table says why."""
         names = [] if self.reasons is None else [name for name in self.data if name in self.reasons]
-        found = {
+        counts = {
             str(name): {
                 reason: n
                 for reason, rows in self._coded(str(name))
@@ -203,7 +203,7 @@ class Cohort:
             }
             for name in names
         }
-        return {name: told for name, told in found.items() if told}
+        return {name: reasons for name, reasons in counts.items() if reasons}
 
     @property
     def persons(self) -> np.ndarray | None:
@@ -253,8 +253,8 @@ class Cohort:
                 so = lacking & self.data[ID].isin(ids)
                 leave_out(reason, so)
                 lacking &= ~so
-            told = called(name)
-            otherwise = MISSING_REASONS.get(name, f"no value of {name}" if told is None else f"no {told}")
+            label = called(name)
+            otherwise = MISSING_REASONS.get(name, f"no value of {name}" if label is None else f"no {label}")
             for reason, rows in self._coded("who5_followup" if name == CHANGE else name):
                 leave_out(f"{otherwise}: {reason}", lacking & rows)
                 lacking &= ~rows
@@ -370,12 +370,12 @@ class Cohort:
             "columns": [{str(name): value for name, value in row.items() if not pd.isna(value)} for row in rows],
             "missing": [
                 {"column": name, "reason": reason, "n": n}
-                for name, found in self.missing_by_reason.items()
-                for reason, n in found.items()
+                for name, counts in self.missing_by_reason.items()
+                for reason, n in counts.items()
             ],
             "doubts": [{"kind": doubt.kind, **record(doubt.problem), **doubt.details} for doubt in self.doubts()],
             "notes": [record(note) for note in self.notes],
-            "aside": [record(problem) for found in self.aside.values() for problem in found],
+            "aside": [record(problem) for problems in self.aside.values() for problem in problems],
         }
 
     def _require(self, names: Iterable[str]) -> None:
@@ -540,9 +540,9 @@ def _moments(column: pd.Series) -> dict[str, float]:
     # Sums of squares of such numbers are beyond it, where what comes of them may not be.
     scale = 2.0**600 if largest > 1e150 else 1.0
     scaled = column / scale
-    found = {"mean": float(scaled.mean()), "sd": float(scaled.std()), "median": float(scaled.median())}
-    found = {name: value * scale for name, value in found.items()}
-    return {name: float("nan") if np.isinf(value) else value for name, value in found.items()}
+    moments = {"mean": float(scaled.mean()), "sd": float(scaled.std()), "median": float(scaled.median())}
+    moments = {name: value * scale for name, value in moments.items()}
+    return {name: float("nan") if np.isinf(value) else value for name, value in moments.items()}
 
 
 def _summarise(data: pd.DataFrame, persons: np.ndarray | None = None) -> pd.DataFrame:
@@ -608,7 +608,7 @@ def _summarise(data: pd.DataFrame, persons: np.ndarray | None = None) -> pd.Data
     shown = list(_COLUMNS)
     if persons is not None:
         at = [_where(data[name], level) for name, level in zip(table["variable"], table["level"], strict=True)]
-        table.insert(3, "people", [int(np.unique(persons[there]).size) for there in at])
+        table.insert(3, "people", [int(np.unique(persons[mask]).size) for mask in at])
         shown.insert(3, "people")
     if table["levels"].isna().all():
         return table[shown]

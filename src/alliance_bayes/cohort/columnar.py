@@ -36,7 +36,7 @@ def from_parquet(path: Path) -> RawTable:
     if problems:
         raise DataError(problems, source=path.name)
     if aside and not frame.shape[1]:
-        raise DataError([problem for found in aside.values() for problem in found], source=path.name)
+        raise DataError([problem for wrong in aside.values() for problem in wrong], source=path.name)
     raw = from_frame(frame, path.name, range(2, len(frame) + 2))
     return replace(raw, aside={**raw.aside, **aside})
 
@@ -59,9 +59,9 @@ def _parquet_frame(path: Path) -> tuple[pd.DataFrame, list[Problem], dict[str, t
     problems = size_problems(file.metadata.num_rows, len(about))
     if problems:
         return empty, problems, {}
-    found = {one.name: odd_type(one.type) for one in about}
+    odd_types = {field.name: odd_type(field.type) for field in about}
     aside: dict[str, tuple[Problem, ...]] = {
-        name: (Problem(name, None, None, *odd),) for name, odd in found.items() if odd is not None
+        name: (Problem(name, None, None, *odd),) for name, odd in odd_types.items() if odd is not None
     }
     table = file.read(columns=[name for name in about.names if name not in aside])
     for place, name in reversed(list(enumerate(table.schema.names))):

@@ -86,10 +86,10 @@ def is_pipe(path: Path) -> bool:
     return stat.S_ISFIFO(mode) or (stat.S_ISREG(mode) and path.parts[:2] in (("/", "dev"), ("/", "proc")))
 
 
-def refuse_device(path: Path, what: str) -> None:
+def refuse_device(path: Path, name: str) -> None:
     """Raise UsageError where there is something that is neither a file nor a pipe, and may have no end."""
     if path.exists() and not (path.is_file() or path.is_fifo()):
-        raise UsageError(f"{what}: {path} is a device or a socket. Give a file or a pipe.")
+        raise UsageError(f"{name}: {path} is a device or a socket. Give a file or a pipe.")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -134,10 +134,10 @@ def kind_of(data: bytes, ending: str | None = None, *, read: Container[str] = ()
         None where nothing tells that the file is something else.
     """
     head = data[:4096]
-    found = _kind(head)
-    if found is None:
+    kind = _kind(head)
+    if kind is None:
         return None
-    name, endings = found
+    name, endings = kind
     if name == _ZIP and ending in _ZIPPED:
         # What is first in the archive does not tell all that it holds.
         return None
@@ -147,7 +147,7 @@ def kind_of(data: bytes, ending: str | None = None, *, read: Container[str] = ()
         return None
     if name.startswith("compressed"):
         return name, _UNPACK if ".csv.gz" not in endings else "Unpack it, or name it so that it ends in .csv.gz."
-    under = next((one for one in endings if one in read), None)
+    under = next((suffix for suffix in endings if suffix in read), None)
     return name, "Export it as CSV (UTF-8)." if under is None else f"Name it so that it ends in {under}."
 
 

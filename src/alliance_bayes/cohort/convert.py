@@ -166,7 +166,7 @@ def are_dates(cells: pd.Series, reading: ReadOptions) -> bool:
     if pd.api.types.is_datetime64_any_dtype(cells.dtype) or reading.date_format is not None:
         return True
     distinct = [cell for cell in dict.fromkeys(cells.tolist()) if not is_missing(cell, reading.missing)]
-    dates = [isinstance(one, dt.date) or (isinstance(one, str) and LIKE_A_DATE.fullmatch(one)) for one in distinct]
+    dates = [isinstance(cell, dt.date) or (isinstance(cell, str) and LIKE_A_DATE.fullmatch(cell)) for cell in distinct]
     return 2 * sum(map(bool, dates)) > len(distinct)
 
 
@@ -312,7 +312,7 @@ def spelling_faults(
 
 def _difference(text: str, other: str) -> str:
     """What sets two spellings of one text apart."""
-    plain, like = (unicodedata.normalize("NFKC", one) for one in (text, other))
+    plain, like = (unicodedata.normalize("NFKC", string) for string in (text, other))
     if plain == like or spelling(plain.lower()) != spelling(like.lower()):
         return "Unicode form"
     return "case or spacing"

@@ -166,8 +166,8 @@ def decode(path: Path, data: bytes, encoding: str | None) -> str:
 
 
 def _agrees(encoding: str, name: str, order: str) -> bool:
-    given = codecs.lookup(encoding).name.replace("_", "-").removesuffix("-sig")
-    return given in (name, f"{name}-{order}")
+    codec = codecs.lookup(encoding).name.replace("_", "-").removesuffix("-sig")
+    return codec in (name, f"{name}-{order}")
 
 
 class BoundedLines(Iterator[str]):
@@ -213,22 +213,26 @@ def split(text: str, sep: str | None, usual: str) -> Rows:
     Rows
         Without a header where the text is empty. Where the first row is no header, the problems say what it is.
     """
-    own = _SEP_LINE.match(text)
-    if own and sep is not None and sep != own[1]:
-        what = f"begins with a line that says it is separated by {own[1]!r}, but is to be read with {sep!r}"
+    sep_line = _SEP_LINE.match(text)
+    if sep_line and sep is not None and sep != sep_line[1]:
+        what = f"begins with a line that says it is separated by {sep_line[1]!r}, but is to be read with {sep!r}"
         remedy = f"Leave {argument('sep')} out, or remove that line."
         return Rows(problems=[Problem(None, None, None, what, remedy)])
-    if own:
+    if sep_line:
         # A spreadsheet does not show that line, and counts from the next.
-        text, sep = text[own.end() :], own[1]
-    asked, sep = sep is not None, usual if sep is None else sep
+        text, sep = text[sep_line.end() :], sep_line[1]
+    explicit, sep = sep is not None, usual if sep is None else sep
     rows, others = _rows(text, sep)
     start = _beginning(text)
     if not start:
         return rows
     # Without a header where not even that could be split.
     header = rows.header or _cells(start[0][1], sep)
-    first = _quoted(header) or _wrong_separator(start, header, sep, asked=asked) or wrong_beginning(start, sep, header)
+    first = (
+        _quoted(header)
+        or _wrong_separator(start, header, sep, explicit=explicit)
+        or wrong_beginning(start, sep, header)
+    )
     if first:
         rows.problems = [first]
     elif others:
@@ -239,7 +243,7 @@ def split(text: str, sep: str | None, usual: str) -> Rows:
 def _rows(text: str, sep: str) -> tuple[Rows, list[_Other]]:
     """Header, rows that are as long, and rows that are not."""
     # Not StringIO, which takes four bytes a character.
-    lines = BoundedLines(found.group() for found in _ONE_LINE.finditer(text))
+    lines = BoundedLines(match.group() for match in _ONE_LINE.finditer(text))
     rows, others = Rows(), list[_Other]()
     row, line, gap = 0, 0, False
     # Rows that end in a separator, which is one cell more; no fault where all of them do.
@@ -273,9 +277,9 @@ def _rows(text: str, sep: str) -> tuple[Rows, list[_Other]]:
         remedy = "Close every quotation mark, and double those inside quoted text."
         rows.problems.append(Problem(None, row + 1, None, what, remedy))
     if longer and not rows.records and not others:
-        rows.records = [(one.row, one.cells) for one in longer]
+        rows.records = [(other.row, other.cells) for other in longer]
     elif longer:
-        others = sorted([*others, *longer[:_PROBLEMS]], key=lambda one: one.row)
+        others = sorted([*others, *longer[:_PROBLEMS]], key=lambda other: other.row)
     return rows, others
 
 
@@ -289,7 +293,7 @@ def _reader(lines: Iterator[str], sep: str) -> Any:
 
 def _beginning(text: str) -> list[tuple[int, str]]:
     """The first lines that are not empty, with their numbers."""
-    lines = enumerate((found.group() for found in islice(_ONE_LINE.finditer(text), 4 * LOOKED_AT)), start=1)
+    lines = enumerate((match.group() for match in islice(_ONE_LINE.finditer(text), 4 * LOOKED_AT)), start=1)
     return [(number, line[:LINE]) for number, line in lines if line.strip()][:LOOKED_AT]
 
 
@@ -310,11 +314,11 @@ def _quoted(header: Sequence[str]) -> Problem | None:
 
 
 def _wrong_separator(
-    lines: Sequence[tuple[int, str]], header: Sequence[str], sep: str, *, asked: bool
+    lines: Sequence[tuple[int, str]], header: Sequence[str], sep: str, *, explicit: bool
 ) -> Problem | None:
     """Rows of one cell, or of a few, that would be whole rows with another separator."""
-    own = [len(_cells(line, sep)) for _, line in lines]
-    if asked and own[0] > 1 and len(set(own)) == 1:
+    n_cells = [len(_cells(line, sep)) for _, line in lines]
+    if explicit and n_cells[0] > 1 and len(set(n_cells)) == 1:
         return None
     fixed = all(re.search(r"\S {2,}\S", line) for _, line in lines)
     for other in (",", ";", "\t", "|", " "):
@@ -327,17 +331,19 @@ def _wrong_separator(
             usual = max(body[1:], key=body[1:].count)
             alike = max(body) == usual and body[0] in (usual, usual - 1) and 2 * body.count(usual) > len(body) - 1
             alike = alike and not (fixed and len(set(body[1:])) > 1)
-        if other == sep or (other == " " and not (alike and max(own) == 1 and _begins_table(lines[-len(body) :]))):
+        if other == sep or (other == " " and not (alike and max(n_cells) == 1 and _begins_table(lines[-len(body) :]))):
             continue
-        several = max(own) == 1 and alike and len(body) >= min(3, len(lines))
+        several = max(n_cells) == 1 and alike and len(body) >= min(3, len(lines))
         if (
             several
             or (len(header) == 1 and other in header[0])
-            or (alike and len(body) == len(widths) and body[0] > own[0])
+            or (alike and len(body) == len(widths) and body[0] > n_cells[0])
         ):
             hint = f", and {argument('decimal', ',')} if its numbers are written 4,5" if other == ";" else ""
-            one = "has one column, but its header holds" if other in header[0] else "has one column, but its rows hold"
-            what = f"{one if len(header) == 1 else 'has rows that hold'} {_NAMES[other]}"
+            single = (
+                "has one column, but its header holds" if other in header[0] else "has one column, but its rows hold"
+            )
+            what = f"{single if len(header) == 1 else 'has rows that hold'} {_NAMES[other]}"
             return Problem(
                 None,
                 None,
@@ -345,7 +351,7 @@ def _wrong_separator(
                 f"{what}: it seems to be separated by them",
                 f"Pass {argument('sep', other)}{hint}.",
             )
-    if max(own) == 1 and len(lines) > 1 and fixed:
+    if max(n_cells) == 1 and len(lines) > 1 and fixed:
         what = "has one column, but its lines are laid out in columns of fixed width"
         return Problem(None, None, None, what, "Save it with a separator between columns (CSV).")
     return None
@@ -382,7 +388,7 @@ def wrong_beginning(lines: Sequence[tuple[int, str]], sep: str, header: Sequence
 def _misfits(rows: Rows, others: Sequence[_Other], sep: str) -> list[Problem]:
     """Rows that are not as long as the header: one problem where they have one cause, else one for each."""
     width = len(rows.header)
-    every = {one.width for one in others}
+    every = {other.width for other in others}
     if not rows.records and len(others) > 1 and len(every) == 1:
         if every == {width + 1}:
             what = "has one cell more in every row than in the header: row names, which the header does not name"
@@ -393,24 +399,24 @@ def _misfits(rows: Rows, others: Sequence[_Other], sep: str) -> list[Problem]:
         return [Problem(None, None, None, what, remedy)]
     last = rows.records[-1][0] if rows.records else 0
     problems = []
-    for place, one in enumerate(others):
-        below, filled = one.row > last, [cell.strip() for cell in one.cells if cell.strip()]
+    for place, other in enumerate(others):
+        below, filled = other.row > last, [cell.strip() for cell in other.cells if cell.strip()]
         if (
             below
-            and one.after_gap
+            and other.after_gap
             and len(filled) > 1
-            and [other.width for other in others[place:]].count(one.width) > 1
+            and [later.width for later in others[place:]].count(other.width) > 1
         ):
             what = "seems to begin a second table, below the first and an empty row"
-            problems.append(Problem(None, one.row, None, what, "Give each table a file of its own."))
+            problems.append(Problem(None, other.row, None, what, "Give each table a file of its own."))
             break
-        if below and one.width == 1 and width > 2:
+        if below and other.width == 1 and width > 2:
             what = "holds a note below the table, and no participant"
-            problems.append(Problem(None, one.row, filled[0][:_SHOWN], what, "Remove it, and what is below it."))
+            problems.append(Problem(None, other.row, filled[0][:_SHOWN], what, "Remove it, and what is below it."))
             break
-        what = f"has {_count(one.width, 'cell')} where the header has {width} (line {one.line} of the file)"
+        what = f"has {_count(other.width, 'cell')} where the header has {width} (line {other.line} of the file)"
         remedy = f"Put text that contains {_NAMES.get(sep, repr(sep))} or line breaks in double quotation marks."
-        problems.append(Problem(None, one.row, None, what, remedy))
+        problems.append(Problem(None, other.row, None, what, remedy))
     return problems
 
 

@@ -202,20 +202,21 @@ def _identical(data: pd.DataFrame, people: npt.ArrayLike, identifiers: set[str])
     scored = {score for score, items in ITEMS.items() if set(items) <= set(data.columns)}
     left_out = {ID, CHANGE, *identifiers, *scored}
     compared = data[[column for column in data.columns if column not in left_out]]
-    found = identical_rows(compared, people) if compared.shape[1] else None
-    if found is None:
+    identical = identical_rows(compared, people) if compared.shape[1] else None
+    if identical is None:
         return
-    chance = "hardly one" if found.expected < 0.5 else f"about {found.expected:.0f}"
-    one = found.copies == 1
+    chance = "hardly one" if identical.expected < 0.5 else f"about {identical.expected:.0f}"
+    lone = identical.copies == 1
     yield _doubt(
         "identical_rows",
         None,
-        f"has {found.copies:,} row{'' if one else 's'} under {'an id of its' if one else 'ids of their'} own that "
-        f"{'is' if one else 'are'} the same as another row in all other columns, and {chance} would be so by chance",
+        f"has {identical.copies:,} row{'' if lone else 's'} under {'an id of its' if lone else 'ids of their'} own "
+        f"that {'is' if lone else 'are'} the same as another row in all other columns, and {chance} would be so by "
+        "chance",
         "Sort by all columns but the id, look at rows that are the same, and remove those that were entered twice.",
-        copies=found.copies,
-        expected=float(f"{found.expected:.3g}"),
-        columns=found.columns,
+        copies=identical.copies,
+        expected=float(f"{identical.expected:.3g}"),
+        columns=identical.columns,
     )
 
 
@@ -390,9 +391,9 @@ def _same_columns(data: pd.DataFrame) -> Iterator[Doubt]:
         if like.size and numeric[j] not in again:
             i = int(like[0])
             pairs[numeric[i], numeric[j]] = f"are as good as one (correlation {related[i, j]:.5f})"
-    for (one, other), what in pairs.items():
+    for (first, other), relation in pairs.items():
         remedy = "Use one of them in a model."
-        yield _doubt("same_columns", other, f"and '{one}' {what}", remedy, columns=[one, other])
+        yield _doubt("same_columns", other, f"and '{first}' {relation}", remedy, columns=[first, other])
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,9 +457,9 @@ def identical_rows(table: pd.DataFrame, people: npt.ArrayLike, *, rate: float = 
     different = np.unique(keys, return_index=True)[1]
     free = _free([code[different] for code in codes], [part[different] for part in hashed], sizes.size)
     expected = _doubles([codes[place] for place in free], [hashed[place] for place in free], sizes)
-    own = expected <= _OWN
-    copies = round(float((1 - 1 / sizes[own]).sum()))
-    by_chance = float(expected[own].sum()) / 2
+    rare = expected <= _OWN
+    copies = round(float((1 - 1 / sizes[rare]).sum()))
+    by_chance = float(expected[rare].sum()) / 2
     if copies < _SHARE * (sizes.size - different.size):
         # Such columns make people alike, and some of them are a little less so than others.
         return None

@@ -40,7 +40,7 @@ def read_raw(
     encoding: str | None = None,
     sep: str | None = None,
     sheet: str | None = None,
-    what: str = "source",
+    name: str = "source",
 ) -> RawTable:
     """Read a table without converting any cell.
 
@@ -55,7 +55,7 @@ def read_raw(
         Between a text file's cells; None means by file type: "," for .csv, a tab for .tsv and .tab.
     sheet
         Which sheet of a workbook; None means the only one that holds anything.
-    what
+    name
         Name of the argument, for messages.
 
     Returns
@@ -74,20 +74,20 @@ def read_raw(
     if isinstance(source, pd.DataFrame):
         return from_frame(source)
     if not isinstance(source, (str, Path)):
-        raise UsageError(f"{what} should be a path or a DataFrame but got {type(source).__name__}.")
+        raise UsageError(f"{name} should be a path or a DataFrame but got {type(source).__name__}.")
     path = Path(source)
     if path.is_dir():
-        raise UsageError(f"{what}: {path} is a directory. Name the file in it.")
-    refuse_device(path, what)
+        raise UsageError(f"{name}: {path} is a directory. Name the file in it.")
+    refuse_device(path, name)
     last = ending(path)
     # A pipe such as <(...) has a number for a name.
     if last not in ENDINGS and not (is_pipe(path) or (sep is not None and last in _TEXT)):
         raise UsageError(
-            f"{what}: {path} is of no known type. Give a file ending in {', '.join(ENDINGS)} (or .txt with "
+            f"{name}: {path} is of no known type. Give a file ending in {', '.join(ENDINGS)} (or .txt with "
             f"{argument('sep', ...)})."
         )
     if not path.exists():
-        raise UsageError(f"{what}: there is no file {path}. Check the path; it is read from {Path.cwd()}.")
+        raise UsageError(f"{name}: there is no file {path}. Check the path; it is read from {Path.cwd()}.")
     check_encoding(encoding)
     if sep is not None:
         check_separator(sep)
@@ -98,7 +98,7 @@ def read_raw(
         )
     if last in PARQUET or last in PROGRAMS:
         if not path.is_file():
-            raise UsageError(f"{what}: {path} is a pipe, through which text is read only. Save it as a file.")
+            raise UsageError(f"{name}: {path} is a pipe, through which text is read only. Save it as a file.")
         if last in SHEETS:
             check_password(path)
         with path.open("rb") as file:
@@ -123,18 +123,18 @@ def _from_text(path: Path, data: bytes, encoding: str | None, sep: str | None) -
     problems = size_problems(text.count("\n") - 1, 1) or size_problems(1, 1, cells=text.count(sep or usual))
     if problems and sep != " ":
         raise DataError(problems, source=source)
-    found = split(text, sep, usual)
-    if not found.header and not found.problems:
+    rows = split(text, sep, usual)
+    if not rows.header and not rows.problems:
         problem = Problem(None, None, None, "is empty", "Check that the export finished; a header row is needed.")
         raise DataError([problem], source=source)
-    problems = size_problems(len(found.records), len(found.header)) or found.problems
-    if not found.records and not problems:
+    problems = size_problems(len(rows.records), len(rows.header)) or rows.problems
+    if not rows.records and not problems:
         problems = [Problem(None, None, None, "has a header but no rows", "Check that the export finished.")]
     if problems:
         raise DataError(problems, source=source)
-    cells = pd.DataFrame([cells for _, cells in found.records], columns=range(len(found.header)), dtype="str")
-    names = name_columns(found.header, [is_empty(cells[place]) for place in cells], names="the first row")
+    cells = pd.DataFrame([cells for _, cells in rows.records], columns=range(len(rows.header)), dtype="str")
+    names = name_columns(rows.header, [is_empty(cells[place]) for place in cells], names="the first row")
     if names.problems:
         raise DataError(names.problems, source=source)
-    rows = tuple(row for row, _ in found.records)
-    return named(RawTable(cells, rows, source, after_gap=frozenset(found.after_gap)), names)
+    numbers = tuple(row for row, _ in rows.records)
+    return named(RawTable(cells, numbers, source, after_gap=frozenset(rows.after_gap)), names)

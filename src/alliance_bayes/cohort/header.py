@@ -68,7 +68,7 @@ def name_columns(header: Sequence[object], empty: Sequence[bool], *, names: str)
             places.setdefault(name.strip(), []).append(place)
         else:
             nameless.append(place)
-    named = [place for found in places.values() for place in found]
+    named = [place for at in places.values() for place in at]
     if not named and not odd:
         what = f"has no column with a name: {names} should name the columns"
         return Names({}, {}, (), [Problem(None, None, None, what, "Add a header row.")], len(header))
@@ -82,10 +82,8 @@ def name_columns(header: Sequence[object], empty: Sequence[bool], *, names: str)
             # What stands beside it in a row may be of somebody else.
             what = f"has an empty column (number {place + 1}) between others: two tables side by side, it seems"
             problems.append(Problem(None, None, None, what, "Give each table a file of its own, or remove the column."))
-    aside = {
-        name: (_repeated(name, [place + 1 for place in found]),) for name, found in places.items() if len(found) > 1
-    }
-    unique = {name: found[0] for name, found in places.items() if len(found) == 1}
+    aside = {name: (_repeated(name, [place + 1 for place in at]),) for name, at in places.items() if len(at) > 1}
+    unique = {name: at[0] for name, at in places.items() if len(at) == 1}
     return Names(unique, aside, tuple(notes), problems, len(header))
 
 
@@ -137,7 +135,7 @@ class Renamed:
 
 
 def rename_columns(
-    found: Sequence[str],
+    present: Sequence[str],
     columns: Mapping[str, str],
     *,
     known: Collection[str],
@@ -148,7 +146,7 @@ def rename_columns(
 
     Parameters
     ----------
-    found
+    present
         The table's column names.
     columns
         Mapping of canonical names to the table's, checked by `check_mapping`.
@@ -165,10 +163,10 @@ def rename_columns(
         return f"pass {argument('columns', pair if table is None else {table: pair})}"
 
     problems, notes = [], []
-    names = {name: name for name in found}
+    names = {name: name for name in present}
     for canonical, name in columns.items():
         if name not in names:
-            problems.append(_missing(name, found, known, f"is not in the table (mapped to '{canonical}')"))
+            problems.append(_missing(name, present, known, f"is not in the table (mapped to '{canonical}')"))
         elif canonical != name and canonical in names and canonical not in columns.values():
             what = f"is in the table, but '{name}' is mapped to this name too"
             remedy = f"Rename the column, or leave it out of {argument('columns')}."
@@ -177,7 +175,7 @@ def rename_columns(
             names[name] = canonical
     here = set(names.values())
     like: dict[str, list[str]] = {}
-    for name in found:
+    for name in present:
         if names[name] == name and name not in known:
             like.setdefault(_plain(name), []).append(name)
     for canonical in dict.fromkeys([*required, *known]):
@@ -185,7 +183,7 @@ def rename_columns(
             continue
         alike = like.get(_plain(canonical), [])
         if canonical in required and not alike:
-            problems.append(_missing(canonical, found, known, "is not in the table"))
+            problems.append(_missing(canonical, present, known, "is not in the table"))
         for name in alike:
             if canonical in required:
                 what = f"looks like '{canonical}' but is spelled otherwise"
@@ -196,10 +194,10 @@ def rename_columns(
     return Renamed(names, problems, notes)
 
 
-def _missing(name: str, found: Sequence[str], known: Collection[str], what: str) -> Problem:
-    near = difflib.get_close_matches(name, [other for other in found if other not in known], n=1)
+def _missing(name: str, present: Sequence[str], known: Collection[str], what: str) -> Problem:
+    near = difflib.get_close_matches(name, [other for other in present if other not in known], n=1)
     hint = f"Did you mean '{near[0]}'? " if near else ""
-    return Problem(name, None, None, what, f"{hint}Columns: {', '.join(found)}.")
+    return Problem(name, None, None, what, f"{hint}Columns: {', '.join(present)}.")
 
 
 def _plain(name: str) -> str:

@@ -33,20 +33,20 @@ def cohort_html(cohort: Cohort) -> str:
         ("left out before", f"{left_out:,}" if left_out else ""),
         ("not read", ", ".join(cohort.aside)),
     ]
-    rows = [_row(str(name), own) for name, own in cohort.summary().groupby("variable", sort=False)]
+    rows = [_row(str(name), group) for name, group in cohort.summary().groupby("variable", sort=False)]
     return overview(f"Cohort {cohort.source}", facts, table(_HEADINGS, rows, words=(0, 4)))
 
 
-def _row(name: str, own: pd.DataFrame) -> tuple[str, ...]:
+def _row(name: str, group: pd.DataFrame) -> tuple[str, ...]:
     """A column: its rows of the summary are one, or one a level."""
-    first, present = own.iloc[0], int(own["n"].sum())
+    first, present = group.iloc[0], int(group["n"].sum())
     counts = (name, f"{present:,}", f"{int(first['missing']):,}")
     if isinstance(first["level"], str):
         # What has many levels, or dates, says so in brackets.
-        if pd.isna(first.get("share")) and len(own) == 1:
+        if pd.isna(first.get("share")) and len(group) == 1:
             return *counts, "", first["level"].strip("()")
-        told = len(own) <= _NAMED and int(own["n"].min()) >= _FEW
-        return *counts, "", ", ".join(map(str, own["level"])) if told else f"{len(own)} levels"
+        listed = len(group) <= _NAMED and int(group["n"].min()) >= _FEW
+        return *counts, "", ", ".join(map(str, group["level"])) if listed else f"{len(group)} levels"
     if present < _FEW:
         return *counts, "", ""
     mean, sd, median = (number(float(first[key])) for key in ("mean", "sd", "median"))

@@ -51,7 +51,7 @@ class ImputedTables(Sequence[Cohort]):
             raise UsageError(f"several completed tables are needed but got {len(self.tables)}. Give at least two.")
         if len(self.tables) > _MOST:
             raise UsageError(f"{len(self.tables):,} completed tables are given, and at most {_MOST:,} are worked with.")
-        ways = [(one.person, one.time, one.unit) for one in self.tables]
+        ways = [(table.person, table.time, table.unit) for table in self.tables]
         if len(set(ways)) > 1:
             raise UsageError(
                 "the completed tables were read in different ways: whose and when their rows are differs. Read all "
@@ -79,7 +79,7 @@ class ImputedTables(Sequence[Cohort]):
     @property
     def hash(self) -> str:
         """SHA-256 of the content of all tables, in their order."""
-        return hashlib.sha256("".join(one.hash for one in self.tables).encode()).hexdigest()
+        return hashlib.sha256("".join(table.hash for table in self.tables).encode()).hexdigest()
 
 
 def whose(cohort: Cohort) -> pd.DataFrame:
@@ -140,13 +140,13 @@ def read_imputed(source: str | Path | pd.DataFrame | Sequence[Any], **reading: A
     UsageError
         Fewer than two tables, or no column ``.imp``.
     """
-    found = read_one_or_several(source, **reading)
-    if isinstance(found, Cohort):
+    tables = read_one_or_several(source, **reading)
+    if isinstance(tables, Cohort):
         raise UsageError(
-            f"{found.source} has no column '{TABLE_NUMBER}' that numbers completed tables. Give it as mice's "
+            f"{tables.source} has no column '{TABLE_NUMBER}' that numbers completed tables. Give it as mice's "
             "complete(imp, 'long') makes it, or a list of tables."
         )
-    return found
+    return tables
 
 
 def read_one_or_several(
@@ -166,8 +166,8 @@ def read_one_or_several(
             )
         return source
     if isinstance(source, Sequence) and not isinstance(source, str):
-        read = [read_one_or_several(one, **reading) for one in source]
-        return ImputedTables(tuple(one for table in read for one in ([table] if isinstance(table, Cohort) else table)))
+        read = [read_one_or_several(item, **reading) for item in source]
+        return ImputedTables(tuple(table for part in read for table in ([part] if isinstance(part, Cohort) else part)))
     where = {name: reading.pop(name) for name in ("encoding", "sep", "sheet") if name in reading}
     raw = read_raw(source, **where)
     return _split(raw, reading) if TABLE_NUMBER in raw.cells.columns else read_cohort(raw, **reading)
@@ -179,53 +179,57 @@ def _split(raw: RawTable, reading: Mapping[str, Any]) -> ImputedTables:
     wrong = ~((numbers >= 0) & (numbers % 1 == 0)).to_numpy()
     remedy = "Give the table as mice's complete(imp, 'long') makes it."
     if wrong.any():
-        told = zip(raw.rows, raw.cells[TABLE_NUMBER], wrong, strict=True)
+        cells = zip(raw.rows, raw.cells[TABLE_NUMBER], wrong, strict=True)
         problems = [
-            Problem(TABLE_NUMBER, row, value, "is no number of a table", remedy) for row, value, found in told if found
+            Problem(TABLE_NUMBER, row, value, "is no number of a table", remedy) for row, value, bad in cells if bad
         ]
         raise DataError(problems, source=raw.source)
-    kept = sorted(set(numbers) - {0})
-    if len(kept) > _MOST:
-        raise UsageError(f"{raw.source} has {len(kept):,} completed tables, and at most {_MOST:,} are worked with.")
-    if len(kept) < 2:
+    completed = sorted(set(numbers) - {0})
+    if len(completed) > _MOST:
         raise UsageError(
-            f"several completed tables are needed, but {TABLE_NUMBER!r} of {raw.source} numbers {len(kept)}: 0 is the "
-            "one with gaps. Give at least two."
+            f"{raw.source} has {len(completed):,} completed tables, and at most {_MOST:,} are worked with."
+        )
+    if len(completed) < 2:
+        raise UsageError(
+            f"several completed tables are needed, but {TABLE_NUMBER!r} of {raw.source} numbers {len(completed)}: 0 is "
+            "the one with gaps. Give at least two."
         )
     if _ROW_NUMBER in raw.cells.columns:
-        _check_rows(raw, numbers, kept)
-    _check_observed(raw, numbers, kept, reading.get("missing", MISSING))
+        _check_rows(raw, numbers, completed)
+    _check_observed(raw, numbers, completed, reading.get("missing", MISSING))
     bare = raw.without(TABLE_NUMBER, _ROW_NUMBER)
-    return ImputedTables(tuple(read_cohort(bare.where((numbers == one).to_numpy()), **reading) for one in kept))
+    return ImputedTables(
+        tuple(read_cohort(bare.where((numbers == number).to_numpy()), **reading) for number in completed)
+    )
 
 
-def _check_rows(raw: RawTable, numbers: pd.Series, kept: Sequence[float]) -> None:
+def _check_rows(raw: RawTable, numbers: pd.Series, completed: Sequence[float]) -> None:
     """Refuse tables whose rows are not numbered alike, each row once."""
     ids = raw.cells[[_ROW_NUMBER]]
-    first = ids[(numbers == kept[0]).to_numpy()]
+    first = ids[(numbers == completed[0]).to_numpy()]
     if (again := first[_ROW_NUMBER].duplicated().to_numpy()).any():
-        places = (numbers == kept[0]).to_numpy().nonzero()[0][again]
+        places = (numbers == completed[0]).to_numpy().nonzero()[0][again]
         what, remedy = "is the number of another row of the same table", "Number each row of a table once."
-        own = raw.cells[_ROW_NUMBER].tolist()
-        problems = [Problem(_ROW_NUMBER, raw.rows[k], own[k], what, remedy) for k in places]
+        row_numbers = raw.cells[_ROW_NUMBER].tolist()
+        problems = [Problem(_ROW_NUMBER, raw.rows[k], row_numbers[k], what, remedy) for k in places]
         raise DataError(problems, source=raw.source)
-    for place, number in enumerate(kept[1:], start=2):
+    for place, number in enumerate(completed[1:], start=2):
         refuse_others(first, ids[(numbers == number).to_numpy()], place)
 
 
-def _check_observed(raw: RawTable, numbers: pd.Series, kept: Sequence[float], missing: Sequence[str]) -> None:
+def _check_observed(raw: RawTable, numbers: pd.Series, completed: Sequence[float], missing: Sequence[str]) -> None:
     """Refuse tables that have other values than the one with gaps has, where that is there, too.
 
     What differs would count as imputed. One of other rows than the completed ones says nothing of theirs.
     """
     before = (numbers == 0).to_numpy().nonzero()[0]
-    own = [(numbers == one).to_numpy().nonzero()[0] for one in kept]
+    positions = [(numbers == number).to_numpy().nonzero()[0] for number in completed]
     cells = raw.cells
     if not cells.columns.is_unique:
         # Told, with their names, where each table is read.
         return
     problems: list[Problem] = []
-    for places in own:
+    for places in positions:
         if len(places) != len(before):
             return
         if _ROW_NUMBER in cells and (_texts(cells, _ROW_NUMBER, places) != _texts(cells, _ROW_NUMBER, before)).any():
@@ -248,5 +252,5 @@ def _check_observed(raw: RawTable, numbers: pd.Series, kept: Sequence[float], mi
 
 def _texts(cells: pd.DataFrame, name: str, places: np.ndarray) -> pd.Series:
     """Some cells of a column as text, without anything where there is nothing."""
-    own = cells[name].iloc[places].astype(object)
-    return own.where(own.notna(), "").astype(str).str.strip().reset_index(drop=True)
+    column = cells[name].iloc[places].astype(object)
+    return column.where(column.notna(), "").astype(str).str.strip().reset_index(drop=True)

@@ -12,7 +12,8 @@ import pandas as pd
 from alliance_bayes.cohort.names import ITEMS
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.foreign import shown
-from alliance_bayes.instruments import ALLIANCE2, INSTRUMENTS, WHO5, Instrument, known_as, score
+from alliance_bayes.instruments import ALLIANCE2, INSTRUMENTS, WHO5, Instrument, known_as
+from alliance_bayes.instruments import score as score_items
 from alliance_bayes.instruments.naming import NOT_SCORED, named_after
 from alliance_bayes.instruments.scoring import needed_items
 from alliance_bayes.kinds import is_text_list
@@ -133,12 +134,12 @@ BUILT_IN_SCORES: tuple[Score, ...] = tuple(
 _BUILT_IN = {one.name: one for one in BUILT_IN_SCORES}
 
 
-def check_instruments(given: Mapping[str, str] | None, known: Collection[str]) -> dict[str, Instrument]:
+def check_instruments(instruments: Mapping[str, str] | None, known: Collection[str]) -> dict[str, Instrument]:
     """The instruments that are declared, by column.
 
     Parameters
     ----------
-    given
+    instruments
         Column -> name of an instrument.
     known
         Columns that hold something else than a score.
@@ -149,18 +150,18 @@ def check_instruments(given: Mapping[str, str] | None, known: Collection[str]) -
         No mapping of columns to instruments of the catalogue, a column that holds something else, that is named after
         another instrument, or an alliance on a scale that does not measure one.
     """
-    if given is None:
+    if instruments is None:
         return {}
-    if not isinstance(given, Mapping) or not all(isinstance(name, str) and name for name in given):
+    if not isinstance(instruments, Mapping) or not all(isinstance(name, str) and name for name in instruments):
         raise UsageError(
             f"{argument('instruments')} should map columns to instruments, as in "
-            f"{argument('instruments', {'alliance': 'wai_sr'})}, but got {shown(given)}."
+            f"{argument('instruments', {'alliance': 'wai_sr'})}, but got {shown(instruments)}."
         )
-    found = {}
-    for name, key in given.items():
-        one = known_as(key) if isinstance(key, str) else None
+    declared = {}
+    for name, key in instruments.items():
+        instrument = known_as(key) if isinstance(key, str) else None
         alliances = [entry.name for entry in INSTRUMENTS if entry.measures == "alliance"]
-        if one is None or (name == "alliance" and one.name not in alliances):
+        if instrument is None or (name == "alliance" and instrument.name not in alliances):
             which = "on which an alliance is scored" if name == "alliance" else "of the catalogue"
             names = alliances if name == "alliance" else [entry.name for entry in INSTRUMENTS]
             raise UsageError(
@@ -169,24 +170,24 @@ def check_instruments(given: Mapping[str, str] | None, known: Collection[str]) -
         if name in known:
             raise UsageError(f"{argument('instruments')}: '{name}' holds no score. Leave it out, or rename the column.")
         named = named_after(name)
-        if named is not None and (named.instrument is not one or named.subscale or named.when in NOT_SCORED):
+        if named is not None and (named.instrument is not instrument or named.subscale or named.when in NOT_SCORED):
             raise UsageError(
-                f"{argument('instruments')} says that '{name}' is a score of the {one.name}, but it is named after the "
-                f"{named.instrument.name}{' and no score' if named.instrument is one else ''}. Rename the column: "
-                f"{argument('columns', {'new_name': name})}."
+                f"{argument('instruments')} says that '{name}' is a score of the {instrument.name}, but it is named "
+                f"after the {named.instrument.name}{' and no score' if named.instrument is instrument else ''}. Rename "
+                f"the column: {argument('columns', {'new_name': name})}."
             )
-        found[name] = one
-    return found
+        declared[name] = instrument
+    return declared
 
 
-def check_subscales(given: Sequence[str]) -> tuple[str, ...]:
+def check_subscales(subscales: Sequence[str]) -> tuple[str, ...]:
     """The subscales that are asked for, as they are named; raise UsageError where these are no texts."""
-    if not is_text_list(given):
+    if not is_text_list(subscales):
         raise UsageError(
             f"{argument('subscales')} should be a sequence of columns to be made, as in "
-            f"{argument('subscales', ['wai_goal'])}, but got {shown(given)}."
+            f"{argument('subscales', ['wai_goal'])}, but got {shown(subscales)}."
         )
-    return tuple(dict.fromkeys(given))
+    return tuple(dict.fromkeys(subscales))
 
 
 def scores_in(
@@ -227,17 +228,17 @@ def scores_in(
         base, line, number = column.rpartition("_")
         if line and number.isascii() and number.isdigit() and len(number) < 3:
             numbered.setdefault(base, {}).setdefault(int(number), []).append(column)
-    found: dict[str, Score] = {}
+    by_name: dict[str, Score] = {}
     for name in (*_BUILT_IN, *declared):
-        own = _BUILT_IN.get(name)
-        if own is not None and declared.get(name, own.instrument) is own.instrument:
-            found[name] = own
+        built_in = _BUILT_IN.get(name)
+        if built_in is not None and declared.get(name, built_in.instrument) is built_in.instrument:
+            by_name[name] = built_in
         else:
-            found[name] = Score(name, declared[name], _items_of(name, declared[name], numbered))
-    taken = {item for one in found.values() for item in one.items}
+            by_name[name] = Score(name, declared[name], _items_of(name, declared[name], numbered))
+    taken = {item for score in by_name.values() for item in score.items}
     for base in (*here, *numbered):
         named = named_after(base)
-        if base in found or base in taken or named is None or named.subscale or named.when in NOT_SCORED:
+        if base in by_name or base in taken or named is None or named.subscale or named.when in NOT_SCORED:
             continue
         numbers, every = numbered.get(base, {}), range(1, named.instrument.n_items + 1)
         items = _items_of(base, named.instrument, numbered)
@@ -247,33 +248,33 @@ def scores_in(
         part = named.when.isalpha() and base not in here and len(numbers) > 0 and set(numbers) < set(every)
         if (whole or part) and not set(items) & {*declared}:
             taken |= set(items)
-            found[base] = Score(base, named.instrument, items, asked=False)
+            by_name[base] = Score(base, named.instrument, items, asked=False)
         elif base in here:
-            found[base] = Score(base, named.instrument, (), asked=False)
-    scores = [one for one in found.values() if one.name not in taken or one.asked]
+            by_name[base] = Score(base, named.instrument, (), asked=False)
+    scores = [score for score in by_name.values() if score.name not in taken or score.asked]
     return (*scores, *_subscales(scores, here, subscales))
 
 
 def _items_of(name: str, instrument: Instrument, numbered: Mapping[str, dict[int, list[str]]]) -> tuple[str, ...]:
     """The columns of the items as the table writes their numbers (1 or 01)."""
-    there = numbered.get(name, {})
-    return tuple(there.get(item, [f"{name}_{item}"])[0] for item in range(1, instrument.n_items + 1))
+    columns = numbered.get(name, {})
+    return tuple(columns.get(item, [f"{name}_{item}"])[0] for item in range(1, instrument.n_items + 1))
 
 
-def _subscales(scores: Sequence[Score], here: Collection[str], asked: Sequence[str]) -> list[Score]:
+def _subscales(scores: Sequence[Score], here: Collection[str], wanted: Sequence[str]) -> list[Score]:
     """The subscales that are asked for, each of a score whose items are there."""
     possible = {
-        f"{one.name}_{name}": replace(one, name=f"{one.name}_{name}", asked=True, subscale=name)
-        for one in scores
-        if one.items and set(one.items) <= set(here) and f"{one.name}_goal" not in one.items
-        for name in one.instrument.subscales
+        f"{score.name}_{name}": replace(score, name=f"{score.name}_{name}", asked=True, subscale=name)
+        for score in scores
+        if score.items and set(score.items) <= set(here) and f"{score.name}_goal" not in score.items
+        for name in score.instrument.subscales
     }
-    if unknown := [name for name in asked if name not in possible]:
+    if unknown := [name for name in wanted if name not in possible]:
         raise UsageError(
             f"{argument('subscales')} asks for {', '.join(map(repr, unknown))}, which no score of the table has with "
             f"all of its items. There are: {', '.join(possible) or 'none'}."
         )
-    return [possible[name] for name in asked]
+    return [possible[name] for name in wanted]
 
 
 def check_prorate(prorate: Any) -> None:
@@ -293,18 +294,18 @@ def check_prorate(prorate: Any) -> None:
         raise UsageError(f"{argument('prorate')} should name instruments or columns but got {prorate!r}.")
 
 
-def prorate_of(prorate: Prorate, one: Score) -> Rule:
+def prorate_of(prorate: Prorate, score: Score) -> Rule:
     """What to do about a score's missing items: its column's own rule, else its instrument's, else everybody's."""
     if not isinstance(prorate, Mapping):
         return prorate
-    if one.name in prorate:
-        return prorate[one.name]
-    return next((rule for name, rule in prorate.items() if known_as(name) is one.instrument), None)
+    if score.name in prorate:
+        return prorate[score.name]
+    return next((rule for name, rule in prorate.items() if known_as(name) is score.instrument), None)
 
 
 def check_prorated(prorate: Prorate, scores: Sequence[Score]) -> None:
     """Raise UsageError where `prorate` names what is neither an instrument nor a score of the table."""
-    known = [one.name for one in scores]
+    known = [score.name for score in scores]
     if isinstance(prorate, Mapping) and (
         odd := [name for name in prorate if name not in known and known_as(name) is None]
     ):
@@ -314,51 +315,51 @@ def check_prorated(prorate: Prorate, scores: Sequence[Score]) -> None:
         )
 
 
-def score_column(data: pd.DataFrame, one: Score, rule: Rule) -> pd.Series:
+def score_column(data: pd.DataFrame, score: Score, rule: Rule) -> pd.Series:
     """Scores from items, in the instrument's points; missing where they cannot be scored.
 
     Parameters
     ----------
     data
         Table that holds the items as float64, NaN where unanswered.
-    one
+    score
         Which score.
     rule
         What to do about missing items, see `prorate_of`.
     """
-    return score(data[list(one.items)], one.instrument, prorate=rule)[one.subscale or "total"]
+    return score_items(data[list(score.items)], score.instrument, prorate=rule)[score.subscale or "total"]
 
 
-def prorating(data: pd.DataFrame, one: Score, rule: Rule, persons: np.ndarray | None) -> Prorated | None:
+def prorating(data: pd.DataFrame, score: Score, rule: Rule, persons: np.ndarray | None) -> Prorated | None:
     """How many scores were made up for missing items; None where none was."""
     if rule is None:
         return None
-    own = data[list(one.own_items)].notna().sum(axis=1).to_numpy()
-    needed, size = needed_items(one.instrument, rule, one.subscale), len(one.own_items)
-    part, whole = (own >= needed) & (own < size), own == size
+    answered = data[list(score.own_items)].notna().sum(axis=1).to_numpy()
+    needed, size = needed_items(score.instrument, rule, score.subscale), len(score.own_items)
+    part, whole = (answered >= needed) & (answered < size), answered == size
     if not part.any():
         return None
     whose = np.arange(len(data)) if persons is None else persons
-    source = one.instrument.missing.source if rule == "instrument" and one.instrument.missing is not None else ""
+    source = score.instrument.missing.source if rule == "instrument" and score.instrument.missing is not None else ""
     people = (int(np.unique(whose[part]).size), int(np.unique(whose[whole]).size))
     return Prorated(int(part.sum()), int((part | whole).sum()), people, needed, size, source)
 
 
-def disagreeing(given: pd.Series, made: pd.Series, one: Score, complete: np.ndarray) -> np.ndarray:
+def disagreeing(scores: pd.Series, computed: pd.Series, score: Score, complete: np.ndarray) -> np.ndarray:
     """Places at which a given score is not that of its items, but for rounding."""
-    values = given.dropna().to_numpy(float)
-    allowed = np.full(len(given), _ROUNDING)
+    values = scores.dropna().to_numpy(float)
+    allowed = np.full(len(scores), _ROUNDING)
     whole, tenths = (bool(np.all(np.abs(values * 10**d - np.round(values * 10**d)) < 1e-9)) for d in (0, 1))
-    averaged = one.instrument.total.startswith("mean")
+    averaged = score.instrument.total.startswith("mean")
     if averaged and tenths:
-        allowed[:] = 0.5 if whole and one.instrument.total == "mean x 10" and not one.subscale else 0.05
+        allowed[:] = 0.5 if whole and score.instrument.total == "mean x 10" and not score.subscale else 0.05
     elif not averaged and whole:
         allowed[~complete] = 0.5
-    return np.flatnonzero((given - made).abs().to_numpy() > allowed + 1e-9)
+    return np.flatnonzero((scores - computed).abs().to_numpy() > allowed + 1e-9)
 
 
-def without_score(one: Score, here: Sequence[str], names: Mapping[str, str]) -> list[Problem]:
+def without_score(score: Score, here: Sequence[str], names: Mapping[str, str]) -> list[Problem]:
     """Say that some items of a score are there, and neither the others nor the score."""
-    lacking = ", ".join(item for item in one.items if item not in here)
-    what = f"is one of {len(here)} items of '{one.name}', which needs {len(one.items)}"
-    return [Problem(names[here[0]], None, None, what, f"Add {lacking}, or give '{one.name}' itself.")]
+    lacking = ", ".join(item for item in score.items if item not in here)
+    what = f"is one of {len(here)} items of '{score.name}', which needs {len(score.items)}"
+    return [Problem(names[here[0]], None, None, what, f"Add {lacking}, or give '{score.name}' itself.")]

@@ -35,17 +35,17 @@ def check_join(join: Mapping[str, Any] | None) -> dict[str, tuple[str | Path | p
     example = argument("join", {"therapist_id": "therapists.xlsx"})
     if not isinstance(join, Mapping):
         raise UsageError(f"{argument('join')} should map a key to the table that has it, as in {example}.")
-    found = {}
-    for key, given in join.items():
-        table, sheet = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    tables = {}
+    for key, value in join.items():
+        table, sheet = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
         kinds = isinstance(key, str) and key and isinstance(table, (str, Path, pd.DataFrame))
         if not kinds or not (sheet is None or isinstance(sheet, str)):
             raise UsageError(
                 f"{argument('join')} should map a key to a table (a path, a DataFrame, or a path and the name of a "
                 f"sheet), as in {example}."
             )
-        found[key] = table, sheet
-    return found
+        tables[key] = table, sheet
+    return tables
 
 
 class JoinedTables:
@@ -86,23 +86,23 @@ class JoinedTables:
             key: "TABLE" if isinstance(source, pd.DataFrame) else Path(source).name + (f":{sheet}" if sheet else "")
             for key, (source, sheet) in join.items()
         }
-        own: set[str] = set()
+        added: set[str] = set()
         for key, (source, sheet) in join.items():
-            raw = read_raw(source, encoding=encoding, sheet=sheet, what=f"join of {key!r}")
+            raw = read_raw(source, encoding=encoding, sheet=sheet, name=f"join of {key!r}")
             names = {*raw.cells, *raw.aside} - {key}
-            theirs = _of(options, names - set(main))
-            own |= names - set(main)
+            table_options = _of(options, names - set(main))
+            added |= names - set(main)
             remedy = f"Keep one row for each {key}."
             private = key in self._private
             rule = ColumnRule(key, "id", required=True, repeated=remedy, called="key", private=private)
-            known = [one for one in rules if one.name != key and one.kind in ("number", "factor")]
-            table = parse_table(raw, [rule, *known], reading, theirs, set_aside=set_aside, table=None)
-            told = [_of_key(one, key, private=private) for one in table.problems]
-            self.tables[key] = replace(table, problems=tuple(told))
+            known = [other for other in rules if other.name != key and other.kind in ("number", "factor")]
+            table = parse_table(raw, [rule, *known], reading, table_options, set_aside=set_aside, table=None)
+            problems = [_of_key(problem, key, private=private) for problem in table.problems]
+            self.tables[key] = replace(table, problems=tuple(problems))
             self.names[key] = Path(raw.source).stem if not isinstance(source, pd.DataFrame) else f"table of {key}"
         #: What of the options is about the first table; its keys are levels.
-        keys = tuple(key for key in join if key not in {one.name for one in rules})
-        rest = _of(options, {*options.levels, *options.categorical, *options.numeric} - own)
+        keys = tuple(key for key in join if key not in {rule.name for rule in rules})
+        rest = _of(options, {*options.levels, *options.categorical, *options.numeric} - added)
         self.options = replace(
             rest,
             columns=options.columns,
@@ -117,21 +117,23 @@ class JoinedTables:
     @property
     def notes(self) -> tuple[Problem, ...]:
         """Notes of all of them."""
-        return tuple(note for key, one in self.tables.items() for note in prefixed(one.notes, self.names[key]))
+        return tuple(note for key, table in self.tables.items() for note in prefixed(table.notes, self.names[key]))
 
     @property
     def aside(self) -> dict[str, tuple[Problem, ...]]:
         """Columns that cannot be read."""
         return {
             name: tuple(prefixed(wrong, self.names[key]))
-            for key, one in self.tables.items()
-            for name, wrong in one.aside.items()
+            for key, table in self.tables.items()
+            for name, wrong in table.aside.items()
         }
 
     @property
     def labels(self) -> dict[str, str]:
         """What columns are called in words."""
-        return {name: label for key, one in self.tables.items() for name, label in one.labels.items() if name != key}
+        return {
+            name: label for key, table in self.tables.items() for name, label in table.labels.items() if name != key
+        }
 
     def beside(self, data: pd.DataFrame, parsed: ParsedTable) -> tuple[pd.DataFrame, list[Problem]]:
         """The first table with the columns of the others, and everything that is wrong between them.
@@ -158,25 +160,25 @@ class JoinedTables:
             for name in taken:
                 what = f"is a column of both tables that '{key}' joins"
                 problems.append(Problem(name, None, None, what, "Rename or remove one of them."))
-            places, found = self._places(parsed, table, key, named=key not in self._private)
-            problems += found
-            if taken or found:
+            places, faults = self._places(parsed, table, key, named=key not in self._private)
+            problems += faults
+            if taken or faults:
                 continue
             for name in columns:
                 taken_from = table.data[name].array.take(places, allow_fill=True)
                 data = data.assign(**{name: pd.Series(taken_from, index=data.index)})
         return data, problems
 
-    def reasons(self, own: pd.DataFrame | None, parsed: ParsedTable) -> pd.DataFrame | None:
+    def reasons(self, first: pd.DataFrame | None, parsed: ParsedTable) -> pd.DataFrame | None:
         """Why cells are empty, of all tables."""
-        found = {} if own is None else {name: own[name] for name in own}
+        columns = {} if first is None else {name: first[name] for name in first}
         for key, table in self.tables.items():
-            theirs = table.reasons
-            if theirs is not None and key in parsed.data:
+            second = table.reasons
+            if second is not None and key in parsed.data:
                 places, _ = self._places(parsed, table, key, named=False)
-                for name in theirs:
-                    found[name] = pd.Series(theirs[name].astype(object).array.take(places, allow_fill=True))
-        return pd.DataFrame(found) if found else None
+                for name in second:
+                    columns[name] = pd.Series(second[name].astype(object).array.take(places, allow_fill=True))
+        return pd.DataFrame(columns) if columns else None
 
     def _places(
         self, parsed: ParsedTable, table: ParsedTable, key: str, *, named: bool
@@ -195,15 +197,15 @@ class JoinedTables:
                 problems += prefixed([_of_key(wrong, key, private=not named)], self.names[key])
         keys = parsed.data[key].astype(object).tolist()
         labels = [level_label(text) if isinstance(text, str) else None for text in keys]
-        places = np.array([-1 if one is None else first.get(one, -1) for one in labels], dtype=np.int64)
+        places = np.array([-1 if label is None else first.get(label, -1) for label in labels], dtype=np.int64)
         like = {likeness(known): known for known in reversed(first)}
         lacking: dict[str, int] = {}
-        for place, one in enumerate(labels):
-            if one is not None and one not in first:
-                lacking.setdefault(one, place)
-        for one, place in list(lacking.items())[:_TOLD]:
+        for place, label in enumerate(labels):
+            if label is not None and label not in first:
+                lacking.setdefault(label, place)
+        for label, place in list(lacking.items())[:_TOLD]:
             remedy = f"Add it to {table.raw.source}, or leave the cell empty."
-            if (near := like.get(likeness(one))) is not None and named:
+            if (near := like.get(likeness(label))) is not None and named:
                 remedy = f"Write {near!r} if that is meant. {remedy}"
             wrong = parsed.problem(key, place, f"has no row in {table.raw.source}", remedy)
             problems.append(wrong if named else replace(wrong, value=None))

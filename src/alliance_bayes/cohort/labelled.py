@@ -97,15 +97,15 @@ def _distinct(shown: dict[float | str, str]) -> dict[float | str, str]:
     """Two codes of one name remain two levels."""
     counts = Counter(shown.values())
     taken = {label for label, n in counts.items() if n == 1}
-    found = {}
+    unique = {}
     for code, label in shown.items():
         if counts[label] > 1:
             label += f" ({_written(code)})"
             while label in taken:
                 label += f" ({_written(code)})"
             taken.add(label)
-        found[code] = label
-    return found
+        unique[code] = label
+    return unique
 
 
 def without_marks(cells: pd.Series, missing: Collection[str]) -> pd.Series:

@@ -67,9 +67,9 @@ def compared(cohort: Cohort, analysed: np.ndarray, without: Collection[str] = ()
         the standardised `difference`, left out minus analysed; and `least`, the fewest people that what is told rests
         on: of any level of the column in a group, or of those off the commonest value of a number.
     """
-    frame, kept = _people(cohort, analysed)
+    frame, included = _people(cohort, analysed)
     passed = {ID, cohort.person, cohort.time, *without}
-    rows = [row for name in frame if name not in passed for row in _rows(str(name), frame[name], kept)]
+    rows = [row for name in frame if name not in passed for row in _rows(str(name), frame[name], included)]
     return pd.DataFrame(rows, columns=list(COMPARED))
 
 
@@ -79,15 +79,15 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(COMPARED, row, strict=True)) for row in plain.itertuples(index=False)]
 
 
-def is_told(found: object) -> bool:
+def is_told(value: object) -> bool:
     """Whether something from a file is what `records` gives."""
-    return isinstance(found, list) and all(
-        isinstance(one, dict)
-        and tuple(one) == COMPARED
-        and isinstance(one["column"], str)
-        and isinstance(one["level"], str | None)
-        and all(isinstance(one[name], int | float | None) for name in COMPARED[2:])
-        for one in found
+    return isinstance(value, list) and all(
+        isinstance(record, dict)
+        and tuple(record) == COMPARED
+        and isinstance(record["column"], str)
+        and isinstance(record["level"], str | None)
+        and all(isinstance(record[name], int | float | None) for name in COMPARED[2:])
+        for record in value
     )
 
 
@@ -100,11 +100,11 @@ def _people(cohort: Cohort, analysed: np.ndarray) -> tuple[pd.DataFrame, np.ndar
     return frame.reset_index(drop=True), np.bincount(np.unique(codes, return_inverse=True)[1], analysed) > 0
 
 
-def _rows(name: str, column: pd.Series, kept: np.ndarray) -> Iterator[dict[str, Any]]:
+def _rows(name: str, column: pd.Series, included: np.ndarray) -> Iterator[dict[str, Any]]:
     if pd.api.types.is_datetime64_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype):
         return
-    there = column.notna().to_numpy()
-    groups = there & kept, there & ~kept
+    known = column.notna().to_numpy()
+    groups = known & included, known & ~included
     if min(group.sum() for group in groups) < 2:
         return
     about = {"column": name, "n_analysed": int(groups[0].sum()), "n_left_out": int(groups[1].sum())}
@@ -118,7 +118,7 @@ def _rows(name: str, column: pd.Series, kept: np.ndarray) -> Iterator[dict[str, 
         return
     text = column.astype("str").to_numpy() if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy()
     counts = [[int((text[group] == level).sum()) for level in levels] for group in groups]
-    least = min(count for own in counts for count in own)
+    least = min(count for by_level in counts for count in by_level)
     # Two levels say the same.
     for level in levels[1:] if len(levels) == 2 else levels:
         values = [(text[group] == level).astype(float) for group in groups]
@@ -130,8 +130,8 @@ def _levels(column: pd.Series) -> Sequence[Any] | None:
     """Levels of a factor, or values of a number that has few; None of other numbers."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [level for level in column.cat.categories if (column == level).any()]
-    found = np.unique(column.dropna().to_numpy(float))
-    return found.tolist() if found.size <= _FEW_VALUES else None
+    values = np.unique(column.dropna().to_numpy(float))
+    return values.tolist() if values.size <= _FEW_VALUES else None
 
 
 def _figures(analysed: np.ndarray, left_out: np.ndarray) -> dict[str, float]:

@@ -82,22 +82,22 @@ def alike_levels(counts: Mapping[str, int]) -> list[Alike]:
     Pairs are found by what is left of a text when one letter is left out, and not by comparing all with all.
     """
     names = [name for name in counts if len(name) <= _LABEL]
-    found: dict[str, str] = {}
+    alike: dict[str, str] = {}
     for key in (_folded, _as_drawn, _numbers_as_drawn):
         for group in _grouped(names, key):
             usual = max(group, key=lambda level: counts[level])
-            found |= {level: usual for level in group if level != usual and level not in found}
+            alike |= {level: usual for level in group if level != usual and level not in alike}
     words = {name: _words(name) for name in names if len(name) <= _LONGEST} if len(names) <= _MOST else {}
     near: dict[str, str] = {}
     for rare, usual in _candidates(words, counts):
-        likely = rare not in found and _misspelt(
+        likely = rare not in alike and _misspelt(
             words[rare], words[usual], counts[rare], counts[usual], capitals=usual.isupper()
         )
         if likely and (rare not in near or counts[usual] > counts[near[rare]]):
             near[rare] = usual
     if len(names) < _MANY or len(near) <= _CODES * len(names):
-        found |= near
-    return [Alike(name, counts[name], found[name], counts[found[name]]) for name in names if name in found]
+        alike |= near
+    return [Alike(name, counts[name], alike[name], counts[alike[name]]) for name in names if name in alike]
 
 
 def _plain(name: str) -> str:
@@ -145,12 +145,12 @@ def _candidates(words: Mapping[str, tuple[str, ...]], counts: Mapping[str, int])
             yield hash(("".join(sorted(text)), ""))
 
     # Numbers and not texts, of which there are as many as letters in all levels.
-    found = np.fromiter(keys(), dtype=np.int64)
+    hashes = np.fromiter(keys(), dtype=np.int64)
     owner = np.repeat(np.arange(len(names)), sizes)
-    order = np.argsort(found, kind="stable")
-    found, owner = found[order], owner[order]
-    ends = np.flatnonzero(np.diff(found)) + 1
-    for start, end in zip(np.r_[0, ends], np.r_[ends, found.size], strict=True):
+    order = np.argsort(hashes, kind="stable")
+    hashes, owner = hashes[order], owner[order]
+    ends = np.flatnonzero(np.diff(hashes)) + 1
+    for start, end in zip(np.r_[0, ends], np.r_[ends, hashes.size], strict=True):
         if end - start < 2:
             continue
         group = [names[place] for place in owner[start:end]]
@@ -172,22 +172,22 @@ def _misspelt(rare: tuple[str, ...], usual: tuple[str, ...], n: int, n_usual: in
     """Whether one level is likely to be another one, misspelt."""
     if len(rare) != len(usual) or rare[::2] != usual[::2]:
         return False
-    differing = [(one, other) for one, other in zip(rare, usual, strict=True) if one != other]
+    differing = [(word, other) for word, other in zip(rare, usual, strict=True) if word != other]
     if not differing:
         return False
-    if all(_swapped(one, other) for one, other in differing):
+    if all(_swapped(word, other) for word, other in differing):
         return n <= 3 or 5 * n <= n_usual
     if len(differing) != 1:
         return False
-    one, other = differing[0]
-    length = min(len(one), len(other))
+    word, other = differing[0]
+    length = min(len(word), len(other))
     few = n <= _FEW and 3 * n <= n_usual
-    if len(one) != len(other):
+    if len(word) != len(other):
         long = length >= _LONG and n < n_usual and (n <= _FEW or 20 * n <= n_usual)
-        return length >= _SHORT and (few or long) and _missed(*sorted((one, other), key=len))
-    changed = [place for place, (left, right) in enumerate(zip(one, other, strict=True)) if left != right]
+        return length >= _SHORT and (few or long) and _missed(*sorted((word, other), key=len))
+    changed = [place for place, (left, right) in enumerate(zip(word, other, strict=True)) if left != right]
     if len(changed) == 2:
-        return len(one) == 4 and few and not capitals and _swapped(f"x{one}", f"x{other}")
+        return len(word) == 4 and few and not capitals and _swapped(f"x{word}", f"x{other}")
     return length >= _WORD and few and len(changed) == 1 and 0 < changed[0] < length - 1
 
 
@@ -196,15 +196,15 @@ def _missed(short: str, long: str) -> bool:
     return any(long[:place] + long[place + 1 :] == short for place in range(1, len(long) - 1))
 
 
-def _swapped(one: str, other: str) -> bool:
+def _swapped(word: str, other: str) -> bool:
     """Whether two words differ in a doubled letter, in two letters swapped, or in one that is two places off."""
-    if min(len(one), len(other)) < _SHORT:
+    if min(len(word), len(other)) < _SHORT:
         return False
-    if len(one) != len(other):
-        return _single(one) == _single(other)
-    changed = [place for place, (left, right) in enumerate(zip(one, other, strict=True)) if left != right]
+    if len(word) != len(other):
+        return _single(word) == _single(other)
+    changed = [place for place, (left, right) in enumerate(zip(word, other, strict=True)) if left != right]
     first, last = changed[0], changed[-1]
-    moved, there = one[first : last + 1], other[first : last + 1]
-    return _single(one) == _single(other) or (
-        last - first <= 2 and (moved[1:] + moved[:1] == there or moved[-1:] + moved[:-1] == there)
+    moved, target = word[first : last + 1], other[first : last + 1]
+    return _single(word) == _single(other) or (
+        last - first <= 2 and (moved[1:] + moved[:1] == target or moved[-1:] + moved[:-1] == target)
     )

@@ -94,9 +94,9 @@ def level_key(level: str) -> tuple[float, str]:
 
 def in_order(levels: Iterable[str], first: Sequence[str] = ()) -> list[str]:
     """Levels that nobody declared: sorted, but for those that come first where all of them occur."""
-    found = sorted(levels, key=level_key)
-    known = list(first) if set(first) <= set(found) else []
-    return known + [level for level in found if level not in known]
+    ordered = sorted(levels, key=level_key)
+    known = list(first) if set(first) <= set(ordered) else []
+    return known + [level for level in ordered if level not in known]
 
 
 def rows_of(n: float) -> str:

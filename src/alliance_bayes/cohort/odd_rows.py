@@ -105,14 +105,14 @@ def _numeric(raw: RawTable, reading: ReadOptions) -> list[str]:
     n = len(raw.cells)
     top, bottom = min(_ENDS, n // 2), min(_ENDS, n // 4)
     body = raw.cells.iloc[top : min(n - bottom, top + _BODY)]
-    found = []
+    names = []
     for name in raw.cells.columns:
         cells = body[name].tolist()
         if not any(isinstance(cell, str) for cell in cells):
             continue
         if _all_numbers(cells, reading):
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _all_numbers(cells: list[object], reading: ReadOptions) -> bool:
@@ -128,15 +128,15 @@ def _under_the_header(raw: RawTable, reading: ReadOptions, person: str) -> Itera
         return
     for place in range(min(_ENDS, len(raw.cells) - 1)):
         row = {name: raw.cells[name].iloc[place] for name in numeric}
-        there = {name: cell for name, cell in row.items() if not is_missing(cell, reading.missing)}
+        filled = {name: cell for name, cell in row.items() if not is_missing(cell, reading.missing)}
         # The same word in all columns is one for a missing value.
-        words = {str(cell).strip().casefold() for cell in there.values()}
+        words = {str(cell).strip().casefold() for cell in filled.values()}
         # Of nobody one word is enough.
         fewest = 1 if person in raw.cells and is_missing(raw.cells[person].iloc[place], reading.missing) else 2
-        numbers = any(means_number(cell, reading) for cell in there.values())
+        numbers = any(means_number(cell, reading) for cell in filled.values())
         if len(words) < fewest or words & _UNKNOWN or numbers:
             return
-        what = f"holds units or labels ({_listed(list(there.values()))}) under the column names, and no participant"
+        what = f"holds units or labels ({_listed(list(filled.values()))}) under the column names, and no participant"
         yield place, Problem(None, raw.rows[place], None, what, "Remove the row.")
 
 

@@ -88,10 +88,10 @@ class ParsedTable:
     @property
     def reasons(self) -> pd.DataFrame | None:
         """Why cells are empty, by canonical name, as far as the file says so."""
-        found = {
+        columns = {
             canonical: self.raw.reasons[name] for canonical, name in self.names.items() if name in self.raw.reasons
         }
-        return pd.DataFrame(found) if found else None
+        return pd.DataFrame(columns) if columns else None
 
     def problem(self, column: str, position: int, what: str, remedy: str) -> Problem:
         """Say what is wrong with one cell, by the table's own names."""
@@ -160,11 +160,11 @@ def parse_table(
     by_name = {rule.name: rule for rule in rules}
     person = next((rule.name for rule in rules if rule.kind == "person"), ID)
     raw, problems = without_odd_rows(raw, reading, column_options.columns.get(person, person))
-    found = [*raw.cells.columns, *raw.aside]
+    present = [*raw.cells.columns, *raw.aside]
     known = [rule.name for rule in rules if not rule.by_name]
-    asked = [*column_options.levels, *column_options.categorical, *column_options.numeric]
-    required = list(dict.fromkeys([rule.name for rule in rules if rule.required] + (asked if further else [])))
-    renamed = rename_columns(found, column_options.columns, known=known, required=required, table=table)
+    requested = [*column_options.levels, *column_options.categorical, *column_options.numeric]
+    required = list(dict.fromkeys([rule.name for rule in rules if rule.required] + (requested if further else [])))
+    renamed = rename_columns(present, column_options.columns, known=known, required=required, table=table)
     problems += renamed.problems
     values: dict[str, pd.Series] = {}
     names: dict[str, str] = {}
@@ -191,7 +191,7 @@ def parse_table(
     # In the order of the columns, whatever is wrong with them.
     for canonical in [canonical for canonical in names if canonical in wrong]:
         rule = by_name.get(canonical)
-        wanted = (rule is not None and not rule.by_name) or canonical in (*asked, *column_options.columns)
+        wanted = (rule is not None and not rule.by_name) or canonical in (*requested, *column_options.columns)
         needed = rule is not None and (rule.required or rule.kind in ("id", "key", "person"))
         if needed or (wanted and not set_aside):
             problems += wrong[canonical]

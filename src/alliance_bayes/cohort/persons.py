@@ -62,8 +62,8 @@ def long_rules(
             f"column '{person}' is a {known[person].kind}, and cannot say whose a row is. Name another under "
             f"{argument('person')}."
         )
-    made = [rule for rule in rules if rule.name not in (person, time)]
-    made.insert(0, ColumnRule(person, "person", required=True))
+    extended = [rule for rule in rules if rule.name not in (person, time)]
+    extended.insert(0, ColumnRule(person, "person", required=True))
     if time is not None:
         rule = known.get(time, ColumnRule(time, "number"))
         if rule.kind != "number":
@@ -71,14 +71,14 @@ def long_rules(
                 f"column '{time}' is a {rule.kind}, and cannot say when a row was. Name a column of numbers or dates "
                 f"under {argument('time')}."
             )
-        made.append(dataclasses.replace(rule, kind="time", required=True))
-    return tuple(made)
+        extended.append(dataclasses.replace(rule, kind="time", required=True))
+    return tuple(extended)
 
 
 def need_person(time: str | None, unit: str) -> None:
     """Refuse what is said of a person's rows, where nothing says whose a row is."""
-    for argued, given in (("time", time is not None), ("unit", unit != ROW)):
-        if given:
+    for argued, is_set in (("time", time is not None), ("unit", unit != ROW)):
+        if is_set:
             raise UsageError(
                 f"{argument(argued)} is about the rows of one person. Say which column tells whose a row is: "
                 f"{argument('person', ...)}."

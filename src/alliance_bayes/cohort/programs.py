@@ -36,8 +36,8 @@ _WHOLE = 2.0**53
 
 def plain_label(text: str) -> str:
     """What a column is called, in one line of what a reader sees, and no longer than a heading may be."""
-    seen = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in text[: 10 * LABEL])
-    seen = "".join(one for one in seen if unicodedata.category(one) not in ("Cf", "Cs", "Co", "Cn"))
+    seen = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text[: 10 * LABEL])
+    seen = "".join(char for char in seen if unicodedata.category(char) not in ("Cf", "Cs", "Co", "Cn"))
     line = " ".join(seen.split())
     return line if len(line) <= LABEL else f"{line[: LABEL - 3].rstrip()}..."
 
@@ -85,9 +85,9 @@ def from_program(path: Path, ending: str, *, sheet: str | None, encoding: str | 
     aside = {name.strip(): (problem,) for name, problem in read.aside.items()}
     raw = named(RawTable(cells, read.rows, source, aside=aside, notes=read.notes), names)
     known = {name: read.columns[place] for name, place in names.places.items()}
-    labels = {name: plain_label(read.labels[own]) for name, own in known.items() if own in read.labels}
-    reasons = {name: _reasons(read, own) for name, own in known.items() if own in read.reasons}
-    values = {name: read.value_labels[own] for name, own in known.items() if own in read.value_labels}
+    labels = {name: plain_label(read.labels[column]) for name, column in known.items() if column in read.labels}
+    reasons = {name: _reasons(read, column) for name, column in known.items() if column in read.reasons}
+    values = {name: read.value_labels[column] for name, column in known.items() if column in read.value_labels}
     raw = replace(
         raw,
         cells=raw.cells.drop(columns=[name for name in aside if name in raw.cells]),
@@ -107,9 +107,9 @@ def check_password(path: Path) -> None:
         raise unreadable(path, "is protected by a password", remedy)
 
 
-def _reasons(read: PackageTable, own: str) -> pd.Series:
+def _reasons(read: PackageTable, column: str) -> pd.Series:
     """Why cells of a column are empty, in one line each: they stand in flows, on pages and in terminals."""
-    texts = read.reasons[own].to_pylist()
+    texts = read.reasons[column].to_pylist()
     lines = {text: plain_label(text) for text in set(texts) if text is not None}
     return pd.Series([None if text is None else lines[text] for text in texts], dtype=object)
 
@@ -119,8 +119,8 @@ def _cells(read: PackageTable, place: int) -> pd.Series:
     column = read.table.column(place)
     if pa.types.is_floating(column.type):
         numbers = column.to_numpy().astype(np.float64)
-        there = numbers[~np.isnan(numbers)]
-        if there.size and np.all(there == np.floor(there)) and np.all(np.abs(there) < _WHOLE):
+        present = numbers[~np.isnan(numbers)]
+        if present.size and np.all(present == np.floor(present)) and np.all(np.abs(present) < _WHOLE):
             return pd.Series(numbers).astype("Int64")
         return pd.Series(numbers)
     if place not in read.numbers:
@@ -145,9 +145,9 @@ def _beginning(read: PackageTable) -> Problem | None:
         while cells and not cells[-1].strip():
             cells.pop()
         if cells:
-            held = io.StringIO()
-            csv.writer(held, delimiter="\t", lineterminator="").writerow([" ".join(cell.split()) for cell in cells])
-            written.append((number, held.getvalue()))
+            buffer = io.StringIO()
+            csv.writer(buffer, delimiter="\t", lineterminator="").writerow([" ".join(cell.split()) for cell in cells])
+            written.append((number, buffer.getvalue()))
     header = next(csv.reader([written[0][1]], delimiter="\t")) if written else []
     return wrong_beginning(written, "\t", header) if header else None
 
@@ -159,10 +159,10 @@ def _without_empty_rows(raw: RawTable) -> RawTable:
         column = raw.cells[name]
         if not empty.any():
             break
-        held = column.notna().to_numpy()
+        filled = column.notna().to_numpy()
         if not pd.api.types.is_numeric_dtype(column.dtype):
-            held = held & np.array([not isinstance(cell, str) or bool(cell.strip()) for cell in column.tolist()])
-        empty &= ~held
+            filled = filled & np.array([not isinstance(cell, str) or bool(cell.strip()) for cell in column.tolist()])
+        empty &= ~filled
     if not empty.any():
         return raw
     after = frozenset(

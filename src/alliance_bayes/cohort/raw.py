@@ -58,7 +58,7 @@ class RawTable:
 
     def where(self, keep: Any) -> RawTable:
         """Some of the rows, renumbered."""
-        rows = tuple(row for row, kept in zip(self.rows, keep, strict=True) if kept)
+        rows = tuple(row for row, wanted in zip(self.rows, keep, strict=True) if wanted)
         reasons = self.reasons[keep].reset_index(drop=True) if len(self.reasons.columns) else self.reasons
         return replace(self, cells=self.cells[keep].reset_index(drop=True), rows=rows, reasons=reasons)
 
@@ -108,7 +108,7 @@ def is_empty(cells: pd.Series) -> bool:
 
 def size_problems(rows: int, columns: int, *, cells: int = 0) -> list[Problem]:
     """A table that is larger than any that is read whole."""
-    found = []
+    problems = []
     for count, noun, most in (
         (rows, "rows", TABLE_ROWS),
         (columns, "columns", TABLE_COLUMNS),
@@ -116,5 +116,5 @@ def size_problems(rows: int, columns: int, *, cells: int = 0) -> list[Problem]:
     ):
         if count > most:
             what = f"has {count:,} {noun}, and no more than {most:,} are read"
-            found.append(Problem(None, None, None, what, TOO_LARGE))
-    return found
+            problems.append(Problem(None, None, None, what, TOO_LARGE))
+    return problems

@@ -231,17 +231,17 @@ def read_cohort(
         data.insert(0, ID, pd.Series(range(1, len(data) + 1), index=data.index).astype("str"))
     persons = None if person is None or person not in data else pd.factorize(data[person])[0]
     prorated: dict[str, Prorated] = {}
-    for one in scores:
-        rule = prorate_of(prorate, one)
-        data, found, made = _score(data, parsed, one, rule, persons)
-        found = found or _of_items(data, aside, one)
-        if found and (set_aside or not one.asked):
-            aside[one.name] = tuple(found)
-            data = data.drop(columns=one.name, errors="ignore")
-        elif found:
-            problems += found
-        elif made is not None:
-            prorated[one.name] = made
+    for score in scores:
+        rule = prorate_of(prorate, score)
+        data, wrong, filled = _score(data, parsed, score, rule, persons)
+        wrong = wrong or _of_items(data, aside, score)
+        if wrong and (set_aside or not score.asked):
+            aside[score.name] = tuple(wrong)
+            data = data.drop(columns=score.name, errors="ignore")
+        elif wrong:
+            problems += wrong
+        elif filled is not None:
+            prorated[score.name] = filled
     problems += _absent(declared, data, aside, names)
     if of := [problem for name in _CHANGED for problem in aside.get(name, ())]:
         aside.setdefault(CHANGE, tuple(of))
@@ -253,8 +253,8 @@ def read_cohort(
             problems += differing
     if problems:
         raise DataError(problems, source=parsed.raw.source)
-    usual = {one.name: one.instrument for one in BUILT_IN_SCORES}
-    own = {name: one.name for name, one in declared.items() if usual.get(name) is not one}
+    usual = {score.name: score.instrument for score in BUILT_IN_SCORES}
+    declared_as = {name: instrument.name for name, instrument in declared.items() if usual.get(name) is not instrument}
     return Cohort(
         data,
         source=parsed.raw.source,
@@ -263,7 +263,7 @@ def read_cohort(
         person=person,
         time=time,
         unit=unit,
-        instruments=own,
+        instruments=declared_as,
         prorated=prorated,
         labels={**parsed.labels, **joined.labels, **check_labels(labels, data.columns)},
         wide={} if patterns is None else patterns.patterns,
@@ -278,21 +278,21 @@ def _with_scores(reasons: pd.DataFrame | None, scores: Sequence[Score], data: pd
     Without the latter, who answered eight items of nine would pass for somebody who did not come back.
     """
     known = pd.DataFrame(index=data.index) if reasons is None else reasons
-    made: dict[str, pd.Series] = {}
-    for one in scores:
-        items = [item for item in one.own_items if item in data]
-        if not items or one.name not in data or one.name in known:
+    added: dict[str, pd.Series] = {}
+    for score in scores:
+        items = [item for item in score.own_items if item in data]
+        if not items or score.name not in data or score.name in known:
             continue
-        answered, lacking = data[items].notna(), data[one.name].isna()
+        answered, lacking = data[items].notna(), data[score.name].isna()
         why = pd.Series(None, index=data.index, dtype=object)
         why[lacking & answered.any(axis=1) & ~answered.all(axis=1)] = _INCOMPLETE
         if coded := [item for item in items if item in known]:
-            told = known[coded].astype(object)
-            alone = (told.nunique(axis=1) == 1) & lacking
-            why = told.bfill(axis=1).iloc[:, 0].where(alone, why)
+            texts = known[coded].astype(object)
+            alone = (texts.nunique(axis=1) == 1) & lacking
+            why = texts.bfill(axis=1).iloc[:, 0].where(alone, why)
         if why.notna().any():
-            made[one.name] = why
-    return reasons if not made else known.assign(**made)
+            added[score.name] = why
+    return reasons if not added else known.assign(**added)
 
 
 def _scores_and_rules(
@@ -307,7 +307,7 @@ def _scores_and_rules(
     plain = {rule.name for rule in cohort_rules(scores=())}
     otherwise = {*plain, *options.levels, *options.categorical, *(name for name in taken if name is not None)}
     scores = scores_in(names, declared, subscales=subscales, otherwise=otherwise)
-    between = [one.name for one in scores if prorate_of(prorate, one) is not None]
+    between = [score.name for score in scores if prorate_of(prorate, score) is not None]
     rules = cohort_rules(prorated=between, scores=scores)
     known = {rule.name for rule in rules} | otherwise
     return scores, (*rules, *named_rules([name for name in names if name not in known], scores))
@@ -322,17 +322,17 @@ def _absent(
             name,
             None,
             None,
-            f"is declared as a score of the {one.name}, and neither it nor its items are in the table",
+            f"is declared as a score of the {instrument.name}, and neither it nor its items are in the table",
             f"Leave it out of {argument('instruments')}, or map its columns: {argument('columns', {name: ...})}. "
             f"Columns: {', '.join(names)}.",
         )
-        for name, one in declared.items()
-        if name not in data and name not in aside and not any(item in names for item in _numbered(name, one))
+        for name, instrument in declared.items()
+        if name not in data and name not in aside and not any(item in names for item in _numbered(name, instrument))
     ]
 
 
-def _numbered(name: str, one: Instrument) -> list[str]:
-    return [f"{name}_{item}" for item in range(1, one.n_items + 1)]
+def _numbered(name: str, instrument: Instrument) -> list[str]:
+    return [f"{name}_{item}" for item in range(1, instrument.n_items + 1)]
 
 
 def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
@@ -391,42 +391,42 @@ def check_decimal(decimal: str) -> str:
 
 
 def _score(
-    data: pd.DataFrame, parsed: ParsedTable, one: Score, rule: Rule, persons: np.ndarray | None
+    data: pd.DataFrame, parsed: ParsedTable, score: Score, rule: Rule, persons: np.ndarray | None
 ) -> tuple[pd.DataFrame, list[Problem], Prorated | None]:
     """Add a score from its items, or check the one that is there against them."""
-    name = one.name
-    here = [item for item in one.items if item in data]
-    if not here or any(item in parsed.aside for item in one.items) or name in parsed.aside:
+    name = score.name
+    here = [item for item in score.items if item in data]
+    if not here or any(item in parsed.aside for item in score.items) or name in parsed.aside:
         return data, [], None
-    if len(here) < len(one.items):
-        return data, [] if name in data else without_score(one, here, parsed.names), None
-    if any(problem.column in {parsed.names[item] for item in one.items} for problem in parsed.problems):
+    if len(here) < len(score.items):
+        return data, [] if name in data else without_score(score, here, parsed.names), None
+    if any(problem.column in {parsed.names[item] for item in score.items} for problem in parsed.problems):
         # The items' own problems come first; a score of wrong items would only repeat them.
         return data, [], None
-    if not one.instrument.scored:
+    if not score.instrument.scored:
         remedy = f"Score them by the authors' manual, give '{name}', and rename the items."
-        what = f"is an item of the {one.instrument.name}, of which it is not known here which items are reversed"
+        what = f"is an item of the {score.instrument.name}, of which it is not known here which items are reversed"
         return data, [] if name in data else [Problem(parsed.names[here[0]], None, None, what, remedy)], None
-    scored = score_column(data, one, rule)
-    made = prorating(data, one, rule, persons)
+    scored = score_column(data, score, rule)
+    filled = prorating(data, score, rule, persons)
     if name not in data:
-        return data.assign(**{name: scored}), [], made
-    given = data[name]
-    wrong = disagreeing(given, scored, one, data[list(one.own_items)].notna().all(axis=1).to_numpy())
+        return data.assign(**{name: scored}), [], filled
+    given_scores = data[name]
+    wrong = disagreeing(given_scores, scored, score, data[list(score.own_items)].notna().all(axis=1).to_numpy())
     problems = [
         parsed.problem(
             name, int(row), f"differs from the score of its items ({scored.iloc[row]:g})", "Correct one of them."
         )
         for row in wrong
     ]
-    return data.assign(**{name: given.fillna(scored)}), problems, made
+    return data.assign(**{name: given_scores.fillna(scored)}), problems, filled
 
 
-def _of_items(data: pd.DataFrame, aside: Mapping[str, tuple[Problem, ...]], one: Score) -> list[Problem]:
+def _of_items(data: pd.DataFrame, aside: Mapping[str, tuple[Problem, ...]], score: Score) -> list[Problem]:
     """What is wrong with the items of a score that the table does not give."""
-    if one.name in data or one.name in aside:
+    if score.name in data or score.name in aside:
         return []
-    return [problem for item in one.items for problem in aside.get(item, ())]
+    return [problem for item in score.items for problem in aside.get(item, ())]
 
 
 def _change_problems(data: pd.DataFrame, parsed: ParsedTable) -> list[Problem]:

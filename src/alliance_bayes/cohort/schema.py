@@ -116,23 +116,23 @@ class ColumnRule:
 _ON_GRID = "Give the percentage score (the raw sum times 4), or leave the cell empty if it is unknown."
 
 
-def _score_rule(one: Score, *, prorated: bool, named: bool) -> ColumnRule:
+def _score_rule(score: Score, *, prorated: bool, named: bool) -> ColumnRule:
     """The rule of a score that the package knows or that is declared; see `cohort_rules`."""
-    instrument = one.instrument
-    (low, high), step = instrument.range_of(one.subscale), instrument.score_step
-    on_grid = one.stepped and not prorated
-    own = f"{instrument.name} {one.subscale}".strip() + " score"
-    what = "mean alliance rating" if instrument is ALLIANCE2 else own
+    instrument = score.instrument
+    (low, high), step = instrument.range_of(score.subscale), instrument.score_step
+    on_grid = score.stepped and not prorated
+    label = f"{instrument.name} {score.subscale}".strip() + " score"
+    what = "mean alliance rating" if instrument is ALLIANCE2 else label
     if instrument is WHO5 or not named:
-        return ColumnRule(one.name, "number", low, high, step if on_grid else None, what, _ON_GRID)
+        return ColumnRule(score.name, "number", low, high, step if on_grid else None, what, _ON_GRID)
     remedy = _CORRECT
-    if one.name == "alliance":
-        scale = argument("instruments", {one.name: "wai_sr"})
+    if score.name == "alliance":
+        scale = argument("instruments", {score.name: "wai_sr"})
         remedy = f"Correct it, leave the cell empty, or say on which instrument's scale it is: {scale}."
         if instrument is not ALLIANCE2:
             remedy = f"Correct it, or leave the cell empty; mean ratings of 1 to 5 need no {argument('instruments')}."
     between = f"Correct it, or pass {argument('prorate', 0.8)} if scores were made up for missing items."
-    return ColumnRule(one.name, "number", low, high, step if on_grid else None, what, between, remedy=remedy)
+    return ColumnRule(score.name, "number", low, high, step if on_grid else None, what, between, remedy=remedy)
 
 
 def _item_rule(name: str, instrument: Instrument, *, required: bool = False, by_name: bool = False) -> ColumnRule:
@@ -179,11 +179,11 @@ def cohort_rules(
         ColumnRule("n_sessions", "number", 0, step=1, what="sessions"),
         ColumnRule("days_in_care", "number", 0, what="days"),
     ]
-    for one in BUILT_IN_SCORES if scores is None else scores:
-        if one.asked:
-            between = prorated if isinstance(prorated, bool) else one.name in prorated
-            rules.append(_score_rule(one, prorated=between, named=scores is not None))
-            rules += [_item_rule(item, one.instrument) for item in (() if one.subscale else one.items)]
+    for score in BUILT_IN_SCORES if scores is None else scores:
+        if score.asked:
+            between = prorated if isinstance(prorated, bool) else score.name in prorated
+            rules.append(_score_rule(score, prorated=between, named=scores is not None))
+            rules += [_item_rule(item, score.instrument) for item in (() if score.subscale else score.items)]
     # A change is missing for everybody when nobody has both scores.
     rules.append(ColumnRule(CHANGE, "number", -100, 100, what="WHO-5 points", may_be_empty=True))
     return tuple(rules)
@@ -201,15 +201,15 @@ def named_rules(columns: Iterable[str], scores: Iterable[Score] = ()) -> list[Co
     scores
         The table's, some of them with items.
     """
-    items = {item: one.instrument for one in scores if not one.asked for item in one.items}
+    items = {item: score.instrument for score in scores if not score.asked for item in score.items}
     rules = []
     for name in columns:
         if name in items:
             rules.append(_item_rule(name, items[name], by_name=True))
         elif (named := named_after(name)) is not None:
             low, high = named.score_range
-            score = " ".join(filter(None, (named.instrument.name, named.subscale.replace("_", " "))))
-            what = f"{score} {'change' if named.when == 'change' else 'score'}"
+            label = " ".join(filter(None, (named.instrument.name, named.subscale.replace("_", " "))))
+            what = f"{label} {'change' if named.when == 'change' else 'score'}"
             other = f"If it is another measure, rename it: {argument('columns', {'new_name': name})}."
             remedy = f"{_CORRECT} {other}"
             rules.append(
@@ -247,7 +247,7 @@ def survey_rules(scores: Iterable[Score]) -> tuple[ColumnRule, ...]:
     return (
         ColumnRule(ID, "key", required=True),
         ColumnRule("date", "date", required=True),
-        *(_item_rule(item, one.instrument, required=True) for one in scores for item in one.items),
+        *(_item_rule(item, score.instrument, required=True) for score in scores for item in score.items),
     )
 
 
@@ -304,12 +304,12 @@ def same_looking(column: pd.Series, rows: Sequence[int | str | None]) -> list[Fa
     texts = column.tolist()
     if all(isinstance(text, str) and text.isascii() for text in texts):
         return []
-    told: set[str] = set()
+    reported: set[str] = set()
     for position, text in enumerate(texts):
         if isinstance(text, str) and not text.isascii():
             before = first.setdefault(visible(text), position)
-            if texts[before] != text and text not in told:
-                told.add(text)
+            if texts[before] != text and text not in reported:
+                reported.add(text)
                 what = f"looks like the identifier in row {rows[before]}, and differs in Unicode form alone"
                 faults.append(Fault(position, what, "Write both alike."))
         elif isinstance(text, str):

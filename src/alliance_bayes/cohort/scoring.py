@@ -11,7 +11,8 @@ from alliance_bayes.cohort.flow import FlowStep
 from alliance_bayes.cohort.items import Prorate, Prorated, Rule, Score, prorate_of, score_column
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.errors import UsageError
-from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument, score
+from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
+from alliance_bayes.instruments import score as score_items
 from alliance_bayes.instruments.scoring import needed_items
 from alliance_bayes.kinds import is_whole
 from alliance_bayes.remedies import argument
@@ -110,11 +111,11 @@ def score_surveys(
         `participant_id`, `date`, by instrument its score (`who5`, 0-100; missing when it cannot be scored), and whether
         all of its items were answered (`who5_complete`); rows as they came.
     """
-    told = surveys[[ID, "date"]].copy()
-    for one in scores:
-        told[one.name] = score_column(surveys, one, prorate_of(prorate, one))
-        told[f"{one.name}{_COMPLETE}"] = surveys[list(one.items)].notna().all(axis=1)
-    return told
+    scored = surveys[[ID, "date"]].copy()
+    for score in scores:
+        scored[score.name] = score_column(surveys, score, prorate_of(prorate, score))
+        scored[f"{score.name}{_COMPLETE}"] = surveys[list(score.items)].notna().all(axis=1)
+    return scored
 
 
 def choose_surveys(
@@ -169,8 +170,8 @@ def choose_surveys(
     check_options(
         baseline=baseline, followup=followup, min_days_between=min_days_between, max_days_into_care=max_days_into_care
     )
-    what = score.name
-    scored = surveys.dropna(subset=[what]).sort_values("date", kind="stable").reset_index(drop=True)
+    measure = score.name
+    scored = surveys.dropna(subset=[measure]).sort_values("date", kind="stable").reset_index(drop=True)
     scored = scored.assign(order=scored.index, day=scored["date"].dt.normalize())
     # Comparisons with what is not known are false, and gaps of it no number.
     first, last = (care[name].reindex(scored[ID]).array for name in ("first_session", "last_session"))
@@ -184,9 +185,9 @@ def choose_surveys(
     end = (ends.tail(1) if followup == "last" else ends.head(1)).set_index(ID)
 
     people = pd.Index(scored[ID].unique())
-    taken = [name for name in (what, f"{what}{_COMPLETE}") if name in scored]
+    taken = [name for name in (measure, f"{measure}{_COMPLETE}") if name in scored]
     parts = {
-        f"{what}_{when}{name.removeprefix(what)}": frame[name]
+        f"{measure}_{when}{name.removeprefix(measure)}": frame[name]
         for when, frame in (("baseline", start), ("followup", end))
         for name in taken
     }
@@ -203,7 +204,7 @@ def choose_surveys(
         late_one: frozenset(people[none & ~ended.reindex(people).to_numpy()]),
     }
     early = {early_one: frozenset(set(scored.loc[late, ID]) - set(end.index))}
-    why = {f"{what}_baseline": no_baseline, f"{what}_followup": no_baseline | early}
+    why = {f"{measure}_baseline": no_baseline, f"{measure}_followup": no_baseline | early}
     return chosen, why
 
 
@@ -248,22 +249,22 @@ def join_scores(
     prorated : dict
         How many of the scores in `data` were made up for missing items, by column.
     """
-    told = score_sessions(sessions)
+    care = score_sessions(sessions)
     scored = score_surveys(surveys, scores=scores, prorate=prorate)
     why: WhyMissing = {}
     chosen: dict[str, pd.DataFrame] = {}
-    for one in scores:
-        found, own = choose_surveys(
+    for score in scores:
+        survey_pair, reasons = choose_surveys(
             scored,
-            told[["first_session", "last_session"]],
+            care[["first_session", "last_session"]],
             baseline=baseline,
             followup=followup,
             min_days_between=min_days_between,
             max_days_into_care=max_days_into_care,
-            score=one,
+            score=score,
         )
-        chosen |= {f"{one.name}_{when}": found for when in ("baseline", "followup")}
-        why |= own
+        chosen |= {f"{score.name}_{when}": survey_pair for when in ("baseline", "followup")}
+        why |= reasons
     has_session, has_survey = (
         # What isin does, which takes ten times as long on text.
         pd.Index(table[ID].unique()).get_indexer(participants[ID]) >= 0
@@ -276,23 +277,23 @@ def join_scores(
     )
     data = participants[has_session & has_survey].reset_index(drop=True)
     for name in ("provider_type", "provider_id"):
-        if name in told and name not in data:
-            data[name] = told[name].reindex(data[ID]).array
+        if name in care and name not in data:
+            data[name] = care[name].reindex(data[ID]).array
     for name in (*OF_SESSIONS, *chosen):
-        data[name] = chosen.get(name, told)[name].reindex(data[ID]).array
+        data[name] = chosen.get(name, care)[name].reindex(data[ID]).array
     here = frozenset(data[ID])
     prorated = {}
-    for one in scores:
-        rule = prorate_of(prorate, one)
-        for name in (f"{one.name}_baseline", f"{one.name}_followup"):
+    for score in scores:
+        rule = prorate_of(prorate, score)
+        for name in (f"{score.name}_baseline", f"{score.name}_followup"):
             whole = chosen[name][f"{name}{_COMPLETE}"].reindex(data[ID]).dropna().astype(bool)
             if not whole.all():
-                source = one.instrument.missing.source if rule == "instrument" and one.instrument.missing else ""
-                n, needed = int((~whole).sum()), needed_items(one.instrument, rule)
+                source = score.instrument.missing.source if rule == "instrument" and score.instrument.missing else ""
+                n, needed = int((~whole).sum()), needed_items(score.instrument, rule)
                 people = (n, int(whole.sum()))
-                prorated[name] = Prorated(n, len(whole), people, needed, len(one.items), source)
-    told_of = {name: {text: ids & here for text, ids in given.items()} for name, given in why.items()}
-    return data, steps, told_of, prorated
+                prorated[name] = Prorated(n, len(whole), people, needed, len(score.items), source)
+    why_missing = {name: {text: ids & here for text, ids in reasons.items()} for name, reasons in why.items()}
+    return data, steps, why_missing, prorated
 
 
 def check_options(*, baseline: str, followup: str, min_days_between: int, max_days_into_care: int = 0) -> None:
@@ -344,4 +345,4 @@ def item_score(data: pd.DataFrame, items: Sequence[str], instrument: Instrument,
     pandas.Series of float
         Totals in the instrument's points, index of `data`; missing where they cannot be scored.
     """
-    return score(data[list(items)], instrument, prorate=prorate)["total"]
+    return score_items(data[list(items)], instrument, prorate=prorate)["total"]

@@ -51,21 +51,21 @@ def session_cohort(cohort: Cohort) -> Cohort:
     UsageError
         When the cohort has no sessions.
     """
-    held = _held_sessions(cohort, "session_cohort")
-    rated = held[held["rating"].notna()].reset_index(drop=True)
+    sessions = _held_sessions(cohort, "session_cohort")
+    rated = sessions[sessions["rating"].notna()].reset_index(drop=True)
     ids = pd.Index(cohort.data[ID].array)
     place = ids.get_indexer(pd.Index(rated[ID]))
     person = pd.Categorical.from_codes(place, categories=ids).remove_unused_categories()
-    own = ["rating", "goal", "bond", "session"]
-    data = pd.DataFrame({"person": person, **{name: rated[name] for name in own}})
+    columns = ["rating", "goal", "bond", "session"]
+    data = pd.DataFrame({"person": person, **{name: rated[name] for name in columns}})
     if "provider_id" in rated:
         data["provider_id"] = rated["provider_id"].cat.remove_unused_categories()
     for name in FROM_PERSON:
         if name in cohort.data:
             data[name] = cohort.data[name].take(place).array
-    with_one = held["rating"].notna().to_numpy()
-    persons = pd.factorize(held[ID])[0]
-    left_out = step_of("session without both ratings", np.ones(len(held), dtype=bool), with_one, persons)
+    with_one = sessions["rating"].notna().to_numpy()
+    persons = pd.factorize(sessions[ID])[0]
+    left_out = step_of("session without both ratings", np.ones(len(sessions), dtype=bool), with_one, persons)
     source = f"sessions of {cohort.source}"
     return Cohort(data, source=source, excluded=(left_out,), person="person", time="session", unit="session")
 
@@ -156,24 +156,24 @@ def with_alliance_parts(cohort: Cohort, *, early: int = 2) -> Cohort:
     """
     if not is_whole(early, least=1):
         raise UsageError(f"with_alliance_parts: early should be a whole number, 1 or more, but got {early!r}.")
-    held = _held_sessions(cohort, "with_alliance_parts")
+    sessions = _held_sessions(cohort, "with_alliance_parts")
     if "alliance" not in cohort.data:
         raise UsageError(
             f"with_alliance_parts: {cohort.source} has no column 'alliance', of which these are parts. Give the three "
             f"tables ({call('read_tables')})."
         )
-    adds = EARLY + (PROVIDER_PARTS if "provider_id" in held else ())
-    there = [name for name in adds if name in cohort.data]
-    if there:
+    adds = EARLY + (PROVIDER_PARTS if "provider_id" in sessions else ())
+    taken = [name for name in adds if name in cohort.data]
+    if taken:
         raise UsageError(
-            f"with_alliance_parts: {cohort.source} already has {', '.join(map(repr, there))}. Rename or remove what is "
+            f"with_alliance_parts: {cohort.source} already has {', '.join(map(repr, taken))}. Rename or remove what is "
             "there, or use it as it is."
         )
-    rated = held[held["rating"].notna()]
+    rated = sessions[sessions["rating"].notna()]
     parts = _early(rated, early)
-    if "provider_id" in held:
+    if "provider_id" in sessions:
         # No overlap is needed: a person may have a main provider and no rating.
-        parts = parts.join([_between(rated), _clients(held, rated)], how="outer")
+        parts = parts.join([_between(rated), _clients(sessions, rated)], how="outer")
     data = cohort.data.copy()
     for name in adds:
         if name == "alliance_within":
@@ -202,10 +202,10 @@ def _between(rated: pd.DataFrame) -> pd.Series:
     return rated.assign(alliance_provider=means).groupby(ID)["alliance_provider"].mean(skipna=False)
 
 
-def _clients(held: pd.DataFrame, rated: pd.DataFrame) -> pd.Series:
+def _clients(sessions: pd.DataFrame, rated: pd.DataFrame) -> pd.Series:
     """How many people rated a session with each person's main provider."""
     pairs = rated.dropna(subset=["provider_id"]).drop_duplicates([ID, "provider_id"])
     counts = pairs["provider_id"].astype("str").value_counts()
-    main = score_sessions(held)["provider_id"].astype("str")
-    found = main.map(counts).fillna(0.0).astype("float64")
-    return found.where(main.notna()).rename("provider_clients")
+    main = score_sessions(sessions)["provider_id"].astype("str")
+    clients = main.map(counts).fillna(0.0).astype("float64")
+    return clients.where(main.notna()).rename("provider_clients")

@@ -145,12 +145,12 @@ def read_tables(
     problems: dict[str, list[Problem]] = {name: [] for name in TABLES}
     for name in TABLES:
         try:
-            raw = read_raw(sources[name], encoding=encoding, sep=sep, what=name)
+            raw = read_raw(sources[name], encoding=encoding, sep=sep, name=name)
         except DataError as error:
             problems[name] += error.problems
             continue
         if name == "surveys":
-            renamed = {given: canonical for canonical, given in mapped[name].items()}
+            renamed = {original: canonical for canonical, original in mapped[name].items()}
             scores = _surveyed([renamed.get(column, column) for column in raw.cells.columns])
             check_prorated(prorate, scores)
             rules[name] = survey_rules(scores)
@@ -165,12 +165,12 @@ def read_tables(
             table=name,
         )
         problems[name] += parsed[name].problems
-    computed = (*OF_SESSIONS, *(f"{one.name}_{when}" for one in scores for when in ("baseline", "followup")))
-    for name, found in _link_problems(parsed, types, computed).items():
-        problems[name] += found
+    computed = (*OF_SESSIONS, *(f"{score.name}_{when}" for score in scores for when in ("baseline", "followup")))
+    for name, linked in _link_problems(parsed, types, computed).items():
+        problems[name] += linked
     label = ", ".join(dict.fromkeys(_label(source) for source in sources.values()))
     if any(problems.values()):
-        raise DataError([one for name in TABLES for one in prefixed(problems[name], name)], source=label)
+        raise DataError([problem for name in TABLES for problem in prefixed(problems[name], name)], source=label)
     data, excluded, why, prorated = join_scores(
         *(parsed[name].data for name in TABLES),
         baseline=baseline,
@@ -207,21 +207,25 @@ def _label(source: str | Path | pd.DataFrame) -> str:
 
 
 def _mappings(columns: Mapping[str, Mapping[str, str]] | None) -> dict[str, dict[str, str]]:
-    given = {} if columns is None else columns
-    if not isinstance(given, Mapping) or not set(given) <= set(TABLES):
+    by_table = {} if columns is None else columns
+    if not isinstance(by_table, Mapping) or not set(by_table) <= set(TABLES):
         raise UsageError(
             f"{argument('columns')} should map each table ('participants', 'sessions', 'surveys') to its own names, as "
             f"in {argument('columns', {'surveys': {'date': 'filled in on'}})}."
         )
-    return {name: check_mapping(given.get(name)) for name in TABLES}
+    return {name: check_mapping(by_table.get(name)) for name in TABLES}
 
 
 def _surveyed(columns: Sequence[str]) -> tuple[Score, ...]:
     """The instruments whose items a table of surveys has, all of them; the WHO-5 where it has those of no other."""
-    scores = [one for one in scores_in(columns, {}) if not one.asked and one.items and set(one.items) <= set(columns)]
-    found = [one for one in scores if (named := named_after(one.name)) is not None and not named.when]
-    own = [one for one in found if one.instrument is not WHO5_SURVEYS[0].instrument]
-    return tuple(own) if own and not set(WHO5_SURVEYS[0].items) & set(columns) else (*WHO5_SURVEYS, *own)
+    scores = [
+        score
+        for score in scores_in(columns, {})
+        if not score.asked and score.items and set(score.items) <= set(columns)
+    ]
+    surveyed = [score for score in scores if (named := named_after(score.name)) is not None and not named.when]
+    others = [score for score in surveyed if score.instrument is not WHO5_SURVEYS[0].instrument]
+    return tuple(others) if others and not set(WHO5_SURVEYS[0].items) & set(columns) else (*WHO5_SURVEYS, *others)
 
 
 def _link_problems(

@@ -139,8 +139,8 @@ def weighted_quantiles(values: np.ndarray, at: Sequence[float], weights: np.ndar
     """
     if weights is None or len(values) < 2:
         return np.asarray(np.quantile(values, at))
-    there = np.flatnonzero(weights > 0)
-    order = there[np.argsort(values[there], kind="stable")]
+    positive = np.flatnonzero(weights > 0)
+    order = positive[np.argsort(values[positive], kind="stable")]
     share = weights[order]
     middle = np.cumsum(share) - share / 2
     place = (middle - middle[0]) / (middle[-1] - middle[0]) if len(order) > 1 else np.zeros(1)
@@ -192,7 +192,7 @@ def repeated(cohort: Cohort, name: str, person: str | None = None) -> Cohort:
     at = np.concatenate([np.flatnonzero(weights > copy) for copy in rounds])
     copy = np.repeat(rounds, [int((weights > copy).sum()) for copy in rounds])
     data = cohort.data.drop(columns=name).iloc[at].reset_index(drop=True)
-    for column in dict.fromkeys(one for one in (ID, person) if one is not None and one in data):
+    for column in dict.fromkeys(key for key in (ID, person) if key is not None and key in data):
         data[column] = _renamed(data[column], copy)
     reasons = None if cohort.reasons is None else cohort.reasons.iloc[at].set_axis(data.index)
     sessions, why = cohort.sessions, cohort.why_missing
@@ -201,8 +201,8 @@ def repeated(cohort: Cohort, name: str, person: str | None = None) -> Cohort:
         if sessions is not None:
             sessions = _sessions(sessions, copies)
         why = {
-            column: {reason: frozenset(_copied(ids, copies)) for reason, ids in found.items()}
-            for column, found in why.items()
+            column: {reason: frozenset(_copied(ids, copies)) for reason, ids in by_reason.items()}
+            for column, by_reason in why.items()
         }
     return replace(cohort, data=data, sessions=sessions, why_missing=why, reasons=reasons)
 
@@ -215,9 +215,9 @@ def _check_size(cohort: Cohort, weights: np.ndarray, name: str) -> None:
         )
     # As numbers, whose sum is not cut off where it is more than an integer holds.
     if (total := float(weights.sum())) > _MOST_ROWS:
-        said = f"{total:,.0f}" if total < _SAID_WHOLE else f"{total:.3g}"
+        amount = f"{total:,.0f}" if total < _SAID_WHOLE else f"{total:.3g}"
         raise UsageError(
-            f"the weights in {name!r} add up to {said} people, and a table may have {_MOST_ROWS:,}. Divide them by "
+            f"the weights in {name!r} add up to {amount} people, and a table may have {_MOST_ROWS:,}. Divide them by "
             "a common number, or reduce the repeated table to its moments where it is."
         )
 
@@ -225,16 +225,16 @@ def _check_size(cohort: Cohort, weights: np.ndarray, name: str) -> None:
 def _check_alike(cohort: Cohort, name: str, weights: np.ndarray, codes: np.ndarray) -> None:
     """Refuse people whose rows count as different numbers of people."""
     first = np.unique(codes, return_index=True)[1]
-    own = weights[first][np.unique(codes, return_inverse=True)[1]]
+    reference = weights[first][np.unique(codes, return_inverse=True)[1]]
     problems = [
         Problem(
             name,
             int(row),
             int(weights[row]),
-            f"differs from the weight {int(own[row])} of another row of the same person",
+            f"differs from the weight {int(reference[row])} of another row of the same person",
             "Give all rows of a person one weight: it says how many people of the same rows there are.",
         )
-        for row in np.flatnonzero(weights != own)
+        for row in np.flatnonzero(weights != reference)
     ]
     if problems:
         raise DataError(problems, source=f"{cohort.source} (rows as read, from 0)")
@@ -264,6 +264,6 @@ def _sessions(sessions: pd.DataFrame, copies: pd.Series) -> pd.DataFrame:
     times = sessions[ID].map(copies).to_numpy(np.int64)
     at = np.repeat(np.arange(len(sessions)), times)
     copy = np.concatenate([np.arange(k) for k in times]) if len(times) else np.zeros(0, dtype=np.int64)
-    made = sessions.iloc[at].reset_index(drop=True)
-    made[ID] = [_copy_of(str(label), int(k)) for label, k in zip(made[ID], copy, strict=True)]
-    return made
+    copied = sessions.iloc[at].reset_index(drop=True)
+    copied[ID] = [_copy_of(str(label), int(k)) for label, k in zip(copied[ID], copy, strict=True)]
+    return copied

@@ -58,12 +58,13 @@ def check_wide(wide: Mapping[str, str] | None, *, person: str | None, time: str 
     if wide is None:
         return None
     example = argument("wide", _EXAMPLE)
-    texts = isinstance(wide, Mapping) and all(isinstance(one, str) for pair in wide.items() for one in pair)
+    texts = isinstance(wide, Mapping) and all(isinstance(text, str) for pair in wide.items() for text in pair)
     if not texts or not wide:
         raise UsageError(f"{argument('wide')} should map measures to how their columns are named, as in {example}.")
     for name, pattern in wide.items():
-        fields, own = _FIELD.findall(pattern), _FIELD.findall(name)
-        odd = fields.count("time") != 1 or fields.count("item") > 1 or own != [one for one in fields if one == "item"]
+        fields, in_name = _FIELD.findall(pattern), _FIELD.findall(name)
+        items = [field for field in fields if field == "item"]
+        odd = fields.count("time") != 1 or len(items) > 1 or in_name != items
         if odd or "{" in _FIELD.sub("", pattern) + _FIELD.sub("", name):
             raise UsageError(
                 f"{argument('wide')} of {name!r} should name its columns by a pattern with {{time}} in it, once, as in "
@@ -103,31 +104,31 @@ def to_long(raw: RawTable, wide: Wide, *, missing: Sequence[str]) -> tuple[RawTa
     DataError
         A pattern that fits no column, a column that several fit, or a name that is taken.
     """
-    found, measures, notes = _columns(raw, wide)
-    taken = {column for by_time in found.values() for column in by_time.values()}
-    kept = [str(name) for name in raw.cells if name not in taken]
-    clashes = [name for name in (*found, wide.time) if name in kept or name in set(raw.aside) - taken]
+    series, measures, notes = _columns(raw, wide)
+    taken = {column for by_time in series.values() for column in by_time.values()}
+    rest = [str(name) for name in raw.cells if name not in taken]
+    clashes = [name for name in (*series, wide.time) if name in rest or name in set(raw.aside) - taken]
     problems = _told([[_clash(name, wide, measures[name]) for name in clashes if name != wide.time]])
     problems += [_taken(name) for name in clashes if name == wide.time][:1]
-    times = list(dict.fromkeys(time for by_time in found.values() for time in by_time))
+    times = list(dict.fromkeys(time for by_time in series.values() for time in by_time))
     numeric = all(NUMBER["."].fullmatch(time) for time in times)
     if numeric:
         times.sort(key=float)
     else:
-        order = {time: place for place, time in enumerate(dict.fromkeys(_in_order(raw, found)))}
+        order = {time: place for place, time in enumerate(dict.fromkeys(_in_order(raw, series)))}
         times.sort(key=order.__getitem__)
     n = len(raw.cells)
-    problems = problems or size_problems(n * len(times), len(kept) + len(found) + 1)
+    problems = problems or size_problems(n * len(times), len(rest) + len(series) + 1)
     if problems:
         raise DataError(problems, source=raw.source)
     rows_first = np.arange(n * len(times)).reshape(len(times), n).T.ravel()
-    cells = {name: _repeated(raw.cells[name], len(times), rows_first) for name in kept}
+    cells = {name: _repeated(raw.cells[name], len(times), rows_first) for name in rest}
     at = [time for _ in range(n) for time in times]
     cells[wide.time] = pd.Series([float(time) for time in at] if numeric else pd.Categorical(at, categories=times))
-    for name, by_time in found.items():
+    for name, by_time in series.items():
         cells[name] = _stacked(raw.cells, [by_time.get(time) for time in times]).iloc[rows_first].reset_index(drop=True)
-    reasons = {name: _repeated(raw.reasons[name], len(times), rows_first) for name in raw.reasons if name in kept}
-    for name, by_time in found.items():
+    reasons = {name: _repeated(raw.reasons[name], len(times), rows_first) for name in raw.reasons if name in rest}
+    for name, by_time in series.items():
         if any(column in raw.reasons for column in by_time.values()):
             stacked = _stacked(raw.reasons, [by_time.get(time) for time in times])
             reasons[name] = stacked.iloc[rows_first].reset_index(drop=True)
@@ -138,31 +139,31 @@ def to_long(raw: RawTable, wide: Wide, *, missing: Sequence[str]) -> tuple[RawTa
         rows=rows,
         reasons=pd.DataFrame(reasons),
         after_gap=frozenset(),
-        aside={**{name: wrong for name, wrong in raw.aside.items() if name not in taken}, **_set_aside(raw, found)},
-        labels={**{name: raw.labels[name] for name in kept if name in raw.labels}, **_shared(raw.labels, found)},
-        value_labels={**raw.value_labels, **_shared(raw.value_labels, found)},
+        aside={**{name: wrong for name, wrong in raw.aside.items() if name not in taken}, **_set_aside(raw, series)},
+        labels={**{name: raw.labels[name] for name in rest if name in raw.labels}, **_shared(raw.labels, series)},
+        value_labels={**raw.value_labels, **_shared(raw.value_labels, series)},
     )
-    there = _there(long, list(found), missing).reshape(n, len(times))
-    there[~there.any(axis=1), 0] = True
-    left = int((~there).sum())
+    known = _there(long, list(series), missing).reshape(n, len(times))
+    known[~known.any(axis=1), 0] = True
+    left = int((~known).sum())
     if left:
-        listed = " and ".join(list(found)[:3]) if len(found) <= 3 else "the measures"
-        what = f"has {there.size:,} rows now, {len(times)} a row, and {left:,} without a value of {listed} are left out"
+        listed = " and ".join(list(series)[:3]) if len(series) <= 3 else "the measures"
+        what = f"has {known.size:,} rows now, {len(times)} a row, and {left:,} without a value of {listed} are left out"
         notes.append(Problem(None, None, None, what, "Whoever has no value at all keeps one row."))
-    return replace(long.where(there.ravel()), notes=(*raw.notes, *notes)), numeric
+    return replace(long.where(known.ravel()), notes=(*raw.notes, *notes)), numeric
 
 
 def _columns(raw: RawTable, wide: Wide) -> tuple[dict[str, dict[str, str]], dict[str, str], list[Problem]]:
     """Measure -> time -> column, items being measures of their own; what `wide` calls each; and notes."""
     names = [*raw.cells, *raw.aside]
-    found: dict[str, dict[str, str]] = {}
+    series: dict[str, dict[str, str]] = {}
     measures: dict[str, str] = {}
     claimed: dict[str, str] = {}
     written: dict[float, str] = {}
     problems: list[Problem] = []
     wrong: dict[tuple[str, ...], list[Problem]] = {}
     apart: dict[str, list[Problem]] = {}
-    fits = {one: _fitting(pattern, names) for one, pattern in wide.patterns.items()}
+    fits = {measure: _fitting(pattern, names) for measure, pattern in wide.patterns.items()}
     words = {match["time"] for fitting in fits.values() for match in fitting.values()}
     for measure, pattern in wide.patterns.items():
         fitting = fits[measure]
@@ -183,24 +184,25 @@ def _columns(raw: RawTable, wide: Wide) -> tuple[dict[str, dict[str, str]], dict
                     continue
                 # One number is one time, however each measure's columns write it.
                 time = written.setdefault(value, str(int(value)) if value.is_integer() else time)
-            own = measure.replace("{item}", match.groupdict().get("item") or "")
-            measures[own] = measure
-            other = found.setdefault(own, {}).setdefault(time, name)
+            full_name = measure.replace("{item}", match.groupdict().get("item") or "")
+            measures[full_name] = measure
+            other = series.setdefault(full_name, {}).setdefault(time, name)
             if other != name:
-                problem = Problem(name, None, None, f"is {own!r} at {time}, and so is '{other}'", "Rename one.")
+                problem = Problem(name, None, None, f"is {full_name!r} at {time}, and so is '{other}'", "Rename one.")
                 wrong.setdefault(("twice", measure), []).append(problem)
             elif name in claimed:
-                what = f"fits the patterns of {claimed[name]!r} and of {own!r}"
+                what = f"fits the patterns of {claimed[name]!r} and of {full_name!r}"
                 problem = Problem(name, None, None, what, "Write patterns of which one fits.")
                 wrong.setdefault(("both", measures[claimed[name]], measure), []).append(problem)
-            claimed[name] = own
+            claimed[name] = full_name
         if not fitting:
             listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
             what = f"has no column that {pattern!r} fits"
             problems.append(Problem(None, None, None, what, f"Correct {argument('wide')}. Columns: {listed}."))
     if problems := [*_told(wrong.values()), *problems]:
         raise DataError(problems, source=raw.source)
-    return found, measures, _told([one for one in notes if one.column not in claimed] for notes in apart.values())
+    bare = ([note for note in notes if note.column not in claimed] for notes in apart.values())
+    return series, measures, _told(bare)
 
 
 def _fitting(pattern: str, names: Sequence[str]) -> dict[str, re.Match[str]]:
@@ -218,14 +220,14 @@ def _no_time(time: str, words: Collection[str], *, numbers: bool) -> str | None:
 
 def _told(kinds: Iterable[Sequence[Problem]]) -> list[Problem]:
     """The first of each kind, which says how many columns more there are and names some."""
-    told = []
+    merged = []
     for first, *others in filter(None, kinds):
         if others:
-            named = ", ".join(repr(one.column) for one in others[:_MORE]) + (", ..." if len(others) > _MORE else "")
+            named = ", ".join(repr(note.column) for note in others[:_MORE]) + (", ..." if len(others) > _MORE else "")
             columns = "another column" if len(others) == 1 else f"{len(others):,} more columns"
             first = replace(first, what=f"{first.what} (likewise {columns}: {named})")
-        told.append(first)
-    return told
+        merged.append(first)
+    return merged
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -246,10 +248,10 @@ def _clash(name: str, wide: Wide, measure: str) -> Problem:
     return Problem(name, None, None, "is a column of the table, and the name of a measure", remedy)
 
 
-def _in_order(raw: RawTable, found: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _in_order(raw: RawTable, series: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Times in the order in which the table has the columns."""
     where = {name: place for place, name in enumerate([*raw.cells, *raw.aside])}
-    pairs = [(where[name], time) for by_time in found.values() for time, name in by_time.items()]
+    pairs = [(where[name], time) for by_time in series.values() for time, name in by_time.items()]
     return [time for _, time in sorted(pairs)]
 
 
@@ -259,41 +261,41 @@ def _repeated(column: pd.Series, times: int, order: np.ndarray) -> pd.Series:
 
 def _stacked(table: pd.DataFrame, columns: Sequence[str | None]) -> pd.Series:
     """One column below the other; nothing where there is none."""
-    there = [table[name] for name in columns if name is not None and name in table]
-    numbers = all(pd.api.types.is_numeric_dtype(one.dtype) for one in there)
+    present = [table[name] for name in columns if name is not None and name in table]
+    numbers = all(pd.api.types.is_numeric_dtype(column.dtype) for column in present)
     nothing = pd.Series(np.nan if numbers else None, index=table.index, dtype=np.float64 if numbers else object)
     parts = [table[name] if name is not None and name in table else nothing for name in columns]
     return pd.concat(parts, ignore_index=True)
 
 
-def _set_aside(raw: RawTable, found: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[Problem, ...]]:
+def _set_aside(raw: RawTable, series: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[Problem, ...]]:
     """Measures of which a column cannot be read."""
     wrong = {}
-    for name, by_time in found.items():
-        if problems := [one for column in by_time.values() for one in raw.aside.get(column, ())]:
+    for name, by_time in series.items():
+        if problems := [problem for column in by_time.values() for problem in raw.aside.get(column, ())]:
             wrong[name] = tuple(problems)
     return wrong
 
 
-def _shared[T](told: Mapping[str, T], found: Mapping[str, Mapping[str, str]]) -> dict[str, T]:
+def _shared[T](values: Mapping[str, T], series: Mapping[str, Mapping[str, str]]) -> dict[str, T]:
     """What is said of a measure's every column alike."""
     shared = {}
-    for name, by_time in found.items():
+    for name, by_time in series.items():
         first = next(iter(by_time.values()))
-        if first in told and all(told.get(column) == told[first] for column in by_time.values()):
-            shared[name] = told[first]
+        if first in values and all(values.get(column) == values[first] for column in by_time.values()):
+            shared[name] = values[first]
     return shared
 
 
 def _there(long: RawTable, measures: Collection[str], missing: Sequence[str]) -> np.ndarray:
     """Which rows have a value of some measure, or a reason why there is none."""
-    there = np.zeros(len(long.cells), dtype=bool)
+    known = np.zeros(len(long.cells), dtype=bool)
     for name in measures:
         cells = without_marks(long.cells[name], missing)
         if pd.api.types.is_numeric_dtype(cells.dtype):
-            there |= cells.notna().to_numpy()
+            known |= cells.notna().to_numpy()
         else:
-            there |= np.array([not is_missing(cell, missing) for cell in cells.tolist()], dtype=bool)
+            known |= np.array([not is_missing(cell, missing) for cell in cells.tolist()], dtype=bool)
         if name in long.reasons:
-            there |= long.reasons[name].notna().to_numpy()
-    return there
+            known |= long.reasons[name].notna().to_numpy()
+    return known
