@@ -113,6 +113,10 @@ def test_a_page_says_what_the_weights_are_and_table_one_is_weighted(page: Path) 
     section = " ".join(tree.get_element_by_id("data").text_content().split())
     assert f"{effective:.1f} equally weighted people (Kish’s effective size)" in section
     assert "count people by their weights; numbers and shares at levels do not" in section
+    # The first screen says so, too, of people who are counted and not weighted.
+    (said,) = tree.xpath("//*[@id='findings']//p[contains(., 'people analysed of')]")
+    assert said.text_content().startswith(f"{len(kept)} people analysed of ")
+    assert "each counted by a sampling weight" in said.text_content()
     assert "nothing on this page could tell that they are not" in " ".join(tree.text_content().split())
     assert re.search(r"Kish’s effective sample size [\d.]+\), which entered the likelihood", told["methods"]["text"])
 

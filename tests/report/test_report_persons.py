@@ -117,6 +117,20 @@ def test_whom_a_combination_is_of() -> None:
     assert person_column(["pid"], frame.assign(pid=[f"r{k}" for k in range(len(frame))]), {"pid": "person"}) is None
 
 
+def test_who_has_an_id_of_their_own_is_one_person_whatever_few_levels_are_pooled() -> None:
+    """Forty people of four therapists were four people with ten rows each."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"participant_id": [f"p{k}" for k in range(40)], "coach": [f"c{k % 4}" for k in range(40)]})
+    frame["score"], frame["week"] = rng.normal(size=(2, 40))
+    model = ab.Model("score ~ week + (1 | coach)")
+    fit = model.fit(frame, seed=3, draws=50, progress=False)
+    assert (fit.people, fit.count_people()) == (None, 40)
+    # Without ids, or with a role, it is as it was.
+    assert model.fit(frame.drop(columns="participant_id"), seed=3, draws=50, progress=False).count_people() == 4
+    declared = ab.Model(model.formula, roles={"coach": "person"})
+    assert declared.fit(frame, seed=3, draws=50, progress=False).count_people() == 4
+
+
 def test_a_factor_of_unknown_role_is_asked_about(caplog: pytest.LogCaptureFixture) -> None:
     model = ab.Model("score ~ week + (week | client)")
     with caplog.at_level("WARNING", logger="alliance_bayes"):

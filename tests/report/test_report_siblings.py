@@ -109,6 +109,27 @@ def certainty(interval: str, direction: str) -> tuple[str, bool | None]:
     return word, clear and word != UNSETTLED
 
 
+def single(cells: dict[str, str], table: list[list[str]]) -> None:
+    """Whether the one difference between two levels is judged in the summary as its table has it."""
+    if "Slopes" in cells["Question"]:
+        return
+    head, pair = table
+    row = dict(zip(head, pair, strict=True))
+    assert cells["Estimate"].removesuffix(" percentage points") == f"{pair[0]}: {pair[1]} {pair[2]}"
+    for mine, theirs in (("Negligible", "Probability in ROPE"), ("Relevant", "Probability of ")):
+        found, known = (
+            [cell for name, cell in of.items() if name.startswith(start) and not name.endswith("direction")]
+            for of, start in ((cells, mine), (row, theirs))
+        )
+        assert [cell.partition(" (")[0] for cell in found] == known[-1:]
+    word, settled = certainty(pair[2], pair[3])
+    assert cells["How sure"].replace("\xa0", " ").startswith(f"{word.capitalize()} ({pair[3].partition(' a')[0]}")
+    if settled is not None:
+        assert ("Direction not settled" in cells["In plain words"]) is not settled
+        way = "higher" if pair[3].endswith("above 0") else "lower"
+        assert not settled or cells["In plain words"].lower().startswith((way, "better", "worse"))
+
+
 def agrees(page: Rendered, kind: str) -> None:
     """Whether sentences, summary and answer of a page have the numbers and units of its tables."""
     parsed = house.parsed(page.html)
@@ -133,7 +154,9 @@ def agrees(page: Rendered, kind: str) -> None:
         holds(text, pair, lower=False)
         assert points is None or f" {points}" in text
     # The summary and the answer.
-    head, first, *_ = house.cells(parsed.by_id("table-summary"))
+    head, first, *others = house.cells(parsed.by_id("table-summary"))
+    for other in others:
+        single(dict(zip(head, other, strict=True)), house.cells(parsed.by_id("table-mean-pairs-1")))
     cells = dict(zip(head, first, strict=True))
     assert cells["Estimate"].startswith(f"{span[1]} {span[2]} ")
     assert points is None or cells["Estimate"].endswith(f" {points}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import pandas as pd
 
+from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import ModelError
 from alliance_bayes.foreign import shown
 
@@ -118,12 +119,26 @@ def is_of_persons(factor: PooledFactor, n_rows: int) -> bool:
 
 
 def person_column(factors: Iterable[str], frame: pd.DataFrame, declared: Mapping[str, Role]) -> str | None:
-    """The column of a pooled factor of persons who have several rows, by its role or its number of levels; or None."""
+    """The column of a pooled factor of persons who have several rows, by its role or its number of levels; or None.
+
+    Where every row has a participant's id of its own, only a role that is known says otherwise.
+    """
+    one_each = _one_each(frame)
     for factor in factors:
         for part in factor.split(":"):
+            if one_each and not role_of(part, declared).known:
+                continue
             if part in frame and are_persons(part, declared, frame[part].nunique(), int(frame[part].count())):
                 return part
     return None
+
+
+def _one_each(frame: pd.DataFrame) -> bool:
+    """Whether every row has a participant's id of its own; numbers that go up may only count the rows."""
+    if ID not in frame or frame[ID].duplicated().any():
+        return False
+    numbers = pd.to_numeric(frame[ID].astype("str"), errors="coerce")
+    return bool(numbers.isna().any() or not numbers.is_monotonic_increasing)
 
 
 def are_persons(name: str, declared: Mapping[str, Role], n_levels: int, n_rows: int) -> bool:

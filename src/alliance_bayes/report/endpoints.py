@@ -27,6 +27,7 @@ from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import Row, count, factor_name, join, percent
 from alliance_bayes.report.unions import union_told
+from alliance_bayes.report.weights import weights_words
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def endpoints(view: View) -> Section | None:
                 probes=PROBES,
                 sources=_sources(fit, points, shares),
                 dashes=NOT_SHOWN in seen,
+                weighted=weights_words(fit)["kind"] == "sampling",
                 small=view.small,
             ),
             at_once=SHOWN,

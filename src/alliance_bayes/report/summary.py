@@ -33,7 +33,14 @@ from alliance_bayes.report.text import (
     percent_unit,
     units,
 )
-from alliance_bayes.report.verdicts import plain_words, settled_words, standings_words, sure_words, told_apart
+from alliance_bayes.report.verdicts import (
+    claim,
+    plain_words,
+    settled_words,
+    standings_words,
+    sure_words,
+    told_apart,
+)
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -190,18 +197,23 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
     first, n = next(part for part in parts if len(part)).iloc[0], len(rows)
     names = join([factor_name(factor) for factor in named])
     about = [partial(_is_of_factor, factor, str(first["term"]) if of == "slope" else "") for factor in named]
+    cells = (standings_words(rows), "–", settled_words(rows), capital(told_apart(rows)))
+    if n == 1:
+        # One difference is not counted: it has its probabilities, as the declared contrast has.
+        direction = claim(first)
+        where = SENTENCES("in_level", level=clean(first["level"]))
+        # A steeper slope is neither better nor worse.
+        words = cells[-1] if of == "slope" else plain_words(fit, first, direction, where)
+        cells = (*margin_words(estimates, first), sure_words(estimates, first, direction), words)
     return SummaryRow(
         f"{of}s: {', '.join(named)}",
         SENTENCES("slopes" if of == "slope" else "means", factor=names, outcome=outcome_words(fit)[0]),
         people,
         span_words(estimates, rows) if n > 1 else f"{pair_name(rows[0])}: {span_words(estimates, rows)}",
-        standings_words(rows),
-        "–",
-        settled_words(rows),
-        capital(told_apart(rows)),
+        *cells,
         marks_of(view, lambda called: any(one(called) for one in about)),
         (str(first.name),) if n == 1 else (),
-        (margins_of(first)[0], ""),
+        margins_of(first) if n == 1 else (margins_of(first)[0], ""),
     )
 
 

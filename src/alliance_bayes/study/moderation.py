@@ -7,7 +7,7 @@ from typing import Any
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.equivalence import DECIDED
 from alliance_bayes.report.rows import rows_of
-from alliance_bayes.report.text import derived, exact
+from alliance_bayes.report.text import derived, percent
 from alliance_bayes.report.verdicts import Tally
 from alliance_bayes.study.declared import DeclaredPart, chosen_rows
 from alliance_bayes.study.part import Part
@@ -38,5 +38,5 @@ def _settled(pairs: EffectTable) -> dict[str, Any]:
         "different": found.beyond,
         "open": found.undecided,
         "rope": derived(float(pairs["rope_high"].max())),
-        "decided": exact(DECIDED),
+        "decided": percent(DECIDED),
     }

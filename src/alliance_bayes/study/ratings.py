@@ -187,4 +187,5 @@ def _reliability(runner: StudyRunner) -> dict[str, Any] | None:
         return None
     items = runner.cohort.sessions.groupby("participant_id", sort=False)[["goal", "bond"]].mean().dropna()
     alpha = cronbach_alpha(items, prob=0.95)
-    return {"value": alpha.value, "lower": alpha.lower, "upper": alpha.upper, "interval": alpha.interval}
+    interval = f"{alpha.prob:.0%} {alpha.interval}"
+    return {"value": alpha.value, "lower": alpha.lower, "upper": alpha.upper, "interval": interval}
