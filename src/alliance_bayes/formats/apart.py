@@ -148,8 +148,8 @@ def read_apart(
     if "sheets" in facts:
         raise _which_sheet(facts["sheets"], sheet, source)
     if "problems" in facts:
-        found = [Problem(None, row, None, what, _said(remedy)) for row, what, remedy in facts["problems"]]
-        raise DataError(found, source=source)
+        problems = [Problem(None, row, None, what, _said(remedy)) for row, what, remedy in facts["problems"]]
+        raise DataError(problems, source=source)
     try:
         # Checked in full: what a crash left half written must not be read from where it is not.
         with pa.ipc.open_stream(io.BytesIO(body)) as reader:
@@ -192,7 +192,7 @@ def _asked(request: Mapping[str, Any]) -> tuple[int, bytes]:
     """What the child answers, and how it ended."""
     # Every thread, and every arena of memory, would take of what is allowed.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-    path = json.dumps([os.path.abspath(one) if one else os.getcwd() for one in sys.path])
+    path = json.dumps([os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path])
     child = subprocess.Popen(
         [sys.executable, "-I", "-X", "utf8", "-c", _CHILD, path],
         stdin=subprocess.PIPE,

@@ -67,12 +67,12 @@ def check_size(request: dict[str, Any], rows: int, columns: int) -> None:
 
 def local_times(seconds: npt.NDArray[np.float64], *, whole_days: bool) -> pa.Array | None:
     """Seconds since 1970 as local times, NaN as a missing one; None where one is no date between 1582 and 9999."""
-    there = ~np.isnan(seconds)
-    if not ((seconds[there] >= _FIRST) & (seconds[there] <= _LAST)).all():
+    known = ~np.isnan(seconds)
+    if not ((seconds[known] >= _FIRST) & (seconds[known] <= _LAST)).all():
         return None
-    days = np.floor(np.where(there, seconds, 0.0) / 86_400) * 86_400
-    kept = days if whole_days else np.where(there, seconds, 0.0)
-    return pa.array(np.round(kept * 1e6).astype(np.int64), mask=~there).cast(pa.timestamp("us"))
+    days = np.floor(np.where(known, seconds, 0.0) / 86_400) * 86_400
+    times = days if whole_days else np.where(known, seconds, 0.0)
+    return pa.array(np.round(times * 1e6).astype(np.int64), mask=~known).cast(pa.timestamp("us"))
 
 
 def clock(seconds: float) -> str:
@@ -90,8 +90,8 @@ def main() -> None:
         answer = _reader(request)(request)
         _set_aside_long(answer, request["cell"])
     except TableError as refused:
-        found = {} if refused.sheets is None else {"sheets": refused.sheets}
-        _write(out, found or _problem(refused.what, refused.remedy, refused.row))
+        sheets = {} if refused.sheets is None else {"sheets": refused.sheets}
+        _write(out, sheets or _problem(refused.what, refused.remedy, refused.row))
     except MemoryError:
         gib = request["memory"] >> 30
         _write(
@@ -129,9 +129,9 @@ def _limit(memory: int, seconds: int) -> None:
             now = int(file.read().split()[0]) * resource.getpagesize()
     except (ImportError, OSError):
         return
-    for what, most in ((resource.RLIMIT_AS, now + memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    for limit, most in ((resource.RLIMIT_AS, now + memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(limit)[1]
+        resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _problem(what: str, remedy: str, row: int | None = None) -> dict[str, Any]:
@@ -145,8 +145,8 @@ def _set_aside_long(answer: Answer, most: int) -> None:
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             continue
         chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
-        texts = [one.dictionary if pa.types.is_dictionary(one.type) else one for one in chunks]
-        longest = max((pc.max(pc.binary_length(one)).as_py() or 0 for one in texts), default=0)
+        texts = [chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk for chunk in chunks]
+        longest = max((pc.max(pc.binary_length(text)).as_py() or 0 for text in texts), default=0)
         if longest > most:
             what = f"has a cell of {longest:,} bytes, and no more than {most:,} are read"
             answer.aside[name] = (what, "Leave the column out.")

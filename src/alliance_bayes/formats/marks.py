@@ -119,25 +119,25 @@ def of_open_document(path: str, sheet: str) -> Marks:
     if b'"error"' not in data and b"-spanned" not in data and b":formula=" not in data:
         return Marks(merged=merged)
     inside, row, column = False, 0, 0
-    for event, one in ElementTree.iterparse(io.BytesIO(data), ("start", "end")):
-        name = one.tag.rpartition("}")[2]
-        told = {key.rpartition("}")[2]: value for key, value in one.items()}
+    for event, element in ElementTree.iterparse(io.BytesIO(data), ("start", "end")):
+        name = element.tag.rpartition("}")[2]
+        facts = {key.rpartition("}")[2]: value for key, value in element.items()}
         if name == "table" and event == "start":
-            inside, row = told.get("name") == sheet, 0
+            inside, row = facts.get("name") == sheet, 0
         elif name == "table-row" and event == "start":
             column = 0
         elif name == "table-row":
-            row += int(told.get("number-rows-repeated", 1))
-            one.clear()
+            row += int(facts.get("number-rows-repeated", 1))
+            element.clear()
         elif name in ("table-cell", "covered-table-cell") and event == "end":
-            if inside and "error" in one.attrib.values():
-                errors[row, column] = "".join(one.itertext())[:20] or "#VALUE!"
-            elif inside and "formula" in told and "value-type" not in told:
-                errors[row, column] = _formula(told["formula"].partition(":=")[2] or told["formula"].lstrip("="))
-            wide, high = int(told.get("number-columns-spanned", 1)), int(told.get("number-rows-spanned", 1))
+            if inside and "error" in element.attrib.values():
+                errors[row, column] = "".join(element.itertext())[:20] or "#VALUE!"
+            elif inside and "formula" in facts and "value-type" not in facts:
+                errors[row, column] = _formula(facts["formula"].partition(":=")[2] or facts["formula"].lstrip("="))
+            wide, high = int(facts.get("number-columns-spanned", 1)), int(facts.get("number-rows-spanned", 1))
             if inside and max(wide, high) > 1:
                 merged.append(((row, column), (row + high - 1, column + wide - 1)))
-            column += int(told.get("number-columns-repeated", 1))
+            column += int(facts.get("number-columns-repeated", 1))
     return Marks(errors, merged=merged)
 
 
@@ -149,10 +149,10 @@ def _part(packed: zipfile.ZipFile, sheet: str) -> str | None:
         relations = ElementTree.fromstring(packed.read(names["xl/_rels/workbook.xml.rels"]))
     except (KeyError, ElementTree.ParseError):
         return None
-    targets = {one.get("Id"): one.get("Target", "") for one in relations}
-    for one in book.iter():
-        if one.tag.endswith("}sheet") and one.get("name") == sheet:
-            identifier = next((value for key, value in one.items() if key == _OFFICE or key.endswith("}id")), None)
+    targets = {relation.get("Id"): relation.get("Target", "") for relation in relations}
+    for element in book.iter():
+        if element.tag.endswith("}sheet") and element.get("name") == sheet:
+            identifier = next((value for key, value in element.items() if key == _OFFICE or key.endswith("}id")), None)
             target = targets.get(identifier, "")
             target = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
             return names.get(target.casefold())

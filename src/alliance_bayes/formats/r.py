@@ -50,7 +50,7 @@ def read_r(request: dict[str, Any]) -> Answer:
     if len(columns) != len(frame.value):
         raise TableError("has not as many names as columns")
     answer = Answer(columns)
-    lengths = [_length(one) for one in frame.value]
+    lengths = [_length(column) for column in frame.value]
     rows = _rows(facts.get("row.names"), lengths)
     check_size(request, rows, len(columns))
     if rows not in lengths and lengths:
@@ -97,18 +97,18 @@ def _length(column: RObject) -> int:
     return len(column.value) if isinstance(column.value, (list, tuple, np.ndarray)) else -1
 
 
-def _attributes(one: RObject) -> dict[str, RObject]:
+def _attributes(obj: RObject) -> dict[str, RObject]:
     """Attributes by name."""
-    found: dict[str, RObject] = {}
-    node = one.attributes
+    attributes: dict[str, RObject] = {}
+    node = obj.attributes
     while node is not None and node.info.type is RObjectType.LIST:
         tag = node.tag
         if tag is not None and tag.info.type is RObjectType.REF:
             tag = tag.referenced_object
         if tag is not None and tag.value is not None:
-            found[_decoded(tag.value) or ""] = node.value[0]
+            attributes[_decoded(tag.value) or ""] = node.value[0]
         node = node.value[1]
-    return found
+    return attributes
 
 
 def _decoded(text: RObject) -> str | None:
@@ -120,10 +120,10 @@ def _decoded(text: RObject) -> str | None:
     return bytes(text.value).decode("utf-8")
 
 
-def _texts(one: RObject | None) -> list[str | None]:
-    if one is None or one.info.type is not RObjectType.STR:
+def _texts(obj: RObject | None) -> list[str | None]:
+    if obj is None or obj.info.type is not RObjectType.STR:
         return []
-    return [_decoded(text) for text in one.value]
+    return [_decoded(text) for text in obj.value]
 
 
 def _column(answer: Answer, name: str, column: RObject) -> pa.Array:
@@ -151,9 +151,9 @@ def _column(answer: Answer, name: str, column: RObject) -> pa.Array:
         return _factor(numbers, _texts(facts.get("levels")))
     _labelled(answer, name, facts, classes)
     if _user_missing(classes):
-        kept = numbers.tolist()
-        _take_out(answer, name, facts, classes, kept)
-        numbers = np.array([np.nan if one is None else one for one in kept], dtype=np.float64)
+        cells = numbers.tolist()
+        _take_out(answer, name, facts, classes, cells)
+        numbers = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
     if "Date" in classes:
         return _times(answer, name, numbers * 86_400, whole_days=True)
     if "POSIXct" in classes:
@@ -162,18 +162,18 @@ def _column(answer: Answer, name: str, column: RObject) -> pa.Array:
 
 
 def _factor(codes: npt.NDArray[np.float64], levels: list[str | None]) -> pa.Array:
-    there = ~np.isnan(codes)
-    if not ((codes[there] >= 1) & (codes[there] <= len(levels))).all():
+    known = ~np.isnan(codes)
+    if not ((codes[known] >= 1) & (codes[known] <= len(levels))).all():
         raise TableError("has a factor with codes that are no levels")
     # A level that is NA (addNA) stands for a missing value.
     named = np.array([level is not None for level in levels], dtype=bool)
-    place = np.where(there, codes - 1, 0).astype(np.int64)
+    place = np.where(known, codes - 1, 0).astype(np.int64)
     if levels:
-        there &= named[place]
-        place = np.where(there, (np.cumsum(named) - 1)[place], 0)
-    places = pa.array(place.astype(np.int32), mask=~there)
-    kept = [level for level in levels if level is not None]
-    return pa.DictionaryArray.from_arrays(places, pa.array(kept, pa.large_string()))
+        known &= named[place]
+        place = np.where(known, (np.cumsum(named) - 1)[place], 0)
+    places = pa.array(place.astype(np.int32), mask=~known)
+    labels = [level for level in levels if level is not None]
+    return pa.DictionaryArray.from_arrays(places, pa.array(labels, pa.large_string()))
 
 
 def _numbers(column: RObject) -> npt.NDArray[np.float64]:
@@ -183,12 +183,12 @@ def _numbers(column: RObject) -> npt.NDArray[np.float64]:
 def _whole(answer: Answer, name: str, column: RObject) -> pa.Array:
     """Whole numbers of 64 bits, which R keeps in the bits of its floats; the least of them is NA."""
     bits = np.ascontiguousarray(np.ma.getdata(column.value), dtype=np.float64).view(np.int64)
-    there = bits != np.iinfo(np.int64).min
-    if (there & ((bits >= 2**53) | (bits <= -(2**53)))).any():
+    known = bits != np.iinfo(np.int64).min
+    if (known & ((bits >= 2**53) | (bits <= -(2**53)))).any():
         what = "is of type integer64 with numbers beyond 2^53, which are not exact as numbers"
         answer.aside[name] = (what, "Convert it with as.character() if it is an identifier, else with as.numeric().")
         return pa.nulls(len(bits))
-    return pa.array(bits.astype(np.float64), mask=~there)
+    return pa.array(bits.astype(np.float64), mask=~known)
 
 
 def _user_missing(classes: list[str | None]) -> bool:
@@ -212,11 +212,11 @@ def _missing(facts: dict[str, RObject], classes: list[str | None]) -> Missing:
     return Missing(codes={code for code in codes if code is not None}, ranges=ranges, labels=dict(_pairs(facts)))
 
 
-def _values(one: RObject | None) -> list[Any]:
+def _values(obj: RObject | None) -> list[Any]:
     """Texts or numbers of a vector; nothing where it is none."""
-    if one is None or one.info.type not in (RObjectType.STR, RObjectType.INT, RObjectType.REAL):
+    if obj is None or obj.info.type not in (RObjectType.STR, RObjectType.INT, RObjectType.REAL):
         return []
-    return _texts(one) if one.info.type is RObjectType.STR else _numbers(one).tolist()
+    return _texts(obj) if obj.info.type is RObjectType.STR else _numbers(obj).tolist()
 
 
 def _pairs(facts: dict[str, RObject]) -> list[tuple[Any, str]]:
@@ -252,14 +252,14 @@ def _local(seconds: npt.NDArray[np.float64], zone: str | None) -> npt.NDArray[np
     if not zone or zone in ("UTC", "GMT"):
         return seconds
     try:
-        there = zoneinfo.ZoneInfo(zone)
+        tz = zoneinfo.ZoneInfo(zone)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         raise TableError(
             f"has times in a zone that is not known here ({zone[:40]!r})", "Save them as text, or as dates."
         ) from None
     out = seconds.copy()
-    for place, one in enumerate(seconds.tolist()):
-        if one == one and abs(one) < 2e11:
-            offset = dt.datetime.fromtimestamp(one, there).utcoffset()
-            out[place] = one + (0.0 if offset is None else offset.total_seconds())
+    for place, value in enumerate(seconds.tolist()):
+        if value == value and abs(value) < 2e11:
+            offset = dt.datetime.fromtimestamp(value, tz).utcoffset()
+            out[place] = value + (0.0 if offset is None else offset.total_seconds())
     return out

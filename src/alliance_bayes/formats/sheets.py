@@ -58,13 +58,13 @@ def _check_zip(path: str, request: dict[str, Any]) -> None:
     """Refuse what unpacks to more than is read, and what is packed with a password."""
     with zipfile.ZipFile(path) as packed:
         members = packed.infolist()
-        size = sum(one.file_size for one in members)
+        size = sum(member.file_size for member in members)
         # Marks around every cell take some ten times the bytes that cells take.
         most = 4 * request["bytes"]
         if size > most:
             what = f"unpacks to {size / 2**20:,.0f} MiB, and no more than {most >> 20} are read"
             raise TableError(what, "Save the table alone, without what no model needs; or as CSV (UTF-8).")
-        if any(one.flag_bits & 1 for one in members):
+        if any(member.flag_bits & 1 for member in members):
             raise TableError("is protected by a password", _REMOVE)
         if "META-INF/manifest.xml" in packed.namelist() and b"encryption-data" in packed.read("META-INF/manifest.xml"):
             raise TableError("is protected by a password", _REMOVE)
@@ -72,7 +72,7 @@ def _check_zip(path: str, request: dict[str, Any]) -> None:
 
 def _chosen(book: Any, request: dict[str, Any]) -> tuple[Any, bool]:
     """The sheet that is asked for, or the only one that holds anything; and whether there are others."""
-    names = [one.name for one in book.sheets_metadata if one.typ == calamine.SheetTypeEnum.WorkSheet] or list(
+    names = [entry.name for entry in book.sheets_metadata if entry.typ == calamine.SheetTypeEnum.WorkSheet] or list(
         book.sheet_names
     )
     wanted = request["sheet"]
@@ -80,14 +80,14 @@ def _chosen(book: Any, request: dict[str, Any]) -> tuple[Any, bool]:
         if wanted not in names:
             raise TableError("has no such sheet", sheets=names)
         return book.get_sheet_by_name(wanted), len(names) > 1
-    found = []
+    filled = []
     for name in names:
         sheet = book.get_sheet_by_name(name)
         if sheet.start is not None:
-            found.append(sheet)
-        if len(found) > 1:
+            filled.append(sheet)
+        if len(filled) > 1:
             raise TableError("has several sheets", sheets=names)
-    return (found[0] if found else None), len(names) > 1
+    return (filled[0] if filled else None), len(names) > 1
 
 
 def _grid(sheet: Any, request: dict[str, Any], marks: Marks) -> tuple[list[list[Any]], int, int]:
@@ -128,19 +128,19 @@ def _is_empty(cell: Any) -> bool:
 
 def _merged(ranges: Sequence[Range], top: int, left: int, grid: Sequence[Sequence[Any]]) -> None:
     """Refuse merged cells in a table: all but the first of them are empty, whatever is shown."""
-    found = []
+    merged = []
     for (row, column), (last, right) in ranges:
         inside = 0 <= row - top < len(grid) and 0 <= column - left < len(grid[0])
         if inside and (last, right) != (row, column) and not _is_empty(grid[row - top][column - left]):
-            found.append((row, f"{_letters(column)}{row + 1}:{_letters(right)}{last + 1}"))
-    if found:
-        found.sort()
-        listed = ", ".join(name for _, name in found[:5]) + (", ..." if len(found) > 5 else "")
+            merged.append((row, f"{_letters(column)}{row + 1}:{_letters(right)}{last + 1}"))
+    if merged:
+        merged.sort()
+        listed = ", ".join(name for _, name in merged[:5]) + (", ..." if len(merged) > 5 else "")
         what = f"has merged cells ({listed}), of which only the first holds a value"
         remedy = "Unmerge them, and fill in every row and every column name."
-        if found[0][0] == top and all(row == top for row, _ in found):
+        if merged[0][0] == top and all(row == top for row, _ in merged):
             remedy = f"Unmerge them and name every column; if row {top + 1} is a title, remove it."
-        raise TableError(what, remedy, row=found[0][0] + 1)
+        raise TableError(what, remedy, row=merged[0][0] + 1)
 
 
 def _letters(column: int) -> str:
@@ -168,12 +168,12 @@ def _dates(answer: Answer, place: int, cells: list[Any]) -> list[Any]:
 
 
 def _add(answer: Answer, place: int, cells: list[Any]) -> None:
-    there = [cell for cell in cells if not _is_empty(cell)]
-    if all(isinstance(cell, (int, float)) and not isinstance(cell, bool) for cell in there):
+    filled = [cell for cell in cells if not _is_empty(cell)]
+    if all(isinstance(cell, (int, float)) and not isinstance(cell, bool) for cell in filled):
         numbers = np.array([np.nan if _is_empty(cell) else float(cell) for cell in cells], dtype=np.float64)
         answer.arrays.append(pa.array(numbers, from_pandas=True))
         return
-    if all(isinstance(cell, dt.date) for cell in there):
+    if all(isinstance(cell, dt.date) for cell in filled):
         times = [None if _is_empty(cell) else _time(cell) for cell in cells]
         answer.arrays.append(pa.array(times, pa.timestamp("us")))
         return

@@ -51,7 +51,7 @@ def read_package(request: dict[str, Any]) -> Answer:
             what = f"has text that is not written as the file says ({str(error)[:200].rstrip('. ')})"
             raise TableError(what, "Say how it is written: {encoding}.") from None
         raise
-    check_size(request, max((len(one) for one in cells.values()), default=0), width)
+    check_size(request, max((len(column) for column in cells.values()), default=0), width)
     answer = Answer(list(about.column_names))
     for name in answer.columns:
         _add(answer, about, name, cells.pop(name), ending)
@@ -85,7 +85,7 @@ def _add(answer: Answer, about: Any, name: str, cells: list[Any], ending: str) -
     labels = {code: str(label).strip() for code, label in about.variable_value_labels.get(name, {}).items()}
     missing = Missing(
         marks=set(about.missing_user_values.get(name, ())),
-        ranges=tuple((one["lo"], one["hi"]) for one in about.missing_ranges.get(name, ())),
+        ranges=tuple((span["lo"], span["hi"]) for span in about.missing_ranges.get(name, ())),
         labels=labels,
     )
     reasons = missing.take_out(cells)
@@ -100,14 +100,14 @@ def _add(answer: Answer, about: Any, name: str, cells: list[Any], ending: str) -
         if ending == ".dta" and about.readstat_variable_types.get(name) == "float":
             numbers = _shortest(numbers)
         answer.arrays.append(_numbers(answer, about, name, numbers, ending))
-    kept = [(code, label) for code, label in labels.items() if missing.reason(code) is None]
-    if len(kept) > _LABELS:
+    pairs = [(code, label) for code, label in labels.items() if missing.reason(code) is None]
+    if len(pairs) > _LABELS:
         # A list of all diagnoses may belong to many columns.
         present = set(cells)
-        kept = [(code, label) for code, label in kept if code in present]
-    if kept:
+        pairs = [(code, label) for code, label in pairs if code in present]
+    if pairs:
         answer.values[name] = [
-            (code.rstrip(" ") if isinstance(code, str) else float(code), label) for code, label in kept
+            (code.rstrip(" ") if isinstance(code, str) else float(code), label) for code, label in pairs
         ]
 
 
@@ -121,7 +121,7 @@ def _numbers(answer: Answer, about: Any, name: str, numbers: npt.NDArray[np.floa
     """Numbers as what the column's format makes of them: numbers, local times, or hours and minutes."""
     kind, seconds = _as_dates(ending, (about.original_variable_types or {}).get(name) or "", numbers)
     if kind == "clock":
-        return pa.array([None if np.isnan(one) else clock(one) for one in seconds.tolist()], pa.large_string())
+        return pa.array([None if np.isnan(value) else clock(value) for value in seconds.tolist()], pa.large_string())
     if kind != "number":
         times = local_times(seconds, whole_days=kind == "date")
         if times is not None:
@@ -156,9 +156,9 @@ def _stata_dates(written: str, numbers: npt.NDArray[np.float64]) -> tuple[str, n
     months = {"%tm": 1, "%tq": 3, "%th": 6}.get(written[:3])
     if months is None:
         return "number", numbers
-    there = ~np.isnan(numbers)
-    if not (np.abs(numbers[there]) < 100_000).all():
+    known = ~np.isnan(numbers)
+    if not (np.abs(numbers[known]) < 100_000).all():
         return "date", numbers * np.inf
-    first = (np.where(there, numbers, 0).astype(np.int64) * months - 120).astype("datetime64[M]")
+    first = (np.where(known, numbers, 0).astype(np.int64) * months - 120).astype("datetime64[M]")
     seconds = first.astype("datetime64[s]").astype(np.int64).astype(np.float64)
-    return "date", np.where(there, seconds, np.nan)
+    return "date", np.where(known, seconds, np.nan)
