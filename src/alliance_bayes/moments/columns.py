@@ -276,20 +276,20 @@ class _Judge:
     def _find_ends(self, names: Sequence[str]) -> None:
         """Count and bound the numbers of some columns, in one query, or two where numbers occur that are none."""
         for wrap in (False, True):
-            asked: dict[str, Any] = {}
+            aggregates: dict[str, Any] = {}
             for place, name in enumerate(names):
                 value, column = self.remote.number(name, wrap=wrap), self.remote.table[name]
                 if column.type().is_string():
                     plain = self._plain(name)
                     value = plain.ifelse(value, None)
-                    asked[f"others_{place}"] = (column.notnull() & ~plain).sum()
-                asked |= {f"n_{place}": value.count(), f"low_{place}": value.min(), f"high_{place}": value.max()}
-            if not asked:
+                    aggregates[f"others_{place}"] = (column.notnull() & ~plain).sum()
+                aggregates |= {f"n_{place}": value.count(), f"low_{place}": value.min(), f"high_{place}": value.max()}
+            if not aggregates:
                 return
-            (found,) = fetched(self.remote.table.aggregate(**asked), self.remote.source).to_pylist()
+            (row,) = fetched(self.remote.table.aggregate(**aggregates), self.remote.source).to_pylist()
             for place, name in enumerate(names):
-                n, others = int(found[f"n_{place}"]), int(found.get(f"others_{place}") or 0)
-                low, high = (float(found[f"{end}_{place}"]) if n else math.nan for end in ("low", "high"))
+                n, others = int(row[f"n_{place}"]), int(row.get(f"others_{place}") or 0)
+                low, high = (float(row[f"{end}_{place}"]) if n else math.nan for end in ("low", "high"))
                 self.ends[name] = _Ends(n, low, high, others)
             # Rare enough to look again: to test every value for being a number at all takes longer than the sums.
             names = [name for name in names if self.ends[name].n and self.ends[name].has_nan]
@@ -300,21 +300,21 @@ class _Judge:
 
     def _query(self, name: str, condition: Any = None) -> Any:
         table = self.remote.table if condition is None else self.remote.table.filter(condition)
-        asked = {"n": table.count()}
+        aggregates = {"n": table.count()}
         if self.remote.row is not None:
-            asked["row"] = table[self.remote.row].min()
-        return table.group_by(value=table[name]).aggregate(**asked).order_by("value")
+            aggregates["row"] = table[self.remote.row].min()
+        return table.group_by(value=table[name]).aggregate(**aggregates).order_by("value")
 
     def _values(self, name: str, condition: Any = None) -> _Values:
         """Values of a column, in order; more than can be looked at are a problem."""
         rule = self.rules.get(name)
         most = MOST_LEVELS if name in self.levelled or (rule is not None and rule.kind == "factor") else MOST_VALUES
-        found = fetched(self._query(name, condition).limit(most + 1), self.remote.source)
-        if len(found) > most:
+        answer = fetched(self._query(name, condition).limit(most + 1), self.remote.source)
+        if len(answer) > most:
             what = f"has more than {most:,} distinct values to be looked at"
             remedy = "Correct those that are told, or leave the column out of the model."
             self.problems[name].append(Problem(self.remote.names[name], None, None, what, remedy))
-        return _values(found.slice(0, most))
+        return _values(answer.slice(0, most))
 
     # ------------------------------------------------------------------------------------------------------ judgement
     def _read(self, name: str, values: _Values) -> tuple[pd.Series, list[Fault]]:
@@ -334,11 +334,11 @@ class _Judge:
         # What the values that are looked at lack the column may have.
         of_all, beyond = _of_whole(faults), len(_of_values(faults)) > 0
         stepped = name in self.rules and self.rules[name].step is not None
-        told: list[Problem] = []
+        problems: list[Problem] = []
         if beyond or stepped or ends.others:
             values = self._values(name, None if stepped else self._unsettled(name, beyond=beyond))
-            told = self._told(name, _of_values(self._read(name, values)[1]), values)
-        self.problems[name] += told or self._told(name, of_all)
+            problems = self._told(name, _of_values(self._read(name, values)[1]), values)
+        self.problems[name] += problems or self._told(name, of_all)
 
     def _unsettled(self, name: str, *, beyond: bool) -> Any:
         """Which rows of a column hold no plain number, or, if the ends break a rule, one beyond it; None for all."""
@@ -393,19 +393,21 @@ class _Judge:
 
     def _told(self, name: str, faults: Sequence[Fault], values: _Values | None = None) -> list[Problem]:
         """Problems of a column: each value once, by row where rows have numbers; beyond so many they are counted."""
-        own = self.remote.names[name]
-        told = [Problem(own, None, None, fault.what, fault.remedy) for fault in _of_whole(faults)]
+        label = self.remote.names[name]
+        problems = [Problem(label, None, None, fault.what, fault.remedy) for fault in _of_whole(faults)]
         if values is None:
-            return told
+            return problems
         places = [(fault, fault.position) for fault in faults if fault.position is not None]
-        places.sort(key=lambda one: values.rows[one[1]] or 0)
+        places.sort(key=lambda pair: values.rows[pair[1]] or 0)
         for fault, place in places[:MOST_PROBLEMS]:
             what = f"{fault.what} ({rows_of(values.counts[place])})"
-            told.append(problem_of(own, values.rows[place], values.cells.iloc[place], what, fault.remedy))
+            problems.append(problem_of(label, values.rows[place], values.cells.iloc[place], what, fault.remedy))
         if more := places[MOST_PROBLEMS:]:
             n = rows_of(sum(values.counts[place] for _, place in more))
-            told.append(Problem(own, None, None, f"has {len(more):,} more values of this kind ({n})", _CORRECT_ALL))
-        return told
+            problems.append(
+                Problem(label, None, None, f"has {len(more):,} more values of this kind ({n})", _CORRECT_ALL)
+            )
+        return problems
 
 
 def _scale_rules(spec: ModelSpec) -> dict[str, ColumnRule]:
@@ -433,20 +435,20 @@ def _is_cell(dtype: Any) -> bool:
     return bool(dtype.is_boolean() or dtype.is_numeric() or dtype.is_string() or dtype.is_date())
 
 
-def _values(found: Any) -> _Values:
+def _values(answer: Any) -> _Values:
     """Distinct values of an answer."""
-    frame = found.select(["value"]).to_pandas(ignore_metadata=True, integer_object_nulls=True)
-    rows = found["row"].to_pylist() if "row" in found.column_names else [None] * len(found)
-    return _Values(found["value"].to_pylist(), frame["value"], found["n"].to_pylist(), rows)
+    frame = answer.select(["value"]).to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    rows = answer["row"].to_pylist() if "row" in answer.column_names else [None] * len(answer)
+    return _Values(answer["value"].to_pylist(), frame["value"], answer["n"].to_pylist(), rows)
 
 
 def _of_ends(ends: _Ends, decimal: str | None = None) -> _Values:
     """The least and the greatest number of a column in place of all of them; as text where a decimal mark is given."""
     if not ends.n:
         return _Values([None], pd.Series([None], dtype=object if decimal else float), [ends.others], [None])
-    found = [ends.low, ends.high][: ends.n]
-    cells = pd.Series(found if decimal is None else [repr(end).replace(".", decimal) for end in found])
-    return _Values(found, cells, [ends.n - 1, 1][-len(found) :], [None] * len(found))
+    numbers = [ends.low, ends.high][: ends.n]
+    cells = pd.Series(numbers if decimal is None else [repr(end).replace(".", decimal) for end in numbers])
+    return _Values(numbers, cells, [ends.n - 1, 1][-len(numbers) :], [None] * len(numbers))
 
 
 def _joined(first: _Values, second: _Values) -> _Values:

@@ -121,32 +121,32 @@ def check_belongs(moments: Moments, spec: ModelSpec) -> None:
     """
     if not moments.card:
         return
-    own = card_arguments(moments.card, source="the moments' model card")
-    made, asked = parse_formula(own["formula"]), spec.parsed
+    card = card_arguments(moments.card, source="the moments' model card")
+    stored, wanted = parse_formula(card["formula"]), spec.parsed
     differ: list[str] = []
-    if asked.outcome != made.outcome:
-        differ.append(f"their outcome is '{made.outcome}', the model's '{asked.outcome}'")
-    if spec.family != own.get("family", "gaussian"):
-        differ.append(f"they were made for family '{own.get('family', 'gaussian')}', the model has '{spec.family}'")
-    there = {"Intercept", *made.common, *(term for group in made.groups for term in group.terms)}
-    lacking = [term for term in asked.common if term not in there]
-    lacking += [f"{term} by {group.factor}" for group in asked.groups for term in group.terms if term not in there]
+    if wanted.outcome != stored.outcome:
+        differ.append(f"their outcome is '{stored.outcome}', the model's '{wanted.outcome}'")
+    if spec.family != card.get("family", "gaussian"):
+        differ.append(f"they were made for family '{card.get('family', 'gaussian')}', the model has '{spec.family}'")
+    terms = {"Intercept", *stored.common, *(term for group in stored.groups for term in group.terms)}
+    lacking = [term for term in wanted.common if term not in terms]
+    lacking += [f"{term} by {group.factor}" for group in wanted.groups for term in group.terms if term not in terms]
     if lacking:
         differ.append(f"they lack the term(s) {', '.join(map(repr, lacking))}")
     residual = spec.residual_by
-    smooth = [term.name for term in asked.smooths if term.name not in moments.bases]
+    smooth = [term.name for term in wanted.smooths if term.name not in moments.bases]
     if smooth:
         differ.append(f"they lack the smooth(s) {', '.join(map(repr, smooth))}")
-    factors = [part for group in asked.groups for part in group.factor.split(":")] + ([residual] if residual else [])
+    factors = [part for group in wanted.groups for part in group.factor.split(":")] + ([residual] if residual else [])
     absent = [name for name in dict.fromkeys(factors) if name not in moments.keys]
     if absent:
         differ.append(f"they lack the factor(s) {', '.join(map(repr, absent))}")
-    if {name: dict(limit) for name, limit in spec.among.items()} != own.get("among", {}):
+    if {name: dict(limit) for name, limit in spec.among.items()} != card.get("among", {}):
         differ.append("they are of other people (the table [among] of a card)")
-    for name in spec.levels.keys() & own["levels"].keys():
-        if spec.levels[name] != own["levels"][name]:
+    for name in spec.levels.keys() & card["levels"].keys():
+        if spec.levels[name] != card["levels"][name]:
             differ.append(
-                f"their levels of '{name}' are {', '.join(map(repr, own['levels'][name]))}, "
+                f"their levels of '{name}' are {', '.join(map(repr, card['levels'][name]))}, "
                 f"the model's {', '.join(map(repr, spec.levels[name]))}"
             )
     if differ:

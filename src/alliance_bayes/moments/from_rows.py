@@ -47,14 +47,14 @@ def moments_of(design: Design, *, spec: ModelSpec | None = None) -> Moments:
     # Short integers are sorted by counting, which takes a fifth of the time.
     order = np.argsort(number.astype(np.uint16) if len(distinct) < 2**16 else number, kind="stable")
     lengths = np.bincount(number, minlength=len(distinct))
-    found, centres = _columns(design)
+    columns, centres = _columns(design)
     # A column's values lie side by side, so that sums run over neighbouring numbers.
-    values = np.empty((len(found), design.rows.n))
-    for position, column in enumerate(found.values()):
+    values = np.empty((len(columns), design.rows.n))
+    for position, column in enumerate(columns.values()):
         values[position] = column[order]
     cells = cell_moments(values, lengths)
     return Moments(
-        tuple(found),
+        tuple(columns),
         keys,
         levels,
         distinct,
@@ -64,7 +64,7 @@ def moments_of(design: Design, *, spec: ModelSpec | None = None) -> Moments:
         centres,
         histogram=_histogram(design, number, len(distinct)),
         rest=cells.rest,
-        parts=_parts(found, centres, levels),
+        parts=_parts(columns, centres, levels),
         bases={smooth.name: smooth.numbers for smooth in design.smooths},
         card="" if spec is None else card_text(spec),
     )
@@ -73,18 +73,18 @@ def moments_of(design: Design, *, spec: ModelSpec | None = None) -> Moments:
 def _columns(design: Design) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Values of the outcome, every design column once, the smooths' bases and base columns; and all centres."""
     offset = design.rows.offset
-    found = {design.outcome.name: design.outcome.coded if offset is None else design.outcome.coded - offset}
+    columns = {design.outcome.name: design.outcome.coded if offset is None else design.outcome.coded - offset}
     numeric = []
     sources = [(design.columns, design.rows.x)]
     sources += [(factor.columns, design.rows.z[factor.name]) for factor in design.factors]
     for described, array in sources:
         for position, column in enumerate(described):
             if column.label != "Intercept":
-                found.setdefault(column.label, array[:, position])
+                columns.setdefault(column.label, array[:, position])
                 numeric.append(column.numeric)
     for smooth in design.smooths:
         basis = design.rows.basis[smooth.name]
-        found |= {f"{smooth.name}[{label}]": basis[:, position] for position, label in enumerate(smooth.labels)}
+        columns |= {f"{smooth.name}[{label}]": basis[:, position] for position, label in enumerate(smooth.labels)}
     plain = [
         str(name)
         for name in design.frame
@@ -95,11 +95,11 @@ def _columns(design: Design) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         # Parsing the formula again takes longer than all sums, so only formulas with calls pay for it.
         expressions = {name: arithmetic(call) for name, call in calls(design.formula).items()}
     centres = dict(design.centres)
-    for name in base_components(found, numeric, expressions, plain):
+    for name in base_components(columns, numeric, expressions, plain):
         values = design.frame[name].to_numpy(float)
         centres.setdefault(name, float(values.mean()))
-        found[name] = values - centres[name]
-    return found, centres
+        columns[name] = values - centres[name]
+    return columns, centres
 
 
 def _parts(

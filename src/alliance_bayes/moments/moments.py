@@ -310,13 +310,13 @@ def _used(
     keys: tuple[str, ...], levels: Mapping[str, tuple[str, ...]], codes: np.ndarray
 ) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:
     """Levels that cells have, and the cells' numbers among them."""
-    out, kept = codes.copy(), {}
+    out, used = codes.copy(), {}
     for position, key in enumerate(keys):
         present = np.zeros(len(levels[key]), dtype=bool)
         present[codes[:, position]] = True
         out[:, position] = (np.cumsum(present) - 1)[codes[:, position]]
-        kept[key] = tuple(level for level, here in zip(levels[key], present, strict=True) if here)
-    return kept, out
+        used[key] = tuple(level for level, here in zip(levels[key], present, strict=True) if here)
+    return used, out
 
 
 def _merged(first: Moments, second: Moments) -> Moments:
@@ -370,32 +370,32 @@ def _of_same_columns(first: Moments, second: Moments) -> tuple[Moments, Moments]
     return whole[0], whole[1]
 
 
-def _refuse(what: str, mine: Sequence[str], its: Sequence[str]) -> None:
-    alone = [name for name in mine if name not in its], [name for name in its if name not in mine]
-    said = " and ".join(
+def _refuse(what: str, first: Sequence[str], second: Sequence[str]) -> None:
+    alone = [name for name in first if name not in second], [name for name in second if name not in first]
+    differences = " and ".join(
         f"only the {which} has {', '.join(map(repr, names))}"
         for which, names in zip(("first", "second"), alone, strict=True)
         if names
     )
-    if said:
-        raise ModelError(f"these moments have different {what}: {said}. Reduce both tables with one model card.")
+    if differences:
+        raise ModelError(f"these moments have different {what}: {differences}. Reduce both tables with one model card.")
 
 
 def _arranged(moments: Moments, columns: Sequence[str], parts: Mapping[str, tuple[str, ...]]) -> Moments | None:
     """The moments with columns in some order, indicators of absent levels filled in; None when that is not possible."""
     if tuple(columns) == moments.columns:
         return moments
-    found = []
+    sources = []
     for label in columns:
         if label in moments.columns:
-            found.append(Source(moments.columns.index(label), None))
+            sources.append(Source(moments.columns.index(label), None))
             continue
         inside = [part for part in parts[label] if part not in moments.centres]
         source = moments.sources.find(parts[label]) if indicators(inside, moments.levels) else None
         if source is None:
             return None
-        found.append(source)
-    return moments.with_cells(derived(moments.cells, found), columns=tuple(columns))
+        sources.append(source)
+    return moments.with_cells(derived(moments.cells, sources), columns=tuple(columns))
 
 
 def _common_centres(first: Moments, second: Moments) -> dict[str, float]:
@@ -438,11 +438,11 @@ def _joint_flow(first: Flow | None, second: Flow | None) -> Flow | None:
     return Flow(first.participants + second.participants, tuple(steps.values()), people, first.unit)
 
 
-def _joint_step(one: FlowStep, other: FlowStep) -> FlowStep:
+def _joint_step(step: FlowStep, other: FlowStep) -> FlowStep:
     """The same reason at two places, whose people are others."""
-    if one.people is None or other.people is None or one.lost is None or other.lost is None:
-        return FlowStep(one.reason, one.n + other.n)
-    return FlowStep(one.reason, one.n + other.n, one.people + other.people, one.lost + other.lost)
+    if step.people is None or other.people is None or step.lost is None or other.lost is None:
+        return FlowStep(step.reason, step.n + other.n)
+    return FlowStep(step.reason, step.n + other.n, step.people + other.people, step.lost + other.lost)
 
 
 def fingerprint(moments: Moments) -> str:

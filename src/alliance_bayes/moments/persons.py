@@ -73,32 +73,32 @@ class Persons:
         for name in dict.fromkeys(filter(None, (self.person, *pooled))):
             if name not in kinds.levels:
                 continue
-            said = self.said and name == self.person
+            stated = self.said and name == self.person
             # Rows are counted by a query of the whole table, which a factor of groups needs not.
-            if not said and role_of(name, spec.roles).role != "person":
+            if not stated and role_of(name, spec.roles).role != "person":
                 continue
             labels = [label for label in kinds.levels[name].labels.values() if label is not None]
             rows = _rows_with(remote, name, kinds.levels[name])
             # Moments are handed on, so that persons are numbered even where everybody has one row.
-            if not said and not may_be_persons(name, spec.roles, len(set(labels)), rows):
+            if not stated and not may_be_persons(name, spec.roles, len(set(labels)), rows):
                 continue
             if len(set(labels)) < len(labels):
                 raise UsageError(
                     f"{remote.source}: the column '{remote.names[name]}' writes a person in two ways, who would be "
                     "counted as two. Write each in one way, or read the table and fit its rows."
                 )
-            if said and rows < _rows(remote):
+            if stated and rows < _rows(remote):
                 raise with_gaps(remote, name)
             return name
         return ""
 
-    def notes(self, spec: ModelSpec, found: str, kinds: Columns) -> tuple[str, ...]:
+    def notes(self, spec: ModelSpec, name: str, kinds: Columns) -> tuple[str, ...]:
         """What is taken for persons though nothing says so."""
-        if not found or found == self.person or role_of(found, spec.roles).known:
+        if not name or name == self.person or role_of(name, spec.roles).known:
             return ()
-        n = len(kinds.levels[found].order)
+        n = len(kinds.levels[name].order)
         return (
-            f"The {n:,} levels of '{found}' are taken for persons, who are numbered anew, since nothing says what they "
+            f"The {n:,} levels of '{name}' are taken for persons, who are numbered anew, since nothing says what they "
             f"are. If they are providers or groups, say so under 'roles' of the model ([roles] of its card).",
         )
 
@@ -113,8 +113,8 @@ class Persons:
         if not self.said or self.person is None or self.person in spec.columns:
             return
         whose = remote.table[self.person]
-        found = fetched(remote.table.aggregate(n=remote.table.count(), people=whose.nunique()), remote.source)
-        counts = found.to_pylist()[0]
+        answer = fetched(remote.table.aggregate(n=remote.table.count(), people=whose.nunique()), remote.source)
+        counts = answer.to_pylist()[0]
         if int(counts["people"]) < int(counts["n"]):
             raise ModelError(
                 f"{remote.source}: the model has no effect of {shown(self.person)}, so its moments could not tell how "
@@ -137,8 +137,8 @@ def _rows(remote: Remote) -> int:
 
 def _rows_with(remote: Remote, name: str, levels: Levels) -> int:
     """Rows that have a level."""
-    asked = remote.table.aggregate(n=present(remote.table[name], levels).sum())
-    return int(fetched(asked, remote.source).to_pylist()[0]["n"] or 0)
+    query = remote.table.aggregate(n=present(remote.table[name], levels).sum())
+    return int(fetched(query, remote.source).to_pylist()[0]["n"] or 0)
 
 
 def present(column: Any, levels: Levels) -> Any:
@@ -166,19 +166,19 @@ def numbered(moments: Moments) -> Moments:
         return moments
     place = moments.keys.index(moments.person)
     codes, n = moments.codes.copy(), len(moments.levels[moments.person])
-    own = pool(moments.cells, codes[:, place], n)
-    order = np.lexsort([*own.means.T[::-1], own.counts])
+    pooled = pool(moments.cells, codes[:, place], n)
+    order = np.lexsort([*pooled.means.T[::-1], pooled.counts])
     number = np.empty(n, dtype=np.int64)
     number[order] = np.arange(n)
     codes[:, place] = number[codes[:, place]]
-    levels = {**moments.levels, moments.person: tuple(str(one + 1) for one in range(n))}
+    levels = {**moments.levels, moments.person: tuple(str(k + 1) for k in range(n))}
     return moments.regrouped(moments.keys, levels, codes)
 
 
 def with_numbers_from(moments: Moments, first: int) -> Moments:
     """The moments with persons who are numbered from another number on, so that nobody is somebody of other moments."""
-    own = tuple(str(first + number) for number in range(len(moments.levels[moments.person])))
-    return replace(moments, levels={**moments.levels, moments.person: own})
+    labels = tuple(str(first + number) for number in range(len(moments.levels[moments.person])))
+    return replace(moments, levels={**moments.levels, moments.person: labels})
 
 
 def of_moments[Spec: ModelSpec](spec: Spec, moments: Moments) -> Spec:
@@ -202,7 +202,7 @@ def of_moments[Spec: ModelSpec](spec: Spec, moments: Moments) -> Spec:
 
 def unnamed[Spec: ModelSpec](spec: Spec, person: str) -> Spec:
     """The model with the role of a column of persons, and without declared levels, which name them."""
-    levels: Mapping[str, Any] = {key: own for key, own in spec.levels.items() if key != person}
+    levels: Mapping[str, Any] = {key: labels for key, labels in spec.levels.items() if key != person}
     return replace(spec.with_persons(person), levels=levels)
 
 

@@ -49,74 +49,74 @@ class ProfileQuery:
     def expression(self) -> Any:
         """The query that asks for them."""
         table = self.remote.table
-        asked: dict[str, Any] = {"n": table.count()}
+        figures: dict[str, Any] = {"n": table.count()}
         before: Any = None
         # Whom an empty cell is of is nobody's name.
         whose = self.present[self.person].ifelse(table[self.person], None) if self.person else None
         if whose is not None:
-            asked["people"] = whose.nunique()
+            figures["people"] = whose.nunique()
         for place, name in enumerate(self.needed):
             here = self.present[name]
             left_out = (~here) if before is None else (before & ~here)
-            asked[f"step_{place}"] = left_out.sum()
+            figures[f"step_{place}"] = left_out.sum()
             before = here if before is None else before & here
             if whose is not None:
-                asked |= {f"of_{place}": whose.nunique(where=left_out), f"left_{place}": whose.nunique(where=before)}
+                figures |= {f"of_{place}": whose.nunique(where=left_out), f"left_{place}": whose.nunique(where=before)}
         wanted = (*self.structure.components, *self.structure.base)
         for name in dict.fromkeys((self.columns.outcome, *wanted)):
             value = self.structure.component(name, self.numbers.__getitem__)
-            asked[f"mean_{name}"] = value.mean(where=before)
+            figures[f"mean_{name}"] = value.mean(where=before)
         for name in self.columns.numeric:
             value = self.numbers[name]
-            asked |= {f"least_{name}": value.min(where=before), f"most_{name}": value.max(where=before)}
+            figures |= {f"least_{name}": value.min(where=before), f"most_{name}": value.max(where=before)}
         outcome = self.numbers[self.columns.outcome]
-        asked |= {"least": outcome.min(where=before), "most": outcome.max(where=before)}
+        figures |= {"least": outcome.min(where=before), "most": outcome.max(where=before)}
         if self.step is not None:
             steps = (outcome - self.step[0]) / self.step[1]
-            asked["off_levels"] = (before & ((steps - steps.round()).abs() > ON_LEVEL)).sum()
-        return table.aggregate(**asked)
+            figures["off_levels"] = (before & ((steps - steps.round()).abs() > ON_LEVEL)).sum()
+        return table.aggregate(**figures)
 
-    def emptied(self, name: str, kept: Mapping[str, Sequence[Any]], show: Callable[[Sequence[Any]], str]) -> Emptied:
+    def emptied(self, name: str, seen: Mapping[str, Sequence[Any]], show: Callable[[Sequence[Any]], str]) -> Emptied:
         """Which rows with other values than the complete ones have were left out, and for want of what.
 
         Parameters
         ----------
         name
-            A column, or the combination "a:b" of those that ``kept`` names.
-        kept
+            A column, or the combination "a:b" of those that ``seen`` names.
+        seen
             Values that the complete rows have, by column.
         show
             What prints one row's values.
         """
         table = self.remote.table
-        values = {part: self.numbers[part] if part in self.numbers else table[part] for part in kept}
+        values = {part: self.numbers[part] if part in self.numbers else table[part] for part in seen}
         others: Any = None
-        for part, own in kept.items():
-            other = ~values[part].isin(list(own))
+        for part, known in seen.items():
+            other = ~values[part].isin(list(known))
             others = other if others is None else others | other
-        left_out = table.filter(*(self.present[part] for part in kept), others)
+        left_out = table.filter(*(self.present[part] for part in seen), others)
         lacking = {f"lack_{place}": (~self.present[column]).sum() for place, column in enumerate(self.needed)}
         by = {f"part_{place}": value for place, value in enumerate(values.values())}
         query = left_out.group_by(**by).aggregate(n=left_out.count(), **lacking)
-        found = fetched(query, self.remote.source).to_pylist()
+        rows = fetched(query, self.remote.source).to_pylist()
         counts = {
-            column: sum(int(row[f"lack_{place}"] or 0) for row in found) for place, column in enumerate(self.needed)
+            column: sum(int(row[f"lack_{place}"] or 0) for row in rows) for place, column in enumerate(self.needed)
         }
-        named = sorted({show([row[part] for part in by]) for row in found})
+        named = sorted({show([row[part] for part in by]) for row in rows})
         return Emptied(
             name,
-            show([own[0] for own in kept.values()]),
+            show([known[0] for known in seen.values()]),
             tuple(named),
-            sum(int(row["n"]) for row in found),
+            sum(int(row["n"]) for row in rows),
             {column: n for column, n in counts.items() if n},
-            levels=not set(kept) & set(self.numbers),
+            levels=not set(seen) & set(self.numbers),
         )
 
     def complete_rows(self) -> Any:
         """The rows that have a value in every needed column."""
         table = self.remote.table
-        kept = {**self.numbers, **{key: table[key] for key in self.columns.keys}}
-        return table.filter(*self.present.values()).select(**kept)
+        selected = {**self.numbers, **{key: table[key] for key in self.columns.keys}}
+        return table.filter(*self.present.values()).select(**selected)
 
 
 @dataclass(frozen=True, eq=False)

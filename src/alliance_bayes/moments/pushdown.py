@@ -128,10 +128,10 @@ def reduce_table(
         profile = profile_of(spec, remote, kinds, whole, person=person, unit=unit)
         products = whole.products
         curves = _curves_of(spec, profile.rows, remote.source)
-        found = fetched(cell_query(profile, whole, kinds.outcome, kinds.keys, curves), remote.source)
-        codes, order = _coded(found, kinds.keys, levels)
+        answer = fetched(cell_query(profile, whole, kinds.outcome, kinds.keys, curves), remote.source)
+        codes, order = _coded(answer, kinds.keys, levels)
         refuse(_emptied(profile, spec, levels, order), spec.parsed)
-        cells, counted = _read(found, 1 + len(products) + sum(len(knots) for _, knots, _ in curves))
+        cells, counted = _read(answer, 1 + len(products) + sum(len(knots) for _, knots, _ in curves))
         distinct, number = cell_numbers(codes, [len(order[key]) for key in kinds.keys])
         # Codes that the database tells apart (1 and 1.0 as text) may be one level, and then one cell.
         cells = pool(cells, number, len(distinct))
@@ -219,22 +219,22 @@ def cell_query(
         **{f"key_{place}": rows[key] for place, key in enumerate(keys)},
         **{f"value_{place}": value for place, value in enumerate(values)},
     )
-    asked: dict[str, Any] = {"n": inner.count()}
+    aggregates: dict[str, Any] = {"n": inner.count()}
     for i in range(len(values)):
         value = inner[f"value_{i}"]
-        asked[f"mean_{i}"] = value.mean()
-        asked[f"cov_{i}_{i}"] = value.var(how="pop")
+        aggregates[f"mean_{i}"] = value.mean()
+        aggregates[f"cov_{i}_{i}"] = value.var(how="pop")
         for j in range(i):
-            asked[f"cov_{i}_{j}"] = value.cov(inner[f"value_{j}"], how="pop")
+            aggregates[f"cov_{i}_{j}"] = value.cov(inner[f"value_{j}"], how="pop")
     by = [f"key_{place}" for place in range(len(keys))]
-    return inner.group_by(by).aggregate(**asked) if by else inner.aggregate(**asked)
+    return inner.group_by(by).aggregate(**aggregates) if by else inner.aggregate(**aggregates)
 
 
-def _read(found: Any, width: int) -> tuple[Cells, int]:
+def _read(answer: Any, width: int) -> tuple[Cells, int]:
     """The cells of an answer as they come, and the number of rows in them."""
 
     def numbers(name: str) -> np.ndarray:
-        return found[name].to_numpy().astype(float)
+        return answer[name].to_numpy().astype(float)
 
     counts = numbers("n")
     means = np.stack([numbers(f"mean_{i}") for i in range(width)], axis=1)
@@ -255,13 +255,13 @@ def _with_outcome(cells: Cells, middle: float) -> Cells:
 
 
 def _coded(
-    found: Any, keys: Sequence[str], levels: Mapping[str, Levels]
+    answer: Any, keys: Sequence[str], levels: Mapping[str, Levels]
 ) -> tuple[np.ndarray, dict[str, tuple[str, ...]]]:
     """Level numbers of an answer's rows among the levels that occur in it, and those levels."""
-    codes = np.empty((len(found), len(keys)), dtype=np.int64)
+    codes = np.empty((len(answer), len(keys)), dtype=np.int64)
     order: dict[str, tuple[str, ...]] = {}
     for place, key in enumerate(keys):
-        labels = [levels[key].labels[value] for value in found[f"key_{place}"].to_pylist()]
+        labels = [levels[key].labels[value] for value in answer[f"key_{place}"].to_pylist()]
         present = set(labels)
         order[key] = tuple(level for level in levels[key].order if level in present)
         number = {label: code for code, label in enumerate(order[key])}
@@ -304,13 +304,13 @@ def _histogram(
         value = reduce(add, [(value >= float(edge)).cast("int64") for edge in empty.inner])
     inner = profile.rows.select(value=value, **{f"key_{place}": profile.rows[key] for place, key in enumerate(keys)})
     query = inner.group_by([*(f"key_{place}" for place in range(len(keys))), "value"]).aggregate(n=inner.count())
-    found = fetched(query, source)
-    codes, _ = _coded(found, keys, levels)
+    answer = fetched(query, source)
+    codes, _ = _coded(answer, keys, levels)
     _, number = cell_numbers(codes, [len(order[key]) for key in keys])
-    values = found["value"].to_numpy()
+    values = answer["value"].to_numpy()
     if empty.levels is None:
         values = empty.values[values.astype(np.int64)]
-    return empty.filled(values, number, found["n"].to_numpy())
+    return empty.filled(values, number, answer["n"].to_numpy())
 
 
 def _size(moments: Moments, column: Column) -> float:
@@ -337,8 +337,8 @@ def _emptied(
         parts = [name] if name in order else name.split(":")
         if not set(parts) <= set(order) or any(len(order[part]) > 1 for part in parts):
             continue
-        kept = {part: [v for v, label in levels[part].labels.items() if label == order[part][0]] for part in parts}
-        out.append(profile.query.emptied(name, kept, lambda values: repr(joined_level(map(level_label, values)))))
+        complete = {part: [v for v, label in levels[part].labels.items() if label == order[part][0]] for part in parts}
+        out.append(profile.query.emptied(name, complete, lambda values: repr(joined_level(map(level_label, values)))))
     return out
 
 
@@ -366,7 +366,7 @@ def _curves_of(spec: ModelSpec, rows: Any, source: str) -> list[Curve]:
     ModelError
         A smooth whose knots are not declared, lie beyond the rows, or are too many for them.
     """
-    found: list[Curve] = []
+    curves: list[Curve] = []
     for term in spec.parsed.smooths:
         assert term.knots is not None
         value = rows[term.column]
@@ -382,8 +382,8 @@ def _curves_of(spec: ModelSpec, rows: Any, source: str) -> list[Curve]:
                 f"s({term.column}): the knots {', '.join(f'{knot:g}' for knot in term.knots)} should lie between the "
                 f"least and the largest value of the analysed rows, {low:g} and {high:g}. Leave the others out."
             )
-        found.append((term.column, term.knots, (float(low), float(high))))
-    return found
+        curves.append((term.column, term.knots, (float(low), float(high))))
+    return curves
 
 
 def _hats(curves: Sequence[Curve], rows: Any) -> list[Any]:
@@ -423,9 +423,9 @@ def _with_bases(
     width = cells.means.shape[1]
     transform, shift = np.eye(width), np.zeros(width)
     at = first
-    for (column, knots, ends), (own, centre) in zip(curves, linear, strict=True):
+    for (column, knots, ends), (index, centre) in zip(curves, linear, strict=True):
         size, span = len(knots), ends[1] - ends[0]
-        place = [own, *range(at, at + size)]
+        place = [index, *range(at, at + size)]
         unit = np.array([1 / span, *np.ones(size)])
         mean = total.means[0, place] * unit
         mean[0] += (centre - ends[0]) / span
@@ -433,7 +433,7 @@ def _with_bases(
         smooth = smooth_of_moments(column, knots, ends, n=float(cells.counts.sum()), mean=mean, cross=cross)
         columns = slice(at, at + size)
         transform[columns, columns] = smooth.transform
-        transform[own, columns] = -smooth.line[1] / span
+        transform[index, columns] = -smooth.line[1] / span
         shift[columns] = -smooth.line[0] - smooth.line[1] * (centre - ends[0]) / span
         smooths.append(smooth)
         at += size

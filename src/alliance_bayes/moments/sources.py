@@ -199,10 +199,10 @@ def opened(
                 row = _FILE_ROW if numbered else None
                 remote = _selected(table, columns, needed, label, reading, casts_text=True, row=row)
             else:
-                own = {name: _place(place) for name, place in header.places.items()}
-                there = ibis.or_(*(table[name].notnull() for name in table.columns))
+                native = {name: _place(place) for name, place in header.places.items()}
+                rows = table.filter(ibis.or_(*(table[name].notnull() for name in table.columns)))
                 remote = _selected(
-                    table.filter(there), columns, needed, label, reading, casts_text=True, own=own, aside=header.aside
+                    rows, columns, needed, label, reading, casts_text=True, native=native, aside=header.aside
                 )
                 with _reading(label):
                     remote = replace(remote, table=connection.create_table("kept_rows", remote.table))
@@ -245,9 +245,9 @@ def _check_space(error: Exception) -> None:
 def _line(error: Exception) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
     # DuckDB says where in the first line and what further down, with the row's cells in between.
-    said = [lines[0], *(line for line in lines[1:] if line.startswith(_REASONS))]
+    reasons = [lines[0], *(line for line in lines[1:] if line.startswith(_REASONS))]
     # Files are named without their directories, as everywhere.
-    return re.sub(r"""(^|['"\s])[^'"\s]*[/\\](?=[^'"\s/\\])""", r"\1", ": ".join(said)).rstrip(".")
+    return re.sub(r"""(^|['"\s])[^'"\s]*[/\\](?=[^'"\s/\\])""", r"\1", ": ".join(reasons)).rstrip(".")
 
 
 def _backend(table: Any) -> str:
@@ -300,21 +300,21 @@ def _selected(
     reading: ReadOptions,
     *,
     casts_text: bool,
-    own: Mapping[str, str] | None = None,
+    native: Mapping[str, str] | None = None,
     aside: Mapping[str, tuple[Problem, ...]] | None = None,
     row: str | None = None,
 ) -> Remote:
-    """The columns that are needed: ``own`` is what the backend calls each, ``aside`` has those that nobody can use."""
-    own = {name.strip(): name for name in table.columns if name != row} if own is None else own
+    """The columns that are needed: ``native`` is what the backend calls each, ``aside`` has those nobody can use."""
+    native = {name.strip(): name for name in table.columns if name != row} if native is None else native
     aside = aside or {}
-    needed = wanted_of({*own, *aside, *columns})
+    needed = wanted_of({*native, *aside, *columns})
     mapped = {canonical: name for canonical, name in columns.items() if canonical in needed}
-    renamed = rename_columns([*own, *aside], mapped, known=needed, required=needed)
+    renamed = rename_columns([*native, *aside], mapped, known=needed, required=needed)
     wanted = {canonical: name for name, canonical in renamed.names.items() if canonical in needed}
     repeated = [problem for name in wanted.values() for problem in aside.get(name, ())]
     if problems := renamed.problems + repeated:
         raise DataError(problems, source=source)
-    selected = {canonical: table[own[wanted[canonical]]] for canonical in needed}
+    selected = {canonical: table[native[wanted[canonical]]] for canonical in needed}
     names = {canonical: wanted[canonical] for canonical in needed}
     if row is None:
         return Remote(table.select(**selected), names, source, reading, casts_text)
@@ -346,17 +346,17 @@ def _header(paths: Sequence[str], separator: str, source: str) -> Names:
             problems.append(
                 Problem(None, None, None, f"has a file '{name}' that is no UTF-8 table ({error})", _AS_UTF8)
             )
-    found = list(headers.values())
+    all_names = list(headers.values())
     if problems:
         raise DataError(problems, source=source)
-    names = name_columns(found[0], [False] * len(found[0]), names="the first row")
+    names = name_columns(all_names[0], [False] * len(all_names[0]), names="the first row")
     problems = names.problems + [
         Problem(None, None, None, f"has files with other columns: '{name}' has {', '.join(header)}", _ALIKE)
         for name, header in headers.items()
-        if header != found[0]
+        if header != all_names[0]
     ]
-    others = [other for other in (",", ";", "\t", "|") if other != separator and other in found[0][0]]
-    if len(found[0]) == 1 and others:
+    others = [other for other in (",", ";", "\t", "|") if other != separator and other in all_names[0][0]]
+    if len(all_names[0]) == 1 and others:
         what = f"has one column, but its header holds {others[0]!r}: it seems to be separated by it"
         remedy = f"Write it with commas (.csv) or tabs (.tsv), or have its rows read ({call('read_cohort')})."
         problems.append(Problem(None, None, None, what, remedy))

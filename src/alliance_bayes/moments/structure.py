@@ -79,7 +79,7 @@ def expressions_of(formula: Formula) -> dict[str, Node]:
         A call that is not plain arithmetic.
     """
     refuse_offsets(formula)
-    found = {}
+    expressions = {}
     for name, call in calls(formula).items():
         if (expression := arithmetic(call)) is None:
             raise ModelError(
@@ -87,8 +87,8 @@ def expressions_of(formula: Formula) -> dict[str, Node]:
                 "may have columns, products (a:b, a*b), and I(...) of sums, products and powers up to 6 of columns. "
                 "Make a column of it first and name that in the formula."
             )
-        found[name] = expression
-    return found
+        expressions[name] = expression
+    return expressions
 
 
 def structure_of(formula: Formula, numeric: Sequence[str], levels: Mapping[str, Sequence[str]]) -> Structure:
@@ -126,12 +126,12 @@ def structure_of(formula: Formula, numeric: Sequence[str], levels: Mapping[str, 
     # A factor with thousands of levels that are nowhere coded would make a row and an indicator of each.
     coding = {key: list(levels[key]) if key in coded else ["0", "1"] for key in levels}
     n = max([4, *map(len, coding.values())])
-    made: dict[str, Any] = {formula.outcome: np.arange(n, dtype=float)}
+    rows: dict[str, Any] = {formula.outcome: np.arange(n, dtype=float)}
     for place, name in enumerate(numeric):
-        made[name] = np.cos(np.arange(n) * (place + 1.0))
+        rows[name] = np.cos(np.arange(n) * (place + 1.0))
     for key, labels in coding.items():
-        made[key] = pd.Categorical(np.resize(np.array(labels, dtype=object), n), categories=labels, ordered=True)
-    model = DesignMatrices(description, pd.DataFrame(made), Environment([{}])).model
+        rows[key] = pd.Categorical(np.resize(np.array(labels, dtype=object), n), categories=labels, ordered=True)
+    model = DesignMatrices(description, pd.DataFrame(rows), Environment([{}])).model
     common = tuple(column for term in model.common_terms for column in describe(term))
     pooled = tuple(column for term in model.group_terms for column in describe(term.expr))
     by_label = {column.label: column for column in (*common, *pooled) if column.label != "Intercept"}

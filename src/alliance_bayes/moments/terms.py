@@ -59,13 +59,13 @@ def split_label(label: str, atoms: Callable[[str], bool]) -> tuple[str, ...]:
 
 def indicators(parts: Iterable[str], levels: Mapping[str, Collection[str]]) -> tuple[tuple[str, str], ...] | None:
     """Key and level of each component "key[level]"; None when a component is no indicator of a known key."""
-    found = []
+    pairs = []
     for part in parts:
         key = next((key for key in levels if part.startswith(f"{key}[") and part.endswith("]")), None)
         if key is None:
             return None
-        found.append((key, part[len(key) + 1 : -1]))
-    return tuple(found)
+        pairs.append((key, part[len(key) + 1 : -1]))
+    return tuple(pairs)
 
 
 def component_names(formula: Formula) -> frozenset[str]:
@@ -159,6 +159,6 @@ def base_components(
     out: dict[str, None] = {}
     for component in (name for names in numeric for name in names):
         expression = expressions.get(component)
-        found = (component,) if component in plain else () if expression is None else columns_of(expression)
-        out |= dict.fromkeys(name for name in found if name in plain and name not in columns)
+        bases = (component,) if component in plain else () if expression is None else columns_of(expression)
+        out |= dict.fromkeys(name for name in bases if name in plain and name not in columns)
     return tuple(out)

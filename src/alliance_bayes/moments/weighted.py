@@ -124,8 +124,8 @@ def weighted_points(moments: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarra
     scale = np.where(scale > 0, scale, 1.0)
     values, vectors = np.linalg.eigh(moments.cross / np.outer(scale, scale))
     largest = values.max(axis=1, initial=0.0)
-    kept = values > _ROUNDING * np.maximum(largest, np.finfo(float).tiny)[:, None]
-    rank = np.minimum(kept.sum(axis=1), np.maximum(moments.counts - 1, 0)).astype(np.int64)
+    nonzero = values > _ROUNDING * np.maximum(largest, np.finfo(float).tiny)[:, None]
+    rank = np.minimum(nonzero.sum(axis=1), np.maximum(moments.counts - 1, 0)).astype(np.int64)
     pieces, cells, weights = [], [], []
     for r in np.unique(rank):
         here = np.flatnonzero(rank == r)
@@ -165,11 +165,11 @@ def _components(spec: ModelSpec) -> set[str]:
 def _centred(moments: Moments, spec: ModelSpec) -> Moments:
     """The moments at stated centres, and elsewhere at the means of all rows or, without an intercept, at zero."""
     sd = np.sqrt(np.diag(moments.total_cross) / moments.n)
-    wanted, own = dict(spec.centre), _components(spec)
+    wanted, components = dict(spec.centre), _components(spec)
     for name, centre in moments.centres.items():
         if name in wanted:
             continue
-        if name in own and not spec.parsed.is_centred(name):
+        if name in components and not spec.parsed.is_centred(name):
             wanted[name] = 0.0
             continue
         if name not in moments.columns:

@@ -20,22 +20,22 @@ __all__ = ["columns_needed", "with_windows"]
 def columns_needed(spec: ModelSpec, persons: Persons) -> Callable[[Collection[str]], Sequence[str]]:
     """The columns that are queried of a table with some columns: those of the model, and what they are made of."""
 
-    def needed(there: Collection[str]) -> Sequence[str]:
-        wanted = _wanted(spec, there)
-        made = {one.name for one in wanted}
-        names = [name for name in spec.columns if name not in made]
+    def needed(present: Collection[str]) -> Sequence[str]:
+        wanted = _wanted(spec, present)
+        windowed = {window.name for window in wanted}
+        names = [name for name in spec.columns if name not in windowed]
         names += [persons.person] if persons.said and persons.person is not None else []
-        for one in wanted:
-            by = persons.person if one.by is None else one.by.name
-            time = persons.time if one.function == "lag" else None
-            names += [name for name in (one.of.name, by, time) if name is not None and name not in made]
+        for window in wanted:
+            by = persons.person if window.by is None else window.by.name
+            time = persons.time if window.function == "lag" else None
+            names += [name for name in (window.of.name, by, time) if name is not None and name not in windowed]
         return tuple(dict.fromkeys(names))
 
     return needed
 
 
-def _wanted(spec: ModelSpec, there: Collection[str]) -> list[Windowed]:
-    return [made for made in spec.parsed.windows if made.name not in there]
+def _wanted(spec: ModelSpec, present: Collection[str]) -> list[Windowed]:
+    return [window for window in spec.parsed.windows if window.name not in present]
 
 
 def with_windows(spec: ModelSpec, remote: Remote, persons: Persons, *, prorated: bool) -> Remote:
@@ -63,12 +63,12 @@ def with_windows(spec: ModelSpec, remote: Remote, persons: Persons, *, prorated:
     wanted = _wanted(spec, remote.names)
     if not wanted:
         return remote
-    own = {made.name for made in wanted}
-    numeric = {made.of.name for made in wanted} - own
+    windowed = {window.name for window in wanted}
+    numeric = {window.of.name for window in wanted} - windowed
     if problems := list(_problems(wanted, persons)):
         raise UsageError(f"{remote.source}: {' '.join(problems)}")
-    keys = {by for made in wanted if (by := _by(made, persons))}
-    times = {persons.time} if any(made.function == "lag" for made in wanted) else set()
+    keys = {by for window in wanted if (by := _by(window, persons))}
+    times = {persons.time} if any(window.function == "lag" for window in wanted) else set()
     for time in times:
         if time is not None and remote.table[time].type().is_temporal():
             raise UsageError(f"{remote.source}: {dates_as_times(wanted[0], time)}")
@@ -76,7 +76,7 @@ def with_windows(spec: ModelSpec, remote: Remote, persons: Persons, *, prorated:
     judge = judged(spec, remote, prorated=prorated, numeric=numbers, levelled=sorted(keys))
     values = {name: remote.number(name, wrap=name in judge.wrapped) for name in numbers}
     codes = {key: _key(remote, key, judge.levels[key]) for key in keys}
-    if any(made.by is None for made in wanted) and None in judge.levels[str(persons.person)].labels.values():
+    if any(window.by is None for window in wanted) and None in judge.levels[str(persons.person)].labels.values():
         raise with_gaps(remote, str(persons.person))
     # Under names that no column has: a name in a formula holds no line break.
     table = remote.table.mutate(
@@ -85,28 +85,28 @@ def with_windows(spec: ModelSpec, remote: Remote, persons: Persons, *, prorated:
     )
     for time in times:
         _check_times(table, wanted, f"\n\n{persons.person}", f"\n{time}", str(time), remote.source)
-    for made in wanted:
-        of = table[f"\n{made.of.name}"] if made.of.name in numbers else table[made.of.name]
-        key = table[f"\n\n{_by(made, persons)}"]
-        time = None if made.function != "lag" else table[f"\n{persons.time}"]
-        table = table.mutate(**{made.name: _value(made, of, key, time)})
-    kept = [name for name in spec.columns if name not in own]
-    kept += [made.name for made in wanted if made.name in spec.columns]
-    kept += [] if remote.row is None else [remote.row]
+    for window in wanted:
+        of = table[f"\n{window.of.name}"] if window.of.name in numbers else table[window.of.name]
+        key = table[f"\n\n{_by(window, persons)}"]
+        time = None if window.function != "lag" else table[f"\n{persons.time}"]
+        table = table.mutate(**{window.name: _value(window, of, key, time)})
+    columns = [name for name in spec.columns if name not in windowed]
+    columns += [window.name for window in wanted if window.name in spec.columns]
+    columns += [] if remote.row is None else [remote.row]
     names = {name: remote.names.get(name, name) for name in spec.columns}
-    return replace(remote, table=table.select(*kept), names=names)
+    return replace(remote, table=table.select(*columns), names=names)
 
 
-def _by(made: Windowed, persons: Persons) -> str:
-    return str(persons.person) if made.by is None else made.by.name
+def _by(window: Windowed, persons: Persons) -> str:
+    return str(persons.person) if window.by is None else window.by.name
 
 
 def _problems(wanted: Sequence[Windowed], persons: Persons) -> Iterator[str]:
-    for made in wanted:
-        if made.by is None and persons.person is None:
-            yield no_person(made)
-        elif made.function == "lag" and persons.time is None:
-            yield no_time(made)
+    for window in wanted:
+        if window.by is None and persons.person is None:
+            yield no_person(window)
+        elif window.function == "lag" and persons.time is None:
+            yield no_time(window)
 
 
 def _key(remote: Remote, name: str, levels: Levels) -> Any:
@@ -129,16 +129,16 @@ def _key(remote: Remote, name: str, levels: Levels) -> Any:
     return column.isin(levels.gaps).ifelse(None, column) if levels.gaps else column
 
 
-def _value(made: Windowed, of: Any, key: Any, time: Any) -> Any:
+def _value(window: Windowed, of: Any, key: Any, time: Any) -> Any:
     """One column, missing where there is no level, or nothing to be made of."""
     import ibis
 
-    if made.function == "lag":
+    if window.function == "lag":
         # Exactly so many before: a row that lies less or more before is none.
-        frame = ibis.range_window(group_by=key, order_by=time, preceding=(made.steps, made.steps))
+        frame = ibis.range_window(group_by=key, order_by=time, preceding=(window.steps, window.steps))
         return key.notnull().ifelse(of.min().over(frame), None)
     mean = of.mean().over(ibis.window(group_by=key))
-    return key.notnull().ifelse(mean if made.function == "between" else of - mean, None)
+    return key.notnull().ifelse(mean if window.function == "between" else of - mean, None)
 
 
 def _check_times(table: Any, wanted: Sequence[Windowed], person: str, time: str, name: str, source: str) -> None:
@@ -149,12 +149,12 @@ def _check_times(table: Any, wanted: Sequence[Windowed], person: str, time: str,
     UsageError
         Some are missing or no whole numbers, or a person has one twice.
     """
-    made = next(one for one in wanted if one.function == "lag")
+    lag = next(window for window in wanted if window.function == "lag")
     when = table[time]
     known = table.filter(table[person].notnull(), when.notnull())
     pairs = known.group_by([person, time]).aggregate(n=known.count())
-    asked = fetched(table.aggregate(broken=(when != when.round()).sum(), gaps=when.isnull().sum()), source)
-    broken, gaps = (int(asked.to_pylist()[0][what] or 0) for what in ("broken", "gaps"))
+    answer = fetched(table.aggregate(broken=(when != when.round()).sum(), gaps=when.isnull().sum()), source)
+    broken, gaps = (int(answer.to_pylist()[0][key] or 0) for key in ("broken", "gaps"))
     twice = int(fetched(pairs.aggregate(n=(pairs.n > 1).sum()), source).to_pylist()[0]["n"] or 0)
     if gaps:
         raise UsageError(
@@ -163,11 +163,11 @@ def _check_times(table: Any, wanted: Sequence[Windowed], person: str, time: str,
         )
     if broken:
         raise UsageError(
-            f"{source}: {made} counts occasions, so the times in '{name}' should be whole numbers, but {broken:,} are "
+            f"{source}: {lag} counts occasions, so the times in '{name}' should be whole numbers, but {broken:,} are "
             f"not. {number_occasions()}"
         )
     if twice:
         raise UsageError(
-            f"{source}: {made} is not one value, because persons have two rows at one time in '{name}' ({twice:,} "
+            f"{source}: {lag} is not one value, because persons have two rows at one time in '{name}' ({twice:,} "
             f"times). Leave one of them out. {number_occasions()}"
         )
