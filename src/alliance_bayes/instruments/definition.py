@@ -129,8 +129,8 @@ class MissingItems:
     subscales: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
-        own = "".join(f", {name} {most}" for name, most in self.subscales)
-        return f"up to {self.most}{own} ({self.source})"
+        limits = "".join(f", {name} {most}" for name, most in self.subscales)
+        return f"up to {self.most}{limits} ({self.source})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,8 @@ def named_after(column: str) -> Named | None:
     """What a column is named after; None where that is no instrument of the catalogue."""
     if len(column) > _LONGEST:
         return None
-    if (found := _total(column)) is not None:
-        return found
+    if (total := _total(column)) is not None:
+        return total
     for place in (at for at, sign in enumerate(column) if sign == "_"):
         whole, subscale = _total(column[:place]), column[place + 1 :]
         if whole is not None and subscale in whole.instrument.subscales:
@@ -87,8 +87,8 @@ def called(column: str) -> str | None:
     """What a sentence calls a column named after an instrument ("follow-up PHQ-9", "GAD-7 at t2"); None for another."""
     if len(column) > _LONGEST:
         return None
-    found = named_after(column)
-    if found is None or found.subscale:
+    named = named_after(column)
+    if named is None or named.subscale:
         return None
-    how = _CALLED.get(found.when) or f"{{}} at {'time ' if found.when.isdigit() else ''}{found.when}"
-    return how.format(found.instrument.name)
+    how = _CALLED.get(named.when) or f"{{}} at {'time ' if named.when.isdigit() else ''}{named.when}"
+    return how.format(named.instrument.name)

@@ -388,9 +388,9 @@ def one_factor(covariance: npt.ArrayLike) -> OneFactor:
     ----------
     .. [1] Jöreskog (1967), Psychometrika 32:443-482, doi 10.1007/BF02289658.
     """
-    given = np.asarray(covariance, dtype=np.float64)
-    sds = np.sqrt(np.diag(given))
-    correlation = given / np.outer(sds, sds)
+    matrix = np.asarray(covariance, dtype=np.float64)
+    sds = np.sqrt(np.diag(matrix))
+    correlation = matrix / np.outer(sds, sds)
 
     def best_loadings(unique: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         roots = np.sqrt(unique)
@@ -404,7 +404,7 @@ def one_factor(covariance: npt.ArrayLike) -> OneFactor:
 
     # Half of what regression on the other items leaves unexplained: the usual start.
     start = np.clip(0.5 / np.diag(np.linalg.inv(correlation)), _FLOOR, 1)
-    found = minimize(
+    optimum = minimize(
         discrepancy,
         start,
         jac=True,
@@ -412,7 +412,7 @@ def one_factor(covariance: npt.ArrayLike) -> OneFactor:
         bounds=[(_FLOOR, 1.0)] * len(start),
         options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1000},
     )
-    unique = np.asarray(found.x, dtype=np.float64)
+    unique = np.asarray(optimum.x, dtype=np.float64)
     loadings = best_loadings(unique)[1]
     gradient = np.where((unique <= _FLOOR) | (unique >= 1), 0.0, discrepancy(unique)[1])
     return OneFactor(

@@ -59,10 +59,10 @@ def item_frame(items: pd.DataFrame | npt.ArrayLike, instrument: Instrument | Non
             f"column{'' if frame.shape[1] == 1 else 's'}. Pass exactly its item columns, in item order."
         )
     numbers = [re.search(r"(\d+)$", str(name)) for name in frame.columns]
-    found = [int(match.group(1)) for match in numbers if match]
-    if found != sorted(found) and sorted(found) == list(range(1, instrument.n_items + 1)):
+    order = [int(match.group(1)) for match in numbers if match]
+    if order != sorted(order) and sorted(order) == list(range(1, instrument.n_items + 1)):
         raise UsageError(
-            f"the {instrument.name} item columns are out of order: their names end in {', '.join(map(str, found))}. "
+            f"the {instrument.name} item columns are out of order: their names end in {', '.join(map(str, order))}. "
             f"Pass them in item order, 1 to {instrument.n_items}."
         )
     return frame

@@ -139,5 +139,5 @@ def significant_change(
     least = change * (1 - 1e-9)
     crossed = (sign * before <= sign * cutoff) & (sign * after > sign * cutoff)
     codes = np.select([np.isnan(gain), (gain >= least) & crossed, gain >= least, gain <= -least], [-1, 3, 2, 0], 1)
-    made = pd.Categorical.from_codes(codes, categories=pd.Index(CHANGES), ordered=True)
-    return pd.Series(made, index=baseline.index if isinstance(baseline, pd.Series) else None, name="change")
+    changes = pd.Categorical.from_codes(codes, categories=pd.Index(CHANGES), ordered=True)
+    return pd.Series(changes, index=baseline.index if isinstance(baseline, pd.Series) else None, name="change")
