@@ -98,20 +98,20 @@ def ratings_of(sessions: pd.DataFrame, people: Sequence[str] | pd.Series) -> Rat
     if lacking:
         remedy = "Give one row a session, as read_tables reads it."
         raise DataError([Problem(name, None, None, "is missing", remedy) for name in lacking], source="sessions")
-    own = sessions[sessions[ID].isin(number)]
-    own = own[own[list(RATED)].notna().any(axis=1)]
-    problems = _impossible(own)
-    without = number.difference(pd.Index(own[ID].unique()))
+    rated = sessions[sessions[ID].isin(number)]
+    rated = rated[rated[list(RATED)].notna().any(axis=1)]
+    problems = _impossible(rated)
+    without = number.difference(pd.Index(rated[ID].unique()))
     if len(without):
         what = f"holds no rating of {len(without):,} of the {len(number):,} participants"
         problems.append(Problem(None, None, None, what, "Leave these participants out, or give their sessions."))
     if problems:
         raise DataError(problems, source="sessions")
 
-    person = number.get_indexer(pd.Index(own[ID]))
-    label = _providers(own, person)
+    person = number.get_indexer(pd.Index(rated[ID]))
+    label = _providers(rated, person)
     providers, provider = np.unique(label, return_inverse=True)
-    coded = pd.DataFrame({"person": person, "provider": provider, **{name: _coded(own[name]) for name in RATED}})
+    coded = pd.DataFrame({"person": person, "provider": provider, **{name: _coded(rated[name]) for name in RATED}})
     rows = coded.groupby(["person", "provider", *RATED], sort=True).size().rename("times").reset_index()
     pairs = coded.groupby(["person", "provider"], sort=True).size().rename("times").reset_index()
     in_all = np.bincount(person, minlength=len(number))

@@ -122,8 +122,8 @@ def fit_latent(
     started = time.perf_counter()
     naive_tree, naive_info = sample(data.design, outcome_priors, settings, draws=settings.draws, progress=False)
     naive_done = time.perf_counter()
-    own = scalar_variables(data, trait=trait)
-    keep = (*posterior_dims(data.design), *own, *PERSON_VARIABLES)
+    scalars = scalar_variables(data, trait=trait)
+    keep = (*posterior_dims(data.design), *scalars, *PERSON_VARIABLES)
     compiled = _compile(model, keep)
     compiled_at = time.perf_counter()
     with progress_bar(progress, label="ratings and outcome") as report:
@@ -131,7 +131,7 @@ def fit_latent(
     sampled = time.perf_counter()
 
     raw = _finite(tree["posterior"].to_dataset()[list(keep)])
-    posterior = xr.merge([_labelled(raw, data, own), derived(raw, data)])
+    posterior = xr.merge([_labelled(raw, data, scalars), derived(raw, data)])
     statistics = sampler_statistics(tree["sample_stats"].to_dataset(), posterior)
     check = measurement_check(raw, data.ratings, seed=settings.seed)
     groups = {
@@ -186,13 +186,13 @@ def _settings(
 
 
 def _sessions(cohort: Cohort, sessions: pd.DataFrame | None) -> pd.DataFrame:
-    found = getattr(cohort, "sessions", None) if sessions is None else sessions
-    if found is None:
+    rows = getattr(cohort, "sessions", None) if sessions is None else sessions
+    if rows is None:
         raise UsageError(
             f"{cohort.source}: the cohort has no sessions, and single ratings are what the model is of. Give the "
             f"three tables ({call('read_tables')}), or {argument('sessions', ...)}"
         )
-    return found
+    return rows
 
 
 def _split(formula: str, priors: str | Mapping[str, str | Prior]) -> tuple[ModelSpec, Mapping[str, StatedPrior]]:
@@ -211,9 +211,9 @@ def _finite(posterior: xr.Dataset) -> xr.Dataset:
     return posterior.transpose("chain", "draw", ...)
 
 
-def _labelled(raw: xr.Dataset, data: JointData, own: tuple[str, ...]) -> xr.Dataset:
+def _labelled(raw: xr.Dataset, data: JointData, scalars: tuple[str, ...]) -> xr.Dataset:
     outcome = posterior_dataset(data.design, {name: raw[name].values for name in posterior_dims(data.design)})
-    return xr.merge([outcome, raw[list(own)].assign_coords({k: outcome[k] for k in ("chain", "draw")})])
+    return xr.merge([outcome, raw[list(scalars)].assign_coords({k: outcome[k] for k in ("chain", "draw")})])
 
 
 def _compile(model: Any, keep: tuple[str, ...]) -> Any:

@@ -34,9 +34,9 @@ class _Ratings(Op):
     __props__ = ()
 
     def make_node(self, *inputs: Any) -> Apply[Any]:
-        given = [pt.as_tensor_variable(value) for value in inputs]
+        tensors = [pt.as_tensor_variable(value) for value in inputs]
         kinds = [pt.dscalar, *[pt.dvector] * 3, pt.dmatrix, pt.dscalar, *[pt.dvector] * 4, pt.dmatrix, pt.dvector]
-        return Apply(self, given, [kind() for kind in kinds])
+        return Apply(self, tensors, [kind() for kind in kinds])
 
     def perform(self, node: Apply[Any], inputs: Any, output_storage: Any) -> None:
         for store, value in zip(output_storage, ratings_and_expectations(*inputs), strict=True):

@@ -43,12 +43,12 @@ MEASUREMENT_PRIORS: Mapping[str, StatedPrior] = {
 BEND = 0.5
 
 
-def measurement_priors(given: Mapping[str, str | Prior]) -> dict[str, StatedPrior]:
+def measurement_priors(priors: Mapping[str, str | Prior]) -> dict[str, StatedPrior]:
     """All priors of the measurement model.
 
     Parameters
     ----------
-    given
+    priors
         The analyst's own, by name.
 
     Raises
@@ -57,7 +57,7 @@ def measurement_priors(given: Mapping[str, str | Prior]) -> dict[str, StatedPrio
         An unknown name, or a distribution of another support than the default's.
     """
     out = dict(MEASUREMENT_PRIORS)
-    for name, text in given.items():
+    for name, text in priors.items():
         if name not in out:
             raise ModelError(f"prior for unknown parameter {name!r}. Known parameters: {', '.join(out)}.")
         prior = parse_prior(text, name=name)

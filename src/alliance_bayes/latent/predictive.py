@@ -49,8 +49,8 @@ def measurement_check(posterior: xr.Dataset, ratings: Ratings, *, seed: int, pro
        Statistica Sinica 6:733-807.
     """
     person, provider, goal, bond = _sessions(ratings)
-    given = np.stack([goal, bond])
-    observed = rating_statistics(given, person, ratings.n)
+    scores = np.stack([goal, bond])
+    observed = rating_statistics(scores, person, ratings.n)
     rng = np.random.default_rng(seed)
     flat = {str(name): v.values.reshape(-1, *v.shape[2:]) for name, v in posterior.data_vars.items()}
     total = flat["trait_sd"].size
@@ -62,11 +62,11 @@ def measurement_check(posterior: xr.Dataset, ratings: Ratings, *, seed: int, pro
         lean = flat["lean_sd"][k] * rng.standard_normal(ratings.n)
         by_provider = flat["provider_sd"][k] * rng.standard_normal(len(ratings.providers))
         level = theta[person] + by_provider[provider] + flat["session_sd"][k] * rng.standard_normal(person.size)
-        drawn = np.full(given.shape, MISSING)
+        drawn = np.full(scores.shape, MISSING)
         for item, sign in enumerate((-1.0, 1.0)):
             latent = level + sign * lean[person] + rng.logistic(size=person.size)
             drawn[item] = np.searchsorted(flat["cuts"][k, item], latent)
-        drawn[given == MISSING] = MISSING
+        drawn[scores == MISSING] = MISSING
         replicated.append(list(rating_statistics(drawn, person, ratings.n).values()))
     values = np.array(replicated)
     seen = np.array(list(observed.values()))

@@ -157,7 +157,7 @@ class LatentFit:
         groups |= {f"naive_{name}": self.naive.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
         tree = xr.DataTree.from_dict(groups)
         spec = self.naive.spec
-        kept = {
+        record = {
             "format": FORMAT,
             "formula": spec.formula,
             "prior_set": spec.prior_set,
@@ -165,7 +165,7 @@ class LatentFit:
             "info": dict(self.info),
             "naive_info": dict(self.naive.info),
         }
-        tree.attrs[_ATTRIBUTE] = json.dumps(kept)
+        tree.attrs[_ATTRIBUTE] = json.dumps(record)
         return tree
 
     @classmethod
@@ -186,27 +186,27 @@ class LatentFit:
         """
         if _ATTRIBUTE not in tree.attrs:
             raise FileFormatError("this tree holds no fit of ratings and outcome. Make one with LatentFit.to_tree.")
-        kept = parse_json(tree.attrs[_ATTRIBUTE], what="the fit of ratings and outcome", remedy="Fit again.")
-        if kept["format"] != FORMAT:
+        record = parse_json(tree.attrs[_ATTRIBUTE], what="the fit of ratings and outcome", remedy="Fit again.")
+        if record["format"] != FORMAT:
             raise FileFormatError(
-                f"the fit of ratings and outcome has format {kept['format']}, but this version reads {FORMAT}. "
+                f"the fit of ratings and outcome has format {record['format']}, but this version reads {FORMAT}. "
                 "Fit again, or install the version that wrote it."
             )
-        if kept["info"]["cohort_hash"] != cohort.hash:
+        if record["info"]["cohort_hash"] != cohort.hash:
             raise FileFormatError(
-                f"the fit was made from {kept['info']['cohort_source']}, whose rows are not those of {cohort.source}. "
-                "Give the cohort it was made from."
+                f"the fit was made from {record['info']['cohort_source']}, whose rows are not those of "
+                f"{cohort.source}. Give the cohort it was made from."
             )
-        spec = ModelSpec(kept["formula"], priors={"set": kept["prior_set"], **kept["given_priors"]})
+        spec = ModelSpec(record["formula"], priors={"set": record["prior_set"], **record["given_priors"]})
         design, flow = analysed(cohort, spec)
         naive = xr.DataTree.from_dict(
             {name: tree[f"naive_{name}"].to_dataset() for name in ("posterior", "sample_stats")}
         )
-        own = xr.DataTree.from_dict(
+        joint = xr.DataTree.from_dict(
             {name: tree[name].to_dataset() for name in ("posterior", "sample_stats", "measurement")}
         )
         return cls(
-            own, FittedModel(spec, design, spec.priors_for(design), naive, flow, kept["naive_info"]), kept["info"]
+            joint, FittedModel(spec, design, spec.priors_for(design), naive, flow, record["naive_info"]), record["info"]
         )
 
     def __repr__(self) -> str:
