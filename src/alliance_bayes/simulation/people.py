@@ -219,15 +219,15 @@ def _providers(
     n = len(kind)
     coach, therapist, both = process.provider_type_shares
     counts = [max(1, round(n * (share + both) / process.clients_per_provider)) for share in (coach, therapist)]
-    own = []
+    by_kind = []
     for count in counts:
         load = rng.gamma(process.caseload_shape, 1.0, count)
-        own.append(_choice(rng, load / load.sum(), n))
+        by_kind.append(_choice(rng, load / load.sum(), n))
     coach_first = rng.random(n) < process.coach_first
     # Someone who sees both changes after a session that is neither the last nor the zeroth.
     change = 1 + np.floor(rng.random(n) * (n_sessions - 1)).astype(np.int64)
     with_coach = np.where(kind == BOTH, True, kind == 0)[person]
     mixed = (kind == BOTH)[person]
     with_coach[mixed] = ((place < change[person]) == coach_first[person])[mixed]
-    provider = np.where(with_coach, own[0][person], counts[0] + own[1][person])
+    provider = np.where(with_coach, by_kind[0][person], counts[0] + by_kind[1][person])
     return provider, counts[0], sum(counts)

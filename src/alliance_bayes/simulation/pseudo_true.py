@@ -71,19 +71,19 @@ def pseudo_true(
     """
     chosen = settings_with(settings, overrides)
     cohort = simulate_cohort(n, seed=seed, settings=chosen)
-    done = cohort.data[cohort.data["who5_followup"].notna()].reset_index(drop=True)
+    completers = cohort.data[cohort.data["who5_followup"].notna()].reset_index(drop=True)
     columns = {
-        "alliance": as_numbers(done["alliance"]) - ALLIANCE_CENTRE,
-        "who5_baseline": as_numbers(done["who5_baseline"]) - chosen.baseline_mean,
-        "age": as_numbers(done["age"]) - AGE_CENTRE,
-        "days_in_care": as_numbers(done["days_in_care"]) - DAYS_CENTRE,
-        "male": as_numbers(done["sex"] == "male"),
-        **{kind: as_numbers(done["provider_type"] == kind) for kind in PROVIDER_TYPES[1:]},
+        "alliance": as_numbers(completers["alliance"]) - ALLIANCE_CENTRE,
+        "who5_baseline": as_numbers(completers["who5_baseline"]) - chosen.baseline_mean,
+        "age": as_numbers(completers["age"]) - AGE_CENTRE,
+        "days_in_care": as_numbers(completers["days_in_care"]) - DAYS_CENTRE,
+        "male": as_numbers(completers["sex"] == "male"),
+        **{kind: as_numbers(completers["provider_type"] == kind) for kind in PROVIDER_TYPES[1:]},
     }
-    if "modality" in done:
-        columns["in_person"] = as_numbers(done["modality"] == "in_person")
-    y = as_numbers(done["who5_followup"])
-    coefficients, errors, sigma, r2 = _within(done["country"], y, columns)
+    if "modality" in completers:
+        columns["in_person"] = as_numbers(completers["modality"] == "in_person")
+    y = as_numbers(completers["who5_followup"])
+    coefficients, errors, sigma, r2 = _within(completers["country"], y, columns)
     slopes = dict(zip(columns, coefficients.tolist(), strict=True))
     # The fit passes through the means of all columns; go from there to the centre and to equal weights of the levels.
     equal = {
@@ -100,9 +100,9 @@ def pseudo_true(
         "Intercept": float(intercept),
         **slopes,
         "alliance_se": float(errors[0]),
-        **_slopes_by(done, y, columns, "provider_type", PROVIDER_TYPES),
-        **_slopes_by(done, y, columns, "sex", SEXES),
-        **(_slopes_by(done, y, columns, "modality", MODALITIES) if "modality" in done else {}),
+        **_slopes_by(completers, y, columns, "provider_type", PROVIDER_TYPES),
+        **_slopes_by(completers, y, columns, "sex", SEXES),
+        **(_slopes_by(completers, y, columns, "modality", MODALITIES) if "modality" in completers else {}),
         "sigma": sigma,
         "r2": r2,
         "alliance_sd": float(seen.std(ddof=1)),
@@ -122,10 +122,10 @@ def _within(country: pd.Series, y: Floats, columns: dict[str, Floats]) -> tuple[
 
 
 def _slopes_by(
-    done: pd.DataFrame, y: Floats, columns: dict[str, Floats], factor: str, levels: tuple[str, ...]
+    completers: pd.DataFrame, y: Floats, columns: dict[str, Floats], factor: str, levels: tuple[str, ...]
 ) -> dict[str, float]:
     """Alliance slope within each level of a factor, the other coefficients in common."""
     others = {name: column for name, column in columns.items() if name != "alliance"}
-    products = {f"alliance[{level}]": columns["alliance"] * as_numbers(done[factor] == level) for level in levels}
-    coefficients = _within(done["country"], y, {**products, **others})[0]
+    products = {f"alliance[{level}]": columns["alliance"] * as_numbers(completers[factor] == level) for level in levels}
+    coefficients = _within(completers["country"], y, {**products, **others})[0]
     return dict(zip(products, coefficients.tolist(), strict=False))

@@ -266,24 +266,24 @@ def _alpha(sessions: pd.DataFrame) -> float:
 
 
 def _change(data: pd.DataFrame) -> dict[str, float]:
-    done = data.dropna(subset=["who5_change"])
-    mean, sd = done["who5_change"].mean(), done["who5_change"].std()
+    completers = data.dropna(subset=["who5_change"])
+    mean, sd = completers["who5_change"].mean(), completers["who5_change"].std()
     return {
         "change_mean": float(mean),
         "change_d": float(mean / sd),
-        "change_se": float(sd / np.sqrt(len(done))),
-        "followup_sd": float(done["who5_followup"].std()),
-        "correlation": float(np.corrcoef(done["who5_baseline"], done["who5_followup"])[0, 1]),
+        "change_se": float(sd / np.sqrt(len(completers))),
+        "followup_sd": float(completers["who5_followup"].std()),
+        "correlation": float(np.corrcoef(completers["who5_baseline"], completers["who5_followup"])[0, 1]),
     }
 
 
 def _slopes(data: pd.DataFrame) -> dict[str, float]:
-    done = data.dropna(subset=["who5_followup"])
-    y, alliance = as_numbers(done["who5_followup"]), as_numbers(done["alliance"])
-    kinds = [as_numbers(done["provider_type"] == kind) for kind in ("therapist", "both")]
-    male = as_numbers(done["sex"] == "male")
-    baseline, sessions = as_numbers(done["who5_baseline"]), as_numbers(done["n_sessions"])
-    adjust = [alliance, as_numbers(done["age"]), male, baseline]
+    completers = data.dropna(subset=["who5_followup"])
+    y, alliance = as_numbers(completers["who5_followup"]), as_numbers(completers["alliance"])
+    kinds = [as_numbers(completers["provider_type"] == kind) for kind in ("therapist", "both")]
+    male = as_numbers(completers["sex"] == "male")
+    baseline, sessions = as_numbers(completers["who5_baseline"]), as_numbers(completers["n_sessions"])
+    adjust = [alliance, as_numbers(completers["age"]), male, baseline]
     coefficients, errors, sigma, r2 = least_squares(y, adjust)
     centred = alliance - alliance.mean()
     return {

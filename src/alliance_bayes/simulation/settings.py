@@ -217,10 +217,10 @@ class Process:
 
 
 def _by_level(unit: str, basis: str) -> Mapping[str, float]:
-    made: Mapping[str, float] = field(
+    setting: Mapping[str, float] = field(
         default_factory=dict, metadata={"unit": unit, "status": "assumed", "basis": basis + "; levels left out are 0"}
     )
-    return made
+    return setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -299,13 +299,13 @@ def _sessions_as_read(sessions: pd.DataFrame) -> pd.DataFrame:
     return sessions.astype({"provider_id": providers, "provider_type": kinds})
 
 
-def _surveys_table(ids: npt.NDArray[np.object_], care: Care, before: Ints, after: Ints, kept: Bools) -> pd.DataFrame:
+def _surveys_table(ids: npt.NDArray[np.object_], care: Care, before: Ints, after: Ints, present: Bools) -> pd.DataFrame:
     """One row a survey: everybody's baseline, and the follow-up of those kept."""
-    answers = np.concatenate([before, after[kept]])
+    answers = np.concatenate([before, after[present]])
     out = pd.DataFrame(
         {
-            ID: pd.Series(np.concatenate([ids, ids[kept]]), dtype="str"),
-            "date": _dates(np.concatenate([care.baseline_day, care.followup_day[kept]])),
+            ID: pd.Series(np.concatenate([ids, ids[present]]), dtype="str"),
+            "date": _dates(np.concatenate([care.baseline_day, care.followup_day[present]])),
             **{f"who5_{item + 1}": answers[:, item] for item in range(5)},
         }
     )
