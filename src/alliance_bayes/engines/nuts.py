@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.engines.density import log_density, model_data_of, starting_point, variables_of
+from alliance_bayes.engines.density import log_density, model_data_of, recentring_of, starting_point, variables_of
 from alliance_bayes.engines.forecast import Forecast, seconds_of
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.foreign import shown
@@ -195,14 +195,19 @@ def _by_density(
 ) -> tuple[dict[str, np.ndarray], xr.Dataset, float]:
     """Draws of the posterior's variables, shape (chain, draw, ...), the sampler's statistics, and when it began."""
     data = model_data_of(design, priors)
-    first = starting_point(data)
+    recentring, first = recentring_of(design, data), starting_point(data)
     start = first(settings.seed)
     log_density(start, data)  # compiles it, where no earlier run has
     if before is not None:
         before(seconds_of(lambda: log_density(start, data)))
     compiled = time.perf_counter()
-    tree = run_nutpie(NutpieDensity(data.size, lambda q: log_density(q, data), first), settings, progress)
-    q = unconstrained_draws(tree)
+
+    def density(sampled: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = log_density(recentring.unconstrained(sampled), data)
+        return value, recentring.gradient(gradient)
+
+    model = NutpieDensity(data.size, density, lambda seed: recentring.sampled(first(seed)))
+    q = recentring.unconstrained(unconstrained_draws(tree := run_nutpie(model, settings, progress)))
     # A stream of its own: the sampler has taken the seed itself.
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed).spawn(1)[0])
     drawn = variables_of(design, priors, data, q.reshape(-1, data.size), rng)

@@ -21,6 +21,7 @@ __all__ = [
     "scalar_names",
     "shared_terms",
     "starting_point",
+    "typical_point",
     "variables_of",
 ]
 
@@ -282,16 +283,22 @@ def starting_point(data: ModelData) -> Callable[[int], np.ndarray]:
     Coefficients are less far away where their columns are wide: a slope of 1 by a column with an SD of 40 is a linear
     predictor of 40, whose exponential no chain comes back from.
     """
-    centre = np.zeros(data.size)
-    centre[: len(data.priors)] = [_typical(*prior) for prior in data.priors]
-    # Sticks at the odds of their prior means: equal shares of all levels.
-    centre[data.size - data.stick_second.size :] = np.log(data.stick_first / data.stick_second)
+    centre = typical_point(data)
     reach = _reach(data, centre)
 
     def first_point(seed: int) -> np.ndarray:
         return centre + reach * np.random.default_rng(seed).uniform(-1.0, 1.0, data.size)
 
     return first_point
+
+
+def typical_point(data: ModelData) -> np.ndarray:
+    """Typical values of the unconstrained vector under the priors, shape (size,)."""
+    centre = np.zeros(data.size)
+    centre[: len(data.priors)] = [_typical(*prior) for prior in data.priors]
+    # Sticks at the odds of their prior means: equal shares of all levels.
+    centre[data.size - data.stick_second.size :] = np.log(data.stick_first / data.stick_second)
+    return centre
 
 
 def _reach(data: ModelData, centre: np.ndarray) -> np.ndarray:
