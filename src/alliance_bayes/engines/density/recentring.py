@@ -116,8 +116,8 @@ def _narrower(design: Design) -> float:
     n = np.bincount(level, minlength=len(factor.levels))
     means = np.bincount(level, y, n.size) / np.maximum(n, 1)
     free = y.size - np.count_nonzero(n)
-    within = float(((y - means[level]) ** 2).sum()) / max(free, 1)
-    return float(y.var()) / within if within > 0 else 1.0
+    within = ((y - means[level]) ** 2).sum() / max(free, 1)
+    return float(y.var() / within) if within > 0 else 1.0
 
 
 def _coefficients(data: ModelData) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +142,7 @@ def _expected(
         for t, right in enumerate(z):
             precision[:, s, t] = np.bincount(level, told * left * right, n_levels)
     spread = np.maximum(tau, np.finfo(float).tiny) ** 2
-    return np.linalg.solve(precision + np.diag(1.0 / spread), product).transpose(1, 0, 2)
+    return np.asarray(np.linalg.solve(precision + np.diag(1.0 / spread), product)).transpose(1, 0, 2)
 
 
 def _in_basis(effects: np.ndarray) -> np.ndarray:
