@@ -175,43 +175,45 @@ def effects(
     """
     known_options("effects", options, ["estimands", "predictor", "denominator", *defaults_of(EffectAtOptions)])
     chosen("denominator", denominator, DENOMINATORS)
-    asked = choose_estimands(estimands)
+    selection = choose_estimands(estimands)
     analysis = Analysis(fit, make_options(fit, **options))
     if options.get("at") is not None:
-        asked = _with_at(asked, analysis, named=estimands is not None)
+        selection = _with_at(selection, analysis, named=estimands is not None)
     # A slope that was asked for by name is an error where there is none; one that everybody gets is left out.
     if estimands is None and predictor is None and (reason := analysis.no_slopes):
         analysis.leave_out(reason)
-        asked = {estimand: {} for estimand in asked if not estimand.needs_predictor}
+        selection = {estimand: {} for estimand in selection if not estimand.needs_predictor}
     if estimands is None and predictor is None and fit.spec.against is not None and not analysis.no_slopes:
-        asked[COMPARED_SLOPES] = {}
+        selection[COMPARED_SLOPES] = {}
     shared = {"denominator": denominator} | ({} if predictor is None else {"predictor": predictor})
     rows: list[Estimate] = []
-    for estimand, given in asked.items():
+    for estimand, own_options in selection.items():
         taken = {name: value for name, value in shared.items() if name in estimand.own_options}
-        own, placed = {**taken, **given}, analysis
-        if estimand.takes_at and "at" in own:
-            placed = replace(analysis, options=replace(analysis.options, at=cells_of(fit, own.pop("at"))))
+        arguments, placed = {**taken, **own_options}, analysis
+        if estimand.takes_at and "at" in arguments:
+            placed = replace(analysis, options=replace(analysis.options, at=cells_of(fit, arguments.pop("at"))))
         with _blamed(estimand):
-            found = list(estimand.among_others(placed, own))
+            estimates = list(estimand.among_others(placed, arguments))
             # Computed here, so that what goes wrong is known to be its own.
-            rows += found if _is_packaged(estimand) else [replace(row, draws=Fixed(row.draws())) for row in found]
+            rows += (
+                estimates if _is_packaged(estimand) else [replace(row, draws=Fixed(row.draws())) for row in estimates]
+            )
     table = summarise(rows, analysis.options, left_out=analysis.left_out)
     common = {**defaults_of(EffectAtOptions), **options}
     at = common.pop("at")
     common |= {} if at is None else {"at": plain_at(at)}
     table.asked = _recorded(
-        {"estimands": estimands if estimands is None else asked, "predictor": predictor, "denominator": denominator}
+        {"estimands": estimands if estimands is None else selection, "predictor": predictor, "denominator": denominator}
         | {name: list(value) if isinstance(value, tuple) else value for name, value in common.items()}
     )
     return table
 
 
 def _with_at(
-    asked: Mapping[Estimand, Mapping[str, Any]], analysis: Analysis, *, named: bool
+    selection: Mapping[Estimand, Mapping[str, Any]], analysis: Analysis, *, named: bool
 ) -> dict[Estimand, Mapping[str, Any]]:
     """The estimands that have rows with everybody set to some values; others are left out, unless they were named."""
-    others = [estimand for estimand in asked if not estimand.takes_at]
+    others = [estimand for estimand in selection if not estimand.takes_at]
     if others and named:
         with_at = ", ".join(estimand.name for estimand in ESTIMANDS.values() if estimand.takes_at)
         raise UsageError(
@@ -220,7 +222,7 @@ def _with_at(
         )
     for estimand in others:
         analysis.leave_out(f"{estimand.title}: of the analysed rows as they are, and everybody is set to some values")
-    return {estimand: given for estimand, given in asked.items() if estimand.takes_at}
+    return {estimand: own_options for estimand, own_options in selection.items() if estimand.takes_at}
 
 
 def _is_packaged(estimand: Estimand) -> bool:
@@ -236,8 +238,8 @@ def _blamed(estimand: Estimand) -> Iterator[None]:
     except Exception as error:
         if _is_packaged(estimand) or isinstance(error, AllianceBayesError):
             raise
-        what = f"{type(error).__name__}: {error}"
-        raise UsageError(f"the estimand '{estimand.name}' went wrong: {what}. Mend it, or leave it out.") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"the estimand '{estimand.name}' went wrong: {reason}. Mend it, or leave it out.") from error
 
 
 def choose_estimands(estimands: Estimands | None) -> dict[Estimand, Mapping[str, Any]]:
@@ -252,32 +254,32 @@ def choose_estimands(estimands: Estimands | None) -> dict[Estimand, Mapping[str,
         raise UsageError(
             f"estimands should be a sequence of names but got {shown(estimands)}. Write [{shown(estimands)}]."
         )
-    asked: dict[Estimand, Mapping[str, Any]] = {}
+    selection: dict[Estimand, Mapping[str, Any]] = {}
     for item in DEFAULT_ESTIMANDS if estimands is None else estimands:
-        given = estimands[item] if isinstance(estimands, Mapping) else {}
-        if not isinstance(given, Mapping):
+        own_options = estimands[item] if isinstance(estimands, Mapping) else {}
+        if not isinstance(own_options, Mapping):
             raise UsageError(
-                f"the options of {item!r} should be a mapping from their names to values but got {given!r}. "
+                f"the options of {item!r} should be a mapping from their names to values but got {own_options!r}. "
                 "Write {} for none."
             )
         if isinstance(item, str):
             chosen("an estimand", item, ESTIMANDS)
-            asked[ESTIMANDS[item]] = given
+            selection[ESTIMANDS[item]] = own_options
         else:
             _refuse_taken(item)
-            asked[item] = given
-    names = [estimand.name for estimand in asked]
+            selection[item] = own_options
+    names = [estimand.name for estimand in selection]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"two different estimands are called {name!r}. Give one of them another name.")
-    return asked
+    return selection
 
 
 def _refuse_taken(estimand: Estimand) -> None:
     """Refuse what is no estimand, or would pass for one of the package's."""
     if not isinstance(estimand, Estimand):
-        what = "a class: make an instance of it" if isinstance(estimand, type) else "neither a name nor an Estimand"
-        raise UsageError(f"an estimand should be a name or an instance of Estimand, but {estimand!r} is {what}.")
+        kind = "a class: make an instance of it" if isinstance(estimand, type) else "neither a name nor an Estimand"
+        raise UsageError(f"an estimand should be a name or an instance of Estimand, but {estimand!r} is {kind}.")
     if _is_packaged(estimand):
         return
     if estimand.name in ESTIMANDS:
@@ -289,29 +291,29 @@ def _refuse_taken(estimand: Estimand) -> None:
             )
 
 
-def _recorded(asked: dict[str, Any]) -> Mapping[str, Any] | None:
+def _recorded(request: dict[str, Any]) -> Mapping[str, Any] | None:
     """What was asked, in plain values, by which a page can be made again; None where an option is about single people.
 
     An estimand that was handed in is known by its name to whoever verifies the page and hands it in again.
     """
-    if asked["estimands"] is not None:
+    if request["estimands"] is not None:
         named = {
-            estimand.name: dict(given)
-            | ({"at": plain_at(given["at"])} if estimand.takes_at and given.get("at") is not None else {})
-            for estimand, given in asked["estimands"].items()
+            estimand.name: dict(own_options)
+            | ({"at": plain_at(own_options["at"])} if estimand.takes_at and own_options.get("at") is not None else {})
+            for estimand, own_options in request["estimands"].items()
         }
         if not _is_plain(list(named.values())):
             return None
-        asked["estimands"] = named if any(named.values()) else list(named)
-    return asked
+        request["estimands"] = named if any(named.values()) else list(named)
+    return request
 
 
 def _is_plain(value: object) -> bool:
     """Whether a page may hold a value: no array, and no list of True and False, which is one of people."""
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
     if isinstance(value, list | tuple):
-        return all(_is_plain(one) and not isinstance(one, bool) for one in value)
+        return all(_is_plain(item) and not isinstance(item, bool) for item in value)
     return value is None or isinstance(value, str | bool | int | float)
 
 
@@ -371,7 +373,7 @@ class FitWithEffects(FittedModel):
 
     def _in_notebook(self) -> tuple[str, ...]:
         """The coefficients, with how well each is known to have been sampled."""
-        found = self.coefficients()
+        estimates = self.coefficients()
         rows = [
             (
                 name,
@@ -381,7 +383,7 @@ class FitWithEffects(FittedModel):
                 number(row["ess_bulk"]),
                 number(row["rhat"], 4),
             )
-            for name, row in zip(found.index, found.to_dict("records"), strict=True)
+            for name, row in zip(estimates.index, estimates.to_dict("records"), strict=True)
         ]
-        interval = f"{100 * found['prob'].iloc[0]:g}% interval" if len(found) else "interval"
+        interval = f"{100 * estimates['prob'].iloc[0]:g}% interval" if len(estimates) else "interval"
         return (table(("", "mean", "SD", interval, "ESS (bulk)", "R-hat"), rows),)

@@ -161,8 +161,8 @@ class Analysis:
         """Why there are no slopes where none is named by its predictor; empty where there are."""
         focal, factor = self.fit.spec.focal_predictor(self.fit.design), self.focal_factor
         if focal is None and factor is not None and self._numeric:
-            what = "0 or 1, whose difference is its slope" if self._is_indicator(factor) else "a factor"
-            return f"slopes: the predictor of interest, '{factor}', is {what}; name a numeric one for its slopes"
+            kind = "0 or 1, whose difference is its slope" if self._is_indicator(factor) else "a factor"
+            return f"slopes: the predictor of interest, '{factor}', is {kind}; name a numeric one for its slopes"
         if focal is None:
             return NO_SLOPES
         taken = any(focal in cell.columns for cell in self.options.at)
@@ -225,12 +225,12 @@ class Analysis:
                 f"compared by {call('contrasts')}. For a slope name one of the numeric predictors: {', '.join(names)}."
             )
         if name is None or name not in names:
-            what = "the model has no numeric predictor, so it has no slope" if name is None else ""
+            reason = "the model has no numeric predictor, so it has no slope" if name is None else ""
             factor = (
                 f" but a factor, whose levels are compared by {call('contrasts')}" if name in self.factors() else ""
             )
             raise UsageError(
-                f"{what or f'{name!r} is not a numeric predictor of this model{factor}'}. "
+                f"{reason or f'{name!r} is not a numeric predictor of this model{factor}'}. "
                 f"Numeric predictors: {', '.join(names) or 'none'}."
             )
         if frame[name].nunique() < 2:
@@ -243,8 +243,8 @@ class Analysis:
     def multiplied(self, factor: str) -> list[str]:
         """Numeric predictors that a factor is multiplied with, or whose slope it pools, in the formula's order."""
         terms = [term.split(":") for term in self.fit.design.formula.common]
-        pooled = [one for one in self.fit.design.factors if one.name == factor]
-        terms += [[factor, *column.term.split(":")] for one in pooled for column in one.columns]
+        pooled = [grouping for grouping in self.fit.design.factors if grouping.name == factor]
+        terms += [[factor, *column.term.split(":")] for grouping in pooled for column in grouping.columns]
         names = [name for name in self._numeric if name != factor]
         return [name for name in names if any(factor in parts and name in parts for parts in terms)]
 
@@ -264,7 +264,7 @@ class Analysis:
     def is_of_persons(self, factor: str) -> bool:
         """Whether the levels of a pooled factor are single persons, or look like it."""
         n_rows = self.fit.design.rows.n
-        return any(one.name == factor and is_of_persons(one, n_rows) for one in self.fit.design.factors)
+        return any(grouping.name == factor and is_of_persons(grouping, n_rows) for grouping in self.fit.design.factors)
 
     def levels(self, factor: str) -> list[str]:
         """Labels of a factor's levels in their declared order.
@@ -334,7 +334,7 @@ class Analysis:
             self.counterfactuals.of(self.options.population, numeric=tuple(at), fixed=fixed, along=predictor)
             for fixed in settings
         ]
-        problems = [one.problem for one in placed]
+        problems = [counterfactual.problem for counterfactual in placed]
         return slope(self.fit, placed, seed=self.options.seed, tables=self.tables), problems
 
     def by_level(self, factor: str, *, predictor: str | None = None) -> tuple[list[str], np.ndarray, list[str]]:
@@ -355,15 +355,15 @@ class Analysis:
                 labels, settings = [NEW_LEVEL], [{}]
             if reason := self.too_many(factor):
                 raise UsageError(reason)
-            own, said = self._of_rows_with(factor)
-            if own is None:
-                draws, problems = np.full((self.n_draws, len(labels)), np.nan), [said] * len(labels)
+            subset, note = self._of_rows_with(factor)
+            if subset is None:
+                draws, problems = np.full((self.n_draws, len(labels)), np.nan), [note] * len(labels)
             elif predictor is None:
-                placed = [own.counterfactuals.of(self.options.population, fixed=fixed) for fixed in settings]
-                draws, problems = own.averages(placed), [one.problem or said for one in placed]
+                placed = [subset.counterfactuals.of(self.options.population, fixed=fixed) for fixed in settings]
+                draws, problems = subset.averages(placed), [counterfactual.problem or note for counterfactual in placed]
             else:
-                draws, problems = own.slopes(predictor, settings)
-                problems = [problem or said for problem in problems]
+                draws, problems = subset.slopes(predictor, settings)
+                problems = [problem or note for problem in problems]
             self._by_level[key] = labels, self._levels_first(draws), problems
         return self._by_level[key]
 

@@ -115,9 +115,9 @@ def cells_of(fit: FittedModel, at: At | None) -> tuple[Cell, ...]:
         raise UsageError(f"at should be a mapping from predictors to values, such as {example}, but got {shown(at)}.")
     problems: list[str] = []
     known: dict[str, list[Value]] = {}
-    for column, given in at.items():
+    for column, entry in at.items():
         try:
-            known[column] = _values(fit, column, given)
+            known[column] = _values(fit, column, entry)
         except _RefusedError as refused:
             problems.append(str(refused))
     count = prod(map(len, known.values()))
@@ -137,7 +137,7 @@ class _RefusedError(Exception):
     """What is wrong with the values of one column, as a sentence."""
 
 
-def _values(fit: FittedModel, column: object, given: object) -> list[Value]:
+def _values(fit: FittedModel, column: object, entry: object) -> list[Value]:
     """The values of one column, checked."""
     design = fit.design
     if column == design.outcome.name:
@@ -147,32 +147,32 @@ def _values(fit: FittedModel, column: object, given: object) -> list[Value]:
             f"{argument('at')} sets {shown(column)}, which is no predictor of this model. "
             f"Its predictors: {', '.join(design.predictors) or 'none'}."
         )
-    name, several = str(column), _listed(given)
+    name, several = str(column), _listed(entry)
     if not 1 <= len(several) <= MOST_CELLS:
         raise _RefusedError(
             f"{argument('at')} should give '{name}' 1 to {MOST_CELLS} values, but gives it {len(several):,}."
         )
     levels = _levels(fit, name)
-    made = [_number(one) if levels is None else _level(one, levels) for one in several]
-    if wrong := ", ".join(shown(one) for one, value in zip(several, made, strict=True) if value is None):
+    parsed = [_number(item) if levels is None else _level(item, levels) for item in several]
+    if wrong := ", ".join(shown(item) for item, value in zip(several, parsed, strict=True) if value is None):
         if levels is None:
             raise _RefusedError(f"{argument('at')} should give '{name}' finite numbers, but got {wrong}.")
         known = ", ".join(map(repr, levels[:_LISTED])) + (", ..." if len(levels) > _LISTED else "")
         raise _RefusedError(
             f"{argument('at')} should give '{name}' levels that it has, but got {wrong}. Its levels: {known}."
         )
-    values = [value for value in made if value is not None]
+    values = [value for value in parsed if value is not None]
     if twice := [value for value in values if values.count(value) > 1]:
         raise _RefusedError(f"{argument('at')} gives '{name}' the value {shown(twice[0])} twice. Give it once.")
     return values
 
 
-def _listed(given: object) -> list[object]:
+def _listed(entry: object) -> list[object]:
     """One value or several as a list."""
-    several = isinstance(given, Sequence | np.ndarray | pd.Series | pd.Index) and not isinstance(given, str | bytes)
-    if isinstance(given, np.ndarray) and not given.ndim:
-        return [given.item()]
-    return list(given) if several else [given]  # type: ignore[call-overload]
+    several = isinstance(entry, Sequence | np.ndarray | pd.Series | pd.Index) and not isinstance(entry, str | bytes)
+    if isinstance(entry, np.ndarray) and not entry.ndim:
+        return [entry.item()]
+    return list(entry) if several else [entry]  # type: ignore[call-overload]
 
 
 def _levels(fit: FittedModel, column: str) -> list[str] | None:
@@ -193,22 +193,22 @@ def _levels(fit: FittedModel, column: str) -> list[str] | None:
     return [str(label) for label in values.cat.categories if str(label) not in idle]
 
 
-def _number(given: object) -> float | None:
+def _number(entry: object) -> float | None:
     """A finite number; None of anything else. A truth value is a number to Python, and a mistake here."""
-    if not isinstance(given, int | float | np.integer | np.floating) or isinstance(given, bool):
+    if not isinstance(entry, int | float | np.integer | np.floating) or isinstance(entry, bool):
         return None
     try:
-        value = float(given)
+        value = float(entry)
     except OverflowError:
         return None
     # Zero has one sign, so that it is one value.
     return value + 0.0 if math.isfinite(value) else None
 
 
-def _level(given: object, levels: Sequence[str]) -> str | None:
+def _level(entry: object, levels: Sequence[str]) -> str | None:
     """The level that a value stands for; None where it stands for none of them."""
     try:
-        label = level_label(given)
+        label = level_label(entry)
     except CellError:
         return None
     return label if label in levels else None
@@ -225,14 +225,14 @@ def beyond_rows(fit: FittedModel, values: Sequence[tuple[str, Value]]) -> str:
         # The points of moments have the rows' means, not their ends.
         elif fit.moments is None and not frame[column].min() <= value <= frame[column].max():
             beyond.append(at_of(column, value))
-    said = [f"no analysed row reaches {' or '.join(beyond)}"] if beyond else []
-    said += [] if together.any() else [f"no analysed row has {' with '.join(levels)}"]
-    return f"extrapolated: {', and '.join(said)}" if said else ""
+    notes = [f"no analysed row reaches {' or '.join(beyond)}"] if beyond else []
+    notes += [] if together.any() else [f"no analysed row has {' with '.join(levels)}"]
+    return f"extrapolated: {', and '.join(notes)}" if notes else ""
 
 
 def plain_at(at: At) -> dict[str, list[Value]]:
     """Values that were accepted, as JSON has them."""
-    return {str(column): [_plain(one) for one in _listed(given)] for column, given in at.items()}
+    return {str(column): [_plain(item) for item in _listed(entry)] for column, entry in at.items()}
 
 
 def _plain(value: object) -> Value:
@@ -273,14 +273,14 @@ def _unquoted(text: str) -> str:
 
 def _items(at: str) -> list[tuple[str, str, str | None]]:
     """Column, value, and the value that is taken from it, of each part of a label."""
-    found = []
+    items = []
     for part in _SEPARATED.findall(at):
         item = _ITEM.fullmatch(part.strip())
         if item is None:
             return []
         column, value, _, other = item.groups()
-        found.append((_unquoted(column), _unquoted(value), None if other is None else _unquoted(other)))
-    return found
+        items.append((_unquoted(column), _unquoted(value), None if other is None else _unquoted(other)))
+    return items
 
 
 def at_words(at: str, name: Callable[[str], str] = str) -> str:
@@ -296,10 +296,10 @@ def at_words(at: str, name: Callable[[str], str] = str) -> str:
     items = _items(at)
     if not items:
         return f"at {at}"
-    held = [f"{name(column)} at {value}" for column, value, other in items if other is None]
+    fixed = [f"{name(column)} at {value}" for column, value, other in items if other is None]
     compared = [f"{name(column)} at {value} minus {name(column)} at {other}" for column, value, other in items if other]
-    joined = " and ".join(filter(None, [", ".join(held[:-1]), *held[-1:]]))
-    return ", ".join([*compared, *([f"with {joined}"] if held else [])])
+    joined = " and ".join(filter(None, [", ".join(fixed[:-1]), *fixed[-1:]]))
+    return ", ".join([*compared, *([f"with {joined}"] if fixed else [])])
 
 
 def sides_of(at: str) -> tuple[str, str, str] | None:
@@ -307,14 +307,14 @@ def sides_of(at: str) -> tuple[str, str, str] | None:
     items = _items(at)
     for column, value, other in items:
         if other is not None:
-            held = ", ".join(at_of(name, own) for name, own, against in items if against is None)
-            return f"{column} = {value}", f"{column} = {other}", held
+            fixed = ", ".join(at_of(name, fixed_value) for name, fixed_value, against in items if against is None)
+            return f"{column} = {value}", f"{column} = {other}", fixed
     return None
 
 
 def levels_at(at: str) -> dict[str, set[str]]:
     """Columns and values that a row's ``at`` names, as text."""
-    found: dict[str, set[str]] = {}
+    levels: dict[str, set[str]] = {}
     for column, value, other in _items(at):
-        found.setdefault(column, set()).update({value} if other is None else {value, other})
-    return found
+        levels.setdefault(column, set()).update({value} if other is None else {value, other})
+    return levels

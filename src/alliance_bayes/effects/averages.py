@@ -107,13 +107,13 @@ def slope(
             unseen = _unseen(fit, changes)
             return _linear(fit, _averages_of(fit, changes, unseen), seed, unseen)
         step = _step(sound)
-        made: dict[tuple[int, float], Rows] = {}
+        moved: dict[tuple[int, float], Rows] = {}
 
         def at(grid: Grid, by: float) -> Rows:
             assert grid.change is not None
             key = (id(grid.rows), by)
             # Grids of the same rows stay of the same rows, so that what they share is computed once.
-            return made.setdefault(key, grid.rows.along(grid.change, by))
+            return moved.setdefault(key, grid.rows.along(grid.change, by))
 
         pairs = [_moved(setting, partial(at, by=by)) for setting in sound for by in (-step, step)]
         outcomes = _blocked(fit, pairs, seed, tables or Tabulations(fit))
@@ -205,13 +205,13 @@ class _Means:
         if name not in self._spread:
             z, at = self.rows.z[name], self.rows.index[name]
             at = np.where(at < 0, n_levels - 1 - at, at)
-            own = z / len(z) if weights is None else z * (weights / weights.sum())[:, None]
+            weighted = z / len(z) if weights is None else z * (weights / weights.sum())[:, None]
             size = n_levels + len(self.rows.unseen.get(name, ()))
             lacking = self.rows.lacking.get(name)
-            nobody = np.zeros(own.shape[1]) if lacking is None else own[lacking].sum(axis=0)
+            nobody = np.zeros(weighted.shape[1]) if lacking is None else weighted[lacking].sum(axis=0)
             if lacking is not None:
-                own = np.where(lacking[:, None], 0.0, own)
-            self._spread[name] = sums_by_level(own, at, size)
+                weighted = np.where(lacking[:, None], 0.0, weighted)
+            self._spread[name] = sums_by_level(weighted, at, size)
             if nobody.any():
                 # Rows without a level have each of those in the data, as often as rows with one do.
                 known = self.design.rows
@@ -234,13 +234,13 @@ def _averages_of(
 def _averaged(
     fit: FittedModel, setting: Counterfactual, unseen: Mapping[str, tuple[str, ...]], means: Mapping[int, _Means]
 ) -> _Averaged:
-    design, own = fit.design, [means[id(grid.rows)] for grid in setting.grids]
-    x = np.mean([of.known for of in own], axis=0)
+    design, by_grid = fit.design, [means[id(grid.rows)] for grid in setting.grids]
+    x = np.mean([of.known for of in by_grid], axis=0)
     spread: dict[str, np.ndarray] = {}
     for factor in design.factors:
         name, n_levels = factor.name, len(factor.levels)
         spread[name] = np.zeros((n_levels + len(unseen[name]), len(factor.columns)))
-        for grid, of in zip(setting.grids, own, strict=True):
+        for grid, of in zip(setting.grids, by_grid, strict=True):
             if name in grid.averaged:
                 continue
             levels = grid.levels.get(name)
@@ -251,7 +251,7 @@ def _averaged(
             else:
                 spread[name][[*range(n_levels), *place]] += of.spread(factor)
         spread[name] /= len(setting.grids)
-    basis = {smooth.name: np.mean([of.basis[smooth.name] for of in own], axis=0) for smooth in design.smooths}
+    basis = {smooth.name: np.mean([of.basis[smooth.name] for of in by_grid], axis=0) for smooth in design.smooths}
     return x, spread, basis
 
 
@@ -272,8 +272,8 @@ def _linear(
         differs = np.flatnonzero((seen != base).any(axis=1))
         flat = u.reshape(len(u), -1)
         out += flat @ base + flat[:, differs] @ (seen[differs] - base[differs])
-        for label, own in zip(unseen[factor.name], weights[n_levels:], strict=True):
-            out += fit.new_levels(factor.name, [label], seed=seed)[:, 0] @ own
+        for label, weight in zip(unseen[factor.name], weights[n_levels:], strict=True):
+            out += fit.new_levels(factor.name, [label], seed=seed)[:, 0] @ weight
     for smooth in fit.design.smooths:
         out += fit.stacked[f"u_{smooth.name}"] @ np.column_stack([basis[smooth.name] for _, _, basis in averaged])
     return out
@@ -285,18 +285,18 @@ def _imputed(fit: FittedModel, settings: Sequence[Counterfactual]) -> np.ndarray
     The analysed rows have those of one table. Of columns that a setting leaves as they are, the mean with each draw's
     own values is known; others have the values of that table.
     """
-    own = fit.design.rows
-    if fit.imputation is None or not own.x.shape[1]:
+    rows = fit.design.rows
+    if fit.imputation is None or not rows.x.shape[1]:
         return 0.0
-    means = fit.imputation.column_means.reshape(-1, own.x.shape[1])
-    by = fit.stacked["beta"] * (means - own.x.mean(axis=0))
-    kept = np.zeros((own.x.shape[1], len(settings)))
+    means = fit.imputation.column_means.reshape(-1, rows.x.shape[1])
+    by = fit.stacked["beta"] * (means - rows.x.mean(axis=0))
+    unchanged = np.zeros((rows.x.shape[1], len(settings)))
     for place, setting in enumerate(settings):
         for grid in setting.grids:
-            if grid.rows.n == own.n:
-                same = [np.array_equal(new, old) for new, old in zip(grid.rows.x.T, own.x.T, strict=True)]
-                kept[:, place] += np.array(same) / len(setting.grids)
-    return np.asarray(by @ kept)
+            if grid.rows.n == rows.n:
+                same = [np.array_equal(new, old) for new, old in zip(grid.rows.x.T, rows.x.T, strict=True)]
+                unchanged[:, place] += np.array(same) / len(setting.grids)
+    return np.asarray(by @ unchanged)
 
 
 def _blocked(fit: FittedModel, settings: Sequence[Counterfactual], seed: int, tables: Tabulations) -> np.ndarray:
@@ -394,21 +394,21 @@ def _add_by_row(
 ) -> None:
     """The same as :func:`_add` where each row has a residual SD of its own, so that no table is of several."""
     rows, family = members[0][1].rows, fit.design.family
-    own = fit.parameters_at(which, rows)
+    parameters = fit.parameters_at(which, rows)
     base, effects, sd = _apart(fit, members[0][1], new, seed, which)
     nodes, node_weights = np.zeros(1), np.ones(1)
     if family.normal:
         # Normal effects on top of normal noise are more of it.
-        own = own | {"sigma": np.hypot(own["sigma"], sd)}
+        parameters = parameters | {"sigma": np.hypot(parameters["sigma"], sd)}
     else:
-        nodes, node_weights = _quadrature(float((sd / own["sigma"]).max(initial=0.0)), unbounded=False)
+        nodes, node_weights = _quadrature(float((sd / parameters["sigma"]).max(initial=0.0)), unbounded=False)
     for node, node_weight in zip(nodes, node_weights, strict=True):
         for position, grid, weight in members:
             for levels in product(*grid.levels.values()):
                 eta = base + node * sd
                 for (name, by_level), level in zip(effects.items(), levels, strict=True):
                     eta += by_level[:, level] @ rows.z[name].T
-                values = tables.function(family, eta, own, fit.design.outcome)
+                values = tables.function(family, eta, parameters, fit.design.outcome)
                 mean = np.average(values, axis=1, weights=rows.weights)
                 out[which, position] += weight * node_weight * mean
 

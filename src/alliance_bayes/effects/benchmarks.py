@@ -62,15 +62,15 @@ def benchmark_columns(fit: FittedModel, exposure: Exposure) -> list[str]:
     pooled = {factor.name: factor for factor in design.factors}
     # A factor within whose levels the predictor is constant holds it whole.
     barred = {factor.name for factor in between} | fit.person_columns | fit.provider_columns
-    found = []
+    columns = []
     for name in design.predictors:
         factor = pooled.get(name)
         many = factor is not None and (
             len(factor.levels) > MOST_BENCHMARK_LEVELS or is_of_persons(factor, design.rows.n)
         )
         if name != predictor and name not in barred and not many and _columns(fit, exposure, name) is not None:
-            found.append(name)
-    return found
+            columns.append(name)
+    return columns
 
 
 def benchmark_of(
@@ -112,8 +112,10 @@ def benchmark_of(
         )
     of = np.broadcast_to(variance, unexplained.shape)
     shares = np.empty((2, *unexplained.shape))
-    for one, which in by_table(fit):
-        shares[0, which], shares[1, which] = _of_table(one, exposure, column, float(of[which][0]), unexplained[which])
+    for completed, which in by_table(fit):
+        shares[0, which], shares[1, which] = _of_table(
+            completed, exposure, column, float(of[which][0]), unexplained[which]
+        )
     return Benchmark(*shares)
 
 
@@ -126,13 +128,15 @@ def _of_table(
     effect = _columns(fit, exposure, column)
     if effect is None:
         return 0.0, np.zeros(unexplained.shape)
-    kept = [name for name in within if column not in name.split(":")]
-    held = exposure.terms(design) | {term.name for term in terms_with(design, column)}
-    others = np.column_stack([other_columns(fit, held), exposure.besides(fit)])
-    own = rooted(fit, x - design.average(x))
-    rest = own - projected(own, basis_of(fit, kept, others, level))
+    factors = [name for name in within if column not in name.split(":")]
+    excluded = exposure.terms(design) | {term.name for term in terms_with(design, column)}
+    others = np.column_stack([other_columns(fit, excluded), exposure.besides(fit)])
+    centred = rooted(fit, x - design.average(x))
+    rest = centred - projected(centred, basis_of(fit, factors, others, level))
     without = float(rest @ rest) / (design.n - 1)
-    shared = 0.0 if without <= ROUNDING * float(own @ own) / (design.n - 1) else max(0.0, 1 - variance / without)
+    shared = (
+        0.0 if without <= ROUNDING * float(centred @ centred) / (design.n - 1) else max(0.0, 1 - variance / without)
+    )
     parts = contributions(fit, effect)
     matrix = np.hstack([np.asarray(dense(part.matrix)) for part in parts])
     draws = np.hstack([part.draws for part in parts])
@@ -141,7 +145,7 @@ def _of_table(
     if level is not None:
         matrix = by_level(fit, matrix, level)
     matrix = rooted(fit, matrix)
-    for block in basis_of(fit, kept, np.column_stack([others, x]), level):
+    for block in basis_of(fit, factors, np.column_stack([others, x]), level):
         matrix = matrix - block @ (block.T @ matrix)
     explained = np.einsum("dp,pq,dq->d", draws, matrix.T @ matrix, draws) / (design.n - 1)
     explained = np.maximum(explained, 0.0)
@@ -154,15 +158,15 @@ def _columns(fit: FittedModel, exposure: Exposure, column: str) -> Rows | None:
     if column == exposure.name or column not in design.predictors:
         return None
     of_x = exposure.terms(design)
-    own = {term.name for term in terms_with(design, column)} - of_x
-    x = rows.x * np.array([one.term in own for one in design.columns], dtype=float)
+    terms = {term.name for term in terms_with(design, column)} - of_x
+    x = rows.x * np.array([design_column.term in terms for design_column in design.columns], dtype=float)
     z = {}
     for factor in design.factors:
-        names = [f"{one.term}|{factor.name}" for one in factor.columns]
+        names = [f"{design_column.term}|{factor.name}" for design_column in factor.columns]
         grouped = column in factor.name.split(":")
-        keep = [name not in of_x if grouped else name in own for name in names]
+        keep = [name not in of_x if grouped else name in terms for name in names]
         z[factor.name] = rows.z[factor.name] * np.array(keep, dtype=float)
-    basis = {smooth.name: rows.basis[smooth.name] * float(smooth.title in own) for smooth in design.smooths}
+    basis = {smooth.name: rows.basis[smooth.name] * float(smooth.title in terms) for smooth in design.smooths}
     some = any(np.abs(part).max(initial=0.0) > 0 for part in (x, *z.values(), *basis.values()))
     offset = None if rows.offset is None else np.zeros_like(rows.offset)
     return replace(rows, x=x, z=z, basis=basis, offset=offset) if some else None

@@ -178,8 +178,8 @@ class _Moved:
         return sd, covariance / np.maximum(sd[:, :, None] * sd[:, None, :], np.finfo(float).tiny), ""
 
     def _note(self) -> str:
-        held = [f"{name} = {value:.4g}" for name, value in self.fit.design.centres.items() if value]
-        return f"at {', '.join(held)}" if held else ""
+        centres = [f"{name} = {value:.4g}" for name, value in self.fit.design.centres.items() if value]
+        return f"at {', '.join(centres)}" if centres else ""
 
 
 def _combination(plain: np.ndarray, centred: np.ndarray) -> np.ndarray | None:

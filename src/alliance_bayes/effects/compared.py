@@ -104,27 +104,27 @@ class ComparedSlopes(Estimand):
     def estimates(
         self, analysis: Analysis, *, against: str | None = None, predictor: str | None = None
     ) -> Iterator[Estimate]:
-        focal, asked = analysis.predictor(predictor), against or analysis.fit.spec.against
-        if asked is None:
+        focal, comparator = analysis.predictor(predictor), against or analysis.fit.spec.against
+        if comparator is None:
             raise UsageError(
                 f"the model names no predictor to compare with that of {focal!r}. Name it: "
                 f"{argument('against', ...)}, or {setting('against')} of the model."
             )
-        name = analysis.predictor(asked)
+        name = analysis.predictor(comparator)
         unit = analysis.unit_of(name)
         if name == focal or unit != analysis.unit_of(focal):
             raise UsageError(
                 f"the slopes of {name!r} (per {unit}) and {focal!r} (per {analysis.unit_of(focal)}) have no "
                 f"difference. Compare two predictors in one unit, which {setting('scales')} may name."
             )
-        row, one = partial(self.row, analysis, term=name), f"1 {unit}"
+        row, denominator = partial(self.row, analysis, term=name), f"1 {unit}"
         (slope, why), (of_focal, problem) = _slope(analysis, name), _slope(analysis, focal)
-        yield row("compared_slope", slope, denominator=one, note=why)
+        yield row("compared_slope", slope, denominator=denominator, note=why)
         rope = analysis.slope_rope(name)
         judged: dict[str, Any] = {"rope": rope}
         if rope is not None:
             judged["prior"] = partial(_before, analysis.prior, name, focal)
-        than = f"{one}; minus the slope of {focal}"
+        than = f"{denominator}; minus the slope of {focal}"
         yield row("slope_minus_focal", slope - of_focal, denominator=than, note=why or problem, **judged)
 
 

@@ -30,39 +30,39 @@ def by_table(fit: FittedModel) -> list[tuple[FittedModel, np.ndarray]]:
     fit
         The fitted model.
     """
-    kept = fit.imputation
+    imputation = fit.imputation
     # Tables that are all the same have nothing that was drawn.
-    if kept is None or not kept.tables:
+    if imputation is None or not imputation.tables:
         return [(fit, np.arange(prod(fit.shape)))]
-    if (found := _TABLES.get(fit)) is None:
-        found = _TABLES[fit] = list(_split(fit, kept))
-    return found
+    if (split := _TABLES.get(fit)) is None:
+        split = _TABLES[fit] = list(_split(fit, imputation))
+    return split
 
 
-def _split(fit: FittedModel, kept: Imputed) -> Iterator[tuple[FittedModel, np.ndarray]]:
+def _split(fit: FittedModel, imputation: Imputed) -> Iterator[tuple[FittedModel, np.ndarray]]:
     design = fit.design
-    made = []
-    for table in range(kept.tables):
-        frame = kept.completed(design.frame, table)
+    designs = []
+    for table in range(imputation.tables):
+        frame = imputation.completed(design.frame, table)
         rows = replace(design.evaluate(frame, counterfactual=True), weights=design.rows.weights)
-        made.append(replace(design, frame=frame, rows=rows))
-    whose = _whose(fit, kept, np.array([one.rows.x.mean(axis=0) for one in made]))
+        designs.append(replace(design, frame=frame, rows=rows))
+    whose = _whose(fit, imputation, np.array([completed.rows.x.mean(axis=0) for completed in designs]))
     dims = {str(name): values.dims for name, values in fit.posterior.data_vars.items()}
-    for table, one in enumerate(made):
+    for table, completed in enumerate(designs):
         which = np.flatnonzero(whose == table)
         if which.size:
-            own = xr.Dataset({name: (of, fit.stacked[name][which][None]) for name, of in dims.items()})
-            yield replace(fit, design=one, tree=xr.DataTree.from_dict({"posterior": own})), which
+            draws = xr.Dataset({name: (of, fit.stacked[name][which][None]) for name, of in dims.items()})
+            yield replace(fit, design=completed, tree=xr.DataTree.from_dict({"posterior": draws})), which
 
 
-def _whose(fit: FittedModel, kept: Imputed, means: np.ndarray) -> np.ndarray:
+def _whose(fit: FittedModel, imputation: Imputed, means: np.ndarray) -> np.ndarray:
     """Number of the kept table of every draw, shape (n_draws,)."""
     about = dict(fit.info.get("imputation") or {})
-    own = kept.table.ravel()
-    if (about.get("given") or "delta" in about) and own.max(initial=0) < kept.tables:
-        return own
-    drawn = kept.column_means.reshape(-1, means.shape[1])
+    tables = imputation.table.ravel()
+    if (about.get("given") or "delta" in about) and tables.max(initial=0) < imputation.tables:
+        return tables
+    drawn = imputation.column_means.reshape(-1, means.shape[1])
     apart = standardised(means, drawn, drawn, fit.design.rows.x.std(axis=0))
     # Tables that are equally near, as where nothing but the outcome was drawn, take turns.
-    turns = (np.arange(kept.tables) - np.arange(len(own))[:, None]) % kept.tables
+    turns = (np.arange(imputation.tables) - np.arange(len(tables))[:, None]) % imputation.tables
     return np.asarray(np.lexsort((turns, apart.round(9)), axis=1)[:, 0])

@@ -137,9 +137,9 @@ def confounding(
     .. [2] VanderWeele, Ding (2017). Sensitivity analysis in observational research: introducing the E-value. Annals of
        Internal Medicine 167(4). doi 10.7326/M16-2607
     """
-    own: dict[str, Any] = {"r2_predictor": r2_predictor, "r2_outcome": r2_outcome, "towards": towards}
-    own |= {"levels": levels}
-    return CONFOUNDING(fit, predictor=predictor, benchmarks=benchmarks, times=times, **own, **options)
+    specific: dict[str, Any] = {"r2_predictor": r2_predictor, "r2_outcome": r2_outcome, "towards": towards}
+    specific |= {"levels": levels}
+    return CONFOUNDING(fit, predictor=predictor, benchmarks=benchmarks, times=times, **specific, **options)
 
 
 class Confounding(Estimand):
@@ -198,8 +198,10 @@ class Confounding(Estimand):
         yield self._e_value(analysis, strength, name)
         names = benchmark_columns(fit, exposure) if benchmarks is None else list(dict.fromkeys(benchmarks))
         for column in names if not strength.undefined else ():
-            found = benchmark_of(fit, exposure, column, variance=strength.variance, unexplained=strength.unexplained)
-            yield from self._against(analysis, strength, name, column, found, times)
+            benchmark = benchmark_of(
+                fit, exposure, column, variance=strength.variance, unexplained=strength.unexplained
+            )
+            yield from self._against(analysis, strength, name, column, benchmark, times)
         if r2_predictor is not None and r2_outcome is not None:
             rng = np.random.default_rng([options.seed, 7])
             of_x, of_y = (_drawn(share, analysis.n_draws, rng) for share in (r2_predictor, r2_outcome))
@@ -207,19 +209,19 @@ class Confounding(Estimand):
             sign = -sign if towards == "away" else sign
             where = "either side" if towards == "either" else "zero" if towards == "zero" else "away from zero"
             taken = f"R2 {r2_predictor} with {name}, {r2_outcome} with the outcome, moving it to {where}"
-            said = taken.replace("to away", "away")
+            note = taken.replace("to away", "away")
             draws = strength.less(bias_share(of_x, of_y), sign)
-            yield row("contrast_bias_adjusted", draws, denominator=strength.change, note=why or said)
+            yield row("contrast_bias_adjusted", draws, denominator=strength.change, note=why or note)
 
     def _against(
-        self, analysis: Analysis, strength: Strength, name: str, column: str, found: Benchmark, times: float
+        self, analysis: Analysis, strength: Strength, name: str, column: str, benchmark: Benchmark, times: float
     ) -> Iterator[Estimate]:
         """The rows of one covariate."""
         row, why = partial(self.row, analysis, term=name, factor=column), strength.problem
-        of_x, of_y = as_strong_as(found.predictor, found.outcome, times)
+        of_x, of_y = as_strong_as(benchmark.predictor, benchmark.outcome, times)
         impossible = f"nothing can be {times:g} times as strong as {column}" if np.isnan(of_x).any() else ""
-        yield row("benchmark_r2_predictor", found.predictor, note=why)
-        yield row("benchmark_r2_outcome", found.outcome, note=why)
+        yield row("benchmark_r2_predictor", benchmark.predictor, note=why)
+        yield row("benchmark_r2_outcome", benchmark.outcome, note=why)
         draws = strength.less(bias_share(of_x, of_y))
         change = f"{strength.change}, {times:g} times as strong"
         yield row("contrast_as_strong", draws, denominator=change, note=why or impossible)
@@ -270,8 +272,8 @@ def _check(
     if not (is_number(times) and times > 0):
         raise UsageError(f"times should be a finite number greater than 0 but got {shown(times)}.")
     if not (benchmarks is None or is_several(benchmarks)):
-        told = shown(benchmarks)
-        raise UsageError(f"benchmarks should be a sequence of names but got {told}. Write [{told}].")
+        text = shown(benchmarks)
+        raise UsageError(f"benchmarks should be a sequence of names but got {text}. Write [{text}].")
     if (shares[0] is None) != (shares[1] is None):
         lacking = argument("r2_predictor", ...) if shares[0] is None else argument("r2_outcome", ...)
         raise UsageError(
@@ -289,15 +291,15 @@ def _prior(share: Share) -> tuple[str, float, float] | None:
     """A share or its prior as a kind and two numbers; None where it is none."""
     if is_number(share):
         return ("Uniform", float(share), float(share)) if 0 <= share < 1 else None
-    found = _PRIOR.fullmatch(share) if isinstance(share, str) else None
-    if found is None:
+    match = _PRIOR.fullmatch(share) if isinstance(share, str) else None
+    if match is None:
         return None
-    numbers = [number_in(part.strip()) for part in found.groups()[1:]]
+    numbers = [number_in(part.strip()) for part in match.groups()[1:]]
     first, second = numbers
     if first is None or second is None:
         return None
-    fits = first > 0 and second > 0 if found[1] == "Beta" else 0 <= first < second <= 1
-    return (found[1], first, second) if fits else None
+    fits = first > 0 and second > 0 if match[1] == "Beta" else 0 <= first < second <= 1
+    return (match[1], first, second) if fits else None
 
 
 def _drawn(share: Share, n_draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -153,10 +153,10 @@ class Counterfactuals:
 
         Design columns are made of them, or the residual SD differs by them and what is averaged with it.
         """
-        own = frozenset.union(*self._variables)
+        columns = frozenset.union(*self._variables)
         if self.spread or self.design.family.mean_needs_sigma:
-            own |= self.design.of_residual
-        return own & frozenset(self.categorical)
+            columns |= self.design.of_residual
+        return columns & frozenset(self.categorical)
 
     def of(
         self,
@@ -239,8 +239,8 @@ class Counterfactuals:
             return self._cache[key]
         frame = self.design.frame if self.among is None else self.design.frame.iloc[self.among]
         frame = frame.reset_index(drop=True)
-        for one in numeric:
-            frame[one.column] = np.full(len(frame), one.value)
+        for setting in numeric:
+            frame[setting.column] = np.full(len(frame), setting.value)
         for name, level in fixed.items():
             frame[name] = pd.Series([level]).astype(frame[name].dtype).array.repeat(len(frame))
         rows, problem, change = self._own, "", None
@@ -279,10 +279,10 @@ class Counterfactuals:
         A product evaluated on points has the right average where it is of two columns. What a setting does not touch
         keeps the design's own columns, which are right throughout.
         """
-        own, plain, design = self.design.rows, self._plain, self.design
+        analysed, plain, design = self.design.rows, self._plain, self.design
         high, problem = _above_degree(design, _MOST_KNOWN), ""
 
-        def kept(labels: Sequence[str], new: np.ndarray, old: np.ndarray, exact: np.ndarray) -> np.ndarray:
+        def restored(labels: Sequence[str], new: np.ndarray, old: np.ndarray, exact: np.ndarray) -> np.ndarray:
             nonlocal problem
             same = (new == old).all(axis=0)
             # A column that is held where it is zero has no average to get wrong.
@@ -290,10 +290,12 @@ class Counterfactuals:
             problem = problem or _many_columns(labels, ~(same | zero), high)
             return np.where(same, exact, new)
 
-        x = kept(design.terms, rows.x, plain.x, own.x)
-        z = {f.name: kept(f.terms, rows.z[f.name], plain.z[f.name], own.z[f.name]) for f in design.factors}
+        x = restored(design.terms, rows.x, plain.x, analysed.x)
+        z = {f.name: restored(f.terms, rows.z[f.name], plain.z[f.name], analysed.z[f.name]) for f in design.factors}
         basis = {
-            smooth.name: kept(smooth.labels, rows.basis[smooth.name], plain.basis[smooth.name], own.basis[smooth.name])
+            smooth.name: restored(
+                smooth.labels, rows.basis[smooth.name], plain.basis[smooth.name], analysed.basis[smooth.name]
+            )
             for smooth in design.smooths
         }
         return replace(rows, x=x, z=z, basis=basis), problem
@@ -306,13 +308,13 @@ class Counterfactuals:
         # A derivative is a product of one column less.
         high = _above_degree(design, _MOST_KNOWN + 1)
         arrays = [(design.terms, change.x), *((f.terms, change.z[f.name]) for f in design.factors)]
-        said = [_many_columns(labels, array.any(axis=0), high) for labels, array in arrays]
-        said += [
+        reasons = [_many_columns(labels, array.any(axis=0), high) for labels, array in arrays]
+        reasons += [
             f"it averages the slope of {smooth.title} over its values, which moments do not hold"
             for smooth in design.smooths
             if change.basis[smooth.name].any()
         ]
-        return next(filter(None, said), "")
+        return next(filter(None, reasons), "")
 
     def level_columns(self, factor: PooledFactor) -> list[dict[str, str]]:
         """Columns and values that make each level of a pooled factor (``{"country": "DE", "sex": "male"}``)."""
@@ -324,12 +326,12 @@ class Counterfactuals:
 
     def _compatible(self, factor: PooledFactor, fixed: Mapping[str, str]) -> np.ndarray:
         """Numbers of the factor's levels that agree with the fixed columns; -1, a new level, where there is none."""
-        asked = {name: fixed[name] for name in _parts(factor) & set(fixed)}
-        if not asked:
+        relevant = {name: fixed[name] for name in _parts(factor) & set(fixed)}
+        if not relevant:
             return np.arange(len(factor.levels))
-        if set(asked) == {factor.name}:
-            return np.array([factor.levels.index(asked[factor.name])])
-        agreeing = [n for n, columns in enumerate(self.level_columns(factor)) if asked.items() <= columns.items()]
+        if set(relevant) == {factor.name}:
+            return np.array([factor.levels.index(relevant[factor.name])])
+        agreeing = [n for n, columns in enumerate(self.level_columns(factor)) if relevant.items() <= columns.items()]
         return np.array(agreeing or [-1])
 
     def _problem(self, grid: Grid) -> str:
@@ -353,7 +355,7 @@ class Counterfactuals:
 
 def _finite(rows: Rows) -> bool:
     of_sigma = () if rows.sigma is None else (rows.sigma,)
-    return all(np.isfinite(own).all() for own in (rows.known, *rows.z.values(), *rows.basis.values(), *of_sigma))
+    return all(np.isfinite(array).all() for array in (rows.known, *rows.z.values(), *rows.basis.values(), *of_sigma))
 
 
 def _many_columns(labels: Sequence[str], used: np.ndarray, high: Collection[str]) -> str:
@@ -426,11 +428,11 @@ class TermWith:
 def terms_with(design: Design, column: str) -> tuple[TermWith, ...]:
     """The terms of a model that hold a column: common ones, then pooled ones, then smooths."""
     description = described(design.formula)
-    found = [(term.name, term.var_names, True) for term in description.common_terms]
-    found += [(term.name, term.expr.var_names, False) for term in description.group_terms]
+    candidates = [(term.name, term.var_names, True) for term in description.common_terms]
+    candidates += [(term.name, term.expr.var_names, False) for term in description.group_terms]
     terms = [
         TermWith(name, tuple(other for other in design.predictors if other in columns and other != column), common)
-        for name, columns, common in found
+        for name, columns, common in candidates
         if column in columns
     ]
     terms += [
@@ -451,7 +453,7 @@ def is_bent(design: Design, predictor: str) -> bool:
     return any(term.common and not term.others and term.name != predictor for term in terms_with(design, predictor))
 
 
-def row_mask(design: Design, name: str, given: npt.ArrayLike) -> np.ndarray:
+def row_mask(design: Design, name: str, values: npt.ArrayLike) -> np.ndarray:
     """A mask of the analysed rows, shape (n_rows,).
 
     Parameters
@@ -460,7 +462,7 @@ def row_mask(design: Design, name: str, given: npt.ArrayLike) -> np.ndarray:
         The design of the fit.
     name
         What the argument is called.
-    given
+    values
         True or False for each analysed row.
 
     Raises
@@ -468,7 +470,7 @@ def row_mask(design: Design, name: str, given: npt.ArrayLike) -> np.ndarray:
     UsageError
         Something else, or a mask of no row.
     """
-    n, mask = design.rows.n, np.asarray(given)
+    n, mask = design.rows.n, np.asarray(values)
     if mask.shape != (n,) or mask.dtype != bool:
         raise UsageError(
             f"{name} should be {n:,} values True or False, one for each analysed row, but got an array of "

@@ -59,68 +59,68 @@ def moved_fit[Made: FittedModel](
             f"{argument('delta')} should say by column what is added to its missing values, but got {delta!r:.100}."
         )
     known = shiftable(fit)
-    kept = fit.imputation
-    if kept is None or (wrong := [name for name in delta if name not in known]):
+    imputation = fit.imputation
+    if imputation is None or (wrong := [name for name in delta if name not in known]):
         which = f"It has {', '.join(map(shown, known))}." if known else "It has none."
-        name = shown(str(next(iter(delta)) if kept is None else wrong[0]))
+        name = shown(str(next(iter(delta)) if imputation is None else wrong[0]))
         raise UsageError(f"what can be moved are imputed values of numbers of a Gaussian model, not {name}. {which}")
-    parts = {name: _unknown(fit, name, given) for name, given in delta.items()}
-    uncertain = any(one.sd > 0 for own in parts.values() for one in own)
-    sets = np.tile(np.arange(kept.tables), _SETS if uncertain else 1)
+    parts = {name: _unknown(fit, name, shift) for name, shift in delta.items()}
+    uncertain = any(amount.sd > 0 for amounts in parts.values() for amount in amounts)
+    sets = np.tile(np.arange(imputation.tables), _SETS if uncertain else 1)
     rng = np.random.default_rng([seed, 11])
     shifts = {
-        name: np.sum([np.outer(one.drawn(len(sets), rng), one.whose) for one in own], axis=0)
-        for name, own in parts.items()
+        name: np.sum([np.outer(amount.drawn(len(sets), rng), amount.whose) for amount in amounts], axis=0)
+        for name, amounts in parts.items()
     }
     chains = fit.shape[0] if len(sets) % fit.shape[0] == 0 else 1
-    tables = ShiftedTables(fit.design, fit.priors, kept, draws=-(-_DRAWS // len(sets)), seed=seed)
+    tables = ShiftedTables(fit.design, fit.priors, imputation, draws=-(-_DRAWS // len(sets)), seed=seed)
     tree = _in_chains(tables.posterior(shifts, sets), chains, rng)
-    given = {one.name: getattr(fit, one.name) for one in fields(fit) if one.init}
+    attributes = {field.name: getattr(fit, field.name) for field in fields(fit) if field.init}
     about = dict(fit.info.get("imputation") or {})
-    info = {**fit.info, "imputation": about | {"delta": {name: _plain(one) for name, one in delta.items()}}}
-    return kind(**(given | {"tree": tree, "info": info}))
+    info = {**fit.info, "imputation": about | {"delta": {name: _plain(shift) for name, shift in delta.items()}}}
+    return kind(**(attributes | {"tree": tree, "info": info}))
 
 
-def _unknown(fit: FittedModel, name: str, given: Delta) -> list[_Unknown]:
-    kept = fit.imputation
-    assert kept is not None
-    if not isinstance(given, Mapping):
-        mean, sd = _amount(fit, name, given)
-        return [_Unknown(mean, sd, np.ones(kept.places[name].size))]
-    if len(given) != 1 or not isinstance(next(iter(given.values())), Mapping):
+def _unknown(fit: FittedModel, name: str, delta: Delta) -> list[_Unknown]:
+    imputation = fit.imputation
+    assert imputation is not None
+    if not isinstance(delta, Mapping):
+        mean, sd = _amount(fit, name, delta)
+        return [_Unknown(mean, sd, np.ones(imputation.places[name].size))]
+    if len(delta) != 1 or not isinstance(next(iter(delta.values())), Mapping):
         raise UsageError(
             f"{argument('delta')} of {shown(name)} should be a number, a prior, or by the levels of one factor "
-            f"{{'reason': {{'moved': 0, 'worse': -8}}}}, but got {given!r:.100}."
+            f"{{'reason': {{'moved': 0, 'worse': -8}}}}, but got {delta!r:.100}."
         )
-    by, amounts = next(iter(given.items()))
+    by, amounts = next(iter(delta.items()))
     labels, levels = levels_of_lacking(fit, name, by)
-    there = [level for level in levels if (labels == level).any()]
+    present = [level for level in levels if (labels == level).any()]
     if unknown := [str(level) for level in amounts if str(level) not in levels]:
         raise UsageError(f"{shown(by)} has no level {', '.join(map(shown, unknown))}. It has {', '.join(levels)}.")
-    if lacking := [level for level in there if level not in map(str, amounts)]:
+    if lacking := [level for level in present if level not in map(str, amounts)]:
         raise UsageError(
             f"{argument('delta')} of {shown(name)} says nothing of the levels {', '.join(map(shown, lacking))} of "
             f"{shown(by)}, which some have who lack it. Give each a number: 0 is missing at random."
         )
     if n := int((labels == "").sum()):
         raise UsageError(f"{n} rows that lack {shown(name)} have no level of {shown(by)} either. Give them one.")
-    found = {str(level): _amount(fit, name, amount) for level, amount in amounts.items()}
-    return [_Unknown(*found[level], (labels == level).astype(float)) for level in there]
+    by_level = {str(level): _amount(fit, name, amount) for level, amount in amounts.items()}
+    return [_Unknown(*by_level[level], (labels == level).astype(float)) for level in present]
 
 
-def _amount(fit: FittedModel, name: str, given: Amount) -> tuple[float, float]:
+def _amount(fit: FittedModel, name: str, amount: Amount) -> tuple[float, float]:
     """Mean and SD of what is added."""
-    mean, sd, odd = math.nan, 0.0, isinstance(given, bool)
-    if isinstance(given, int | float | np.number) and not odd and np.isfinite(given):
-        mean = float(given)
-    elif isinstance(given, str | Prior) and not (isinstance(given, str) and _PLAIN.fullmatch(given.strip())):
-        prior = parse_prior(given, name=f"delta of {name}")
+    mean, sd, odd = math.nan, 0.0, isinstance(amount, bool)
+    if isinstance(amount, int | float | np.number) and not odd and np.isfinite(amount):
+        mean = float(amount)
+    elif isinstance(amount, str | Prior) and not (isinstance(amount, str) and _PLAIN.fullmatch(amount.strip())):
+        prior = parse_prior(amount, name=f"delta of {name}")
         if prior.distribution == "Normal":
             mean, sd = prior.parameters
     if math.isnan(mean):
         raise UsageError(
             f"{argument('delta')} of {shown(name)} should be a finite number or 'Normal(mean, SD)' but got "
-            f"{given!r:.60}."
+            f"{amount!r:.60}."
         )
     # As far as one draw in some thousands of the amount.
     refuse_far(fit, name, mean + math.copysign(4 * sd, mean), argument("delta"))
@@ -129,8 +129,8 @@ def _amount(fit: FittedModel, name: str, given: Amount) -> tuple[float, float]:
 
 def _in_chains(tree: xr.DataTree, chains: int, rng: np.random.Generator) -> xr.DataTree:
     """The draws of all sets in a random order, in so many chains: every part of one is of many sets."""
-    posterior, kept = tree["posterior"].to_dataset(), Imputed.of(tree[GROUP].to_dataset())
-    sets, draws = kept.table.shape
+    posterior, imputed = tree["posterior"].to_dataset(), Imputed.of(tree[GROUP].to_dataset())
+    sets, draws = imputed.table.shape
     order = rng.permutation(sets * draws).reshape(chains, -1)
 
     def shuffled(values: np.ndarray) -> np.ndarray:
@@ -142,11 +142,13 @@ def _in_chains(tree: xr.DataTree, chains: int, rng: np.random.Generator) -> xr.D
         {name: (posterior[name].dims, shuffled(posterior[name].to_numpy())) for name in posterior.data_vars},
         coords={**like.coords, **coords},
     )
-    made = replace(kept, column_means=shuffled(kept.column_means), table=shuffled(kept.table))
-    return xr.DataTree.from_dict({"posterior": moved, "sample_stats": xr.Dataset(coords=coords), GROUP: made.dataset()})
+    reordered = replace(imputed, column_means=shuffled(imputed.column_means), table=shuffled(imputed.table))
+    return xr.DataTree.from_dict(
+        {"posterior": moved, "sample_stats": xr.Dataset(coords=coords), GROUP: reordered.dataset()}
+    )
 
 
-def _plain(given: Any) -> Any:
-    if isinstance(given, Mapping):
-        return {str(key): _plain(value) for key, value in given.items()}
-    return str(given) if isinstance(given, Prior | str) else float(given)
+def _plain(delta: Any) -> Any:
+    if isinstance(delta, Mapping):
+        return {str(key): _plain(value) for key, value in delta.items()}
+    return str(delta) if isinstance(delta, Prior | str) else float(delta)

@@ -124,15 +124,15 @@ def equivalence(
             "no row of this table has a ROPE, so there is no margin to compare it with. Give one, in the unit of the "
             f"rows: {argument('margin', ...)}"
         )
-    kept = pd.DataFrame(table if margin is not None else table[table["rope_low"].notna()])
+    judged = pd.DataFrame(table if margin is not None else table[table["rope_low"].notna()])
     draws, priors, rows = table.draws, table.prior_draws, []
-    for name, row in kept.to_dict("index").items():
+    for name, row in judged.to_dict("index").items():
         limits = _Margin(row["rope_low"], row["rope_high"]) if margin is None else _Margin(-margin, margin)
         values = draws.get(str(name), np.array([np.nan])).ravel()
         before = priors[str(name)].ravel() if str(name) in priors else None
-        told = {str(key): value for key, value in row.items()}
-        rows.append(_row(told, table.measure(row["estimand"]), values, before, limits, level, better))
-    return pd.DataFrame.from_records(rows, index=kept.index)
+        facts = {str(key): value for key, value in row.items()}
+        rows.append(_row(facts, table.measure(row["estimand"]), values, before, limits, level, better))
+    return pd.DataFrame.from_records(rows, index=judged.index)
 
 
 def _row(
@@ -219,10 +219,10 @@ def _sides(row: Mapping[str, Any], measure: Measure) -> tuple[str, str]:
     at = text.get("at")
     if at is not None and (sides := sides_of(at)) is not None:
         # A difference of differences.
-        later, earlier, held = sides
+        later, earlier, fixed = sides
         levels = f"{_place(text['factor'], str(text['level']))} and {_place(text['factor'], str(text['versus']))}"
         subject = f"The difference in {subject[0].lower()}{subject[1:]} between {levels}"
-        return f"{subject} at {later}{f' (with {held})' if held else ''}", f"that at {earlier}"
+        return f"{subject} at {later}{f' (with {fixed})' if fixed else ''}", f"that at {earlier}"
     if text["level"] is not None:
         subject += f" at {_place(text['factor'], text['level'])}"
     subject += f" (with {at})" if at is not None else ""
@@ -238,11 +238,11 @@ def _counted(number: float, unit: str) -> str:
     if unit == "probability":
         return f"{number:.4g} in probability"
     for joint in (" per ", " of "):
-        head, found, tail = unit.partition(joint)
-        if found:
+        head, separator, tail = unit.partition(joint)
+        if separator:
             break
     plural = "" if number == 1 or head in ("SD", "correlation", "share") else "s"
-    return f"{number:.4g} {head}{plural}{found}{tail}"
+    return f"{number:.4g} {head}{plural}{separator}{tail}"
 
 
 def _p(value: float) -> str:

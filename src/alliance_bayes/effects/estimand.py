@@ -99,8 +99,8 @@ class Estimand(ABC):
     @property
     def own_options(self) -> dict[str, inspect.Parameter]:
         """Options besides the common ones, by name."""
-        _, *own = inspect.signature(self.estimates).parameters.items()
-        return dict(own)
+        _, *parameters = inspect.signature(self.estimates).parameters.items()
+        return dict(parameters)
 
     @property
     def takes_at(self) -> bool:
@@ -131,10 +131,10 @@ class Estimand(ABC):
         UsageError
             An option is not known or outside what is accepted, or the model has no such estimand.
         """
-        own, common = self.own_options, self.common_options
-        known_options(self.name, given, [*own, *common])
+        specific, common = self.own_options, self.common_options
+        known_options(self.name, given, [*specific, *common])
         analysis = Analysis(fit, make_options(fit, **{name: given[name] for name in common if name in given}))
-        rows = self.checked(analysis, {name: value for name, value in given.items() if name in own})
+        rows = self.checked(analysis, {name: value for name, value in given.items() if name in specific})
         return summarise(rows, analysis.options, left_out=analysis.left_out)
 
     def heading(self, given: Mapping[str, Any]) -> str:
@@ -171,21 +171,21 @@ class Estimand(ABC):
         if not self.most_levels or "factor" in given:
             yield from self.checked(analysis, given)
             return
-        what = self.heading(given)
+        heading = self.heading(given)
         for factor in analysis.factors():
             count = len(analysis.levels(factor))
             if analysis.is_of_persons(factor):
-                analysis.leave_out(f"{what} by '{factor}': its levels are single persons; ask for them by name")
+                analysis.leave_out(f"{heading} by '{factor}': its levels are single persons; ask for them by name")
             elif count > self.most_levels:
                 instead = self.instead or self.name
-                analysis.leave_out(f"{what} by '{factor}': {count:,} levels; ask for them with {instead}")
+                analysis.leave_out(f"{heading} by '{factor}': {count:,} levels; ask for them with {instead}")
             elif taken := [name for cell in analysis.options.at for name in factor.split(":") if name in cell.columns]:
-                analysis.leave_out(f"{what} by '{factor}': everybody is set to the same value of '{taken[0]}'")
+                analysis.leave_out(f"{heading} by '{factor}': everybody is set to the same value of '{taken[0]}'")
             elif self.too_many(analysis, factor):
                 n_cells = len(analysis.options.at)
-                analysis.leave_out(f"{what} by '{factor}': too many at {n_cells} combinations of values; give fewer")
+                analysis.leave_out(f"{heading} by '{factor}': too many at {n_cells} combinations of values; give fewer")
             elif self.compares and analysis.has_new_level(factor):
-                analysis.leave_out(f"{what} by '{factor}': a new level has nothing to be compared with")
+                analysis.leave_out(f"{heading} by '{factor}': a new level has nothing to be compared with")
             else:
                 yield from self.checked(analysis, {"factor": factor, **given})
 
@@ -226,7 +226,11 @@ class Estimand(ABC):
         UsageError
             An option is lacking, or a row is none of the estimand's.
         """
-        lacking = [name for name, one in self.own_options.items() if one.default is one.empty and name not in given]
+        lacking = [
+            name
+            for name, parameter in self.own_options.items()
+            if parameter.default is parameter.empty and name not in given
+        ]
         if lacking:
             example = argument("estimands", {self.name: dict.fromkeys(lacking, "...")})
             raise UsageError(f"'{self.name}' needs {' and '.join(map(repr, lacking))}. Give what it needs: {example}.")
@@ -312,20 +316,20 @@ class Estimand(ABC):
             unit = of.unit.format(**known)
         except KeyError as error:
             raise UsageError(f"the unit {of.unit!r} of the measure '{measure}' needs the word {error}.") from error
-        given: dict[str, Any] = {"population": options.population, "signed": of.signed or of.difference}
+        defaults: dict[str, Any] = {"population": options.population, "signed": of.signed or of.difference}
         if of.judged:
-            given |= {"rope": options.rope, "relevant": options.relevant}
+            defaults |= {"rope": options.rope, "relevant": options.relevant}
         source = draws if callable(draws) else Fixed(analysis.shaped(draws))
-        return Estimate(measure, source, unit, term=term, measure=of, **(given | facts))
+        return Estimate(measure, source, unit, term=term, measure=of, **(defaults | facts))
 
 
 def _joined(*notes: str) -> str:
     return "; ".join(filter(None, notes))
 
 
-def known_options(name: str, given: Iterable[str], known: list[str]) -> None:
+def known_options(name: str, options: Iterable[str], known: list[str]) -> None:
     """Refuse options that there are not, and list those that there are."""
-    unknown = [option for option in given if option not in known]
+    unknown = [option for option in options if option not in known]
     if unknown:
         raise UsageError(
             f"'{name}' has no option {', '.join(map(repr, unknown))}. Its options: {', '.join(known) or 'none'}."

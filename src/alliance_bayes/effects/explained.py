@@ -77,14 +77,14 @@ def outcome_spread(fit: FittedModel, *, tables: Tabulations | None = None) -> Sp
        73(3). doi 10.1080/00031305.2018.1549100
     """
     # Slopes and contrasts of means and of slopes each ask for it; where it is not linear it takes seconds.
-    if (found := _FOUND.get(fit)) is None:
-        found = _FOUND[fit] = _over_tables(fit) if fit.imputation is not None else _spread(fit, tables)
-    return found
+    if (spread := _FOUND.get(fit)) is None:
+        spread = _FOUND[fit] = _over_tables(fit) if fit.imputation is not None else _spread(fit, tables)
+    return spread
 
 
 def _over_tables(fit: FittedModel) -> Spread:
     """That of each draw's own completed table."""
-    parts = [(_spread(one, None), which) for one, which in by_table(fit)]
+    parts = [(_spread(completed, None), which) for completed, which in by_table(fit)]
     out = np.empty((2, prod(fit.shape)))
     for part, which in parts:
         out[:, which] = part.explained, part.residual
@@ -108,16 +108,18 @@ def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
     for which in fit.blocks(rows.n):
         eta = fit.linear_predictor(rows, which=which)
         if fit.design.sigma is not None:
-            own = fit.parameters_at(which)
-            explained[which] = _variance(family.expectation(eta, own, outcome), rows.weights)
-            residual[which] = np.average(family.residual_variance(eta, own, outcome), axis=1, weights=rows.weights)
+            parameters = fit.parameters_at(which)
+            explained[which] = _variance(family.expectation(eta, parameters, outcome), rows.weights)
+            residual[which] = np.average(
+                family.residual_variance(eta, parameters, outcome), axis=1, weights=rows.weights
+            )
             continue
         table = tables.expected(which, eta.min(axis=1), eta.max(axis=1))
         explained[which] = _variance(table(eta, strata), rows.weights)
         if outcome.trials is not None:
             # Every row has a variance of its own.
-            own = fit.parameters_at(which)
-            each = family.residual_variance(eta, own, outcome)
+            parameters = fit.parameters_at(which)
+            each = family.residual_variance(eta, parameters, outcome)
             residual[which] = np.average(each, axis=1, weights=rows.weights)
             continue
         residual[which] = tables.residual(which, table).mean(
@@ -130,8 +132,8 @@ def _of_rows(fit: FittedModel) -> np.ndarray:
     """Residual variance of a family that is linear, averaged over rows of which each has its own, shape (n_draws,)."""
     design, out = fit.design, np.empty(prod(fit.shape))
     for which in fit.blocks(design.rows.n):
-        own = fit.parameters_at(which)
-        each = design.family.residual_variance(np.zeros_like(own["sigma"]), own, design.outcome)
+        parameters = fit.parameters_at(which)
+        each = design.family.residual_variance(np.zeros_like(parameters["sigma"]), parameters, design.outcome)
         out[which] = np.average(each, axis=1, weights=design.weights)
     return out
 
@@ -141,13 +143,13 @@ def sigma_ends(fit: FittedModel) -> np.ndarray:
     if fit.design.sigma is None:
         return fit.stacked["sigma"]
     each = (fit.parameters_at(which)["sigma"] for which in fit.blocks(fit.design.rows.n))
-    return np.concatenate([np.stack([own.min(axis=1), own.max(axis=1)], axis=1) for own in each])
+    return np.concatenate([np.stack([sigma.min(axis=1), sigma.max(axis=1)], axis=1) for sigma in each])
 
 
 def mean_square_sigma(fit: FittedModel) -> np.ndarray:
     """Mean over the analysed rows of the squared residual SD, of which each has its own, shape (n_draws,)."""
     each = (fit.parameters_at(which)["sigma"] for which in fit.blocks(fit.design.rows.n))
-    return np.concatenate([np.average(own**2, axis=1, weights=fit.design.weights) for own in each])
+    return np.concatenate([np.average(sigma**2, axis=1, weights=fit.design.weights) for sigma in each])
 
 
 def _variance(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
@@ -219,7 +221,7 @@ def unique_variance(fit: FittedModel, predictor: str | Exposure, *, tables: Tabu
     exposure = Exposure(predictor) if isinstance(predictor, str) else predictor
     if fit.imputation is None:
         return _unique(fit, exposure, tables)
-    parts = [(_unique(one, exposure, None), which) for one, which in by_table(fit)]
+    parts = [(_unique(completed, exposure, None), which) for completed, which in by_table(fit)]
     variance, left = np.empty((2, prod(fit.shape)))
     for part, which in parts:
         variance[which], left[which] = part.variance, part.left
@@ -230,11 +232,11 @@ def _unique(fit: FittedModel, exposure: Exposure, tables: Tabulations | None) ->
     """The same of one table."""
     design, x = fit.design, exposure.values(fit)
     within, between, level, index = levels_of_variation(fit, x, but=exposure.factors(design))
-    held = exposure.terms(design)
-    others = np.column_stack([other_columns(fit, held), exposure.besides(fit)])
-    own = rooted(fit, x - design.average(x))
-    rest = own - projected(own, basis_of(fit, within, others, index))
-    n, total = design.n, float(own @ own)
+    terms = exposure.terms(design)
+    others = np.column_stack([other_columns(fit, terms), exposure.besides(fit)])
+    centred = rooted(fit, x - design.average(x))
+    rest = centred - projected(centred, basis_of(fit, within, others, index))
+    n, total = design.n, float(centred @ centred)
     variance = float(rest @ rest)
     # Below this share of its own variance the predictor is a combination of the others.
     variance = 0.0 if variance <= ROUNDING * total else variance / (n - 1)
@@ -243,7 +245,7 @@ def _unique(fit: FittedModel, exposure: Exposure, tables: Tabulations | None) ->
         # What the factors of its level add to the expected outcome, beyond what it and the others explain of that.
         rows, z = design.rows, dict(design.rows.z)
         for factor in between:
-            keep = [f"{column.term}|{factor.name}" in held for column in factor.columns]
+            keep = [f"{column.term}|{factor.name}" in terms for column in factor.columns]
             z[factor.name] = np.where(keep, rows.z[factor.name], 0.0)
         left = _left_over(fit, replace(rows, z=z), basis_of(fit, within, np.column_stack([others, x]), None), tables)
     return Unique(variance, left, level)
@@ -285,11 +287,11 @@ def constant_within(x: np.ndarray, index: np.ndarray) -> bool:
     return bool((high - low <= ROUNDING * np.abs(x).max(initial=0.0)).all())
 
 
-def other_columns(fit: FittedModel, held: set[str]) -> np.ndarray:
+def other_columns(fit: FittedModel, excluded: set[str]) -> np.ndarray:
     """Common columns, a constant among them, and bases of smooths that do not hold a predictor, shape (n, k)."""
     design, rows = fit.design, fit.design.rows
-    common = np.hstack([np.ones((rows.n, 1)), rows.x[:, [column.term not in held for column in design.columns]]])
-    bent = [rows.basis[smooth.name] for smooth in design.smooths if smooth.title not in held]
+    common = np.hstack([np.ones((rows.n, 1)), rows.x[:, [column.term not in excluded for column in design.columns]]])
+    bent = [rows.basis[smooth.name] for smooth in design.smooths if smooth.title not in excluded]
     # Means are taken out for the digits of columns that are far from 0; the first is the constant.
     return np.hstack([common[:, :1], common[:, 1:] - design.average(common)[1:], *bent])
 
@@ -336,8 +338,8 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
             table = tables.expected(which, low, high)
             change = table(actual, strata) - table(other, strata)
         else:
-            family, own = fit.design.family, fit.parameters_at(which)
-            change = np.subtract(*(family.expectation(eta, own, fit.design.outcome) for eta in (actual, other)))
+            family, parameters = fit.design.family, fit.parameters_at(which)
+            change = np.subtract(*(family.expectation(eta, parameters, fit.design.outcome) for eta in (actual, other)))
         fitted_squares = sum(((change @ block) ** 2).sum(axis=1) for block in basis)
         out[which] = np.maximum((change**2).sum(axis=1) - fitted_squares, 0.0) / (n - 1)
     return out

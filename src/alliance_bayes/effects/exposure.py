@@ -45,16 +45,19 @@ class Exposure:
     def _indicators(self, fit: FittedModel, levels: list[str]) -> np.ndarray:
         codes, labels = fit.design.levels_of(self.name)
         known = list(map(str, labels))
-        return np.column_stack([np.zeros((len(codes), 0)), *(codes == known.index(one) for one in levels)]).astype(
+        return np.column_stack([np.zeros((len(codes), 0)), *(codes == known.index(level) for level in levels)]).astype(
             float
         )
 
     def terms(self, design: Design) -> set[str]:
         """Names of the terms that hold it, pooled over its own levels among them."""
-        held = {term.name for term in terms_with(design, self.name)}
-        own = self.factors(design)
-        return held | {
-            f"{one.term}|{factor.name}" for factor in design.factors for one in factor.columns if factor.name in own
+        terms = {term.name for term in terms_with(design, self.name)}
+        factors = self.factors(design)
+        return terms | {
+            f"{column.term}|{factor.name}"
+            for factor in design.factors
+            for column in factor.columns
+            if factor.name in factors
         }
 
     def factors(self, design: Design) -> set[str]:

@@ -89,8 +89,8 @@ def improvement(
     change (``who5_change``) the change itself counts, and ``to`` is the score that it leads to. Very many rows are
     joined as there. Whose scores are of the sample's own levels (population ``"sample"``).
     """
-    own: dict[str, Any] = {"by": by, "share": share, "to": to, "among": among, "factor": factor}
-    return IMPROVEMENT(fit, baseline=baseline, **own, **options)
+    specific: dict[str, Any] = {"by": by, "share": share, "to": to, "among": among, "factor": factor}
+    return IMPROVEMENT(fit, baseline=baseline, **specific, **options)
 
 
 def baseline_of(design: Design) -> str | None:
@@ -113,8 +113,8 @@ def baseline_of(design: Design) -> str | None:
         name
         for name in design.predictors
         if windowed_named(name) is None
-        and (own := design.scales.get(name)) is not None
-        and (own.instrument, own.lower) == (scale.instrument, scale.score_ends[0])
+        and (candidate := design.scales.get(name)) is not None
+        and (candidate.instrument, candidate.lower) == (scale.instrument, scale.score_ends[0])
     ]
     called = [name for name in same if name.endswith("_baseline")]
     return same[0] if len(same) == 1 else called[0] if len(called) == 1 else None
@@ -140,16 +140,16 @@ class Better:
 
     def goals(self, starts: np.ndarray, *, higher: bool, changed: bool = False) -> np.ndarray:
         """The least good score that counts for each baseline, or, where that is the outcome, the change to it."""
-        found = []
+        goals = []
         # By as much as is asked and not by what rounding makes of it, where the change itself is the outcome.
-        own = np.zeros(starts.shape) if changed else starts
+        origin = np.zeros(starts.shape) if changed else starts
         if self.by is not None:
-            found.append(own + self.by if higher else own - self.by)
+            goals.append(origin + self.by if higher else origin - self.by)
         if self.share is not None:
-            found.append(own - self.share * starts)
+            goals.append(origin - self.share * starts)
         if self.to is not None:
-            found.append(self.to - (starts - own))
-        return np.max(found, axis=0) if higher else np.min(found, axis=0)
+            goals.append(self.to - (starts - origin))
+        return np.max(goals, axis=0) if higher else np.min(goals, axis=0)
 
     def said(self, outcome: str, baseline: str, *, higher: bool, changed: bool = False) -> str:
         """What counts, as the table's term."""
@@ -212,7 +212,8 @@ class Improvement(Estimand):
         fit, design = analysis.fit, analysis.fit.design
         starts, term = self._starts(analysis, baseline, rule)
         masks = [
-            np.ones(design.rows.n, dtype=bool) if one is None else row_mask(design, "among", one) for one in groups
+            np.ones(design.rows.n, dtype=bool) if group is None else row_mask(design, "among", group)
+            for group in groups
         ]
         members = np.stack(masks, axis=1)
         rows, problem = self._placed(analysis)
@@ -221,9 +222,9 @@ class Improvement(Estimand):
         else:
             reached = _reached(fit, rows, starts, rule, members) / _sizes(rows, members)
         for number, group in enumerate(groups):
-            said = term if group is None else _among(term, members[:, number])
+            criterion = term if group is None else _among(term, members[:, number])
             facts: dict[str, Any] = {"population": "sample"} | ({"note": problem} if problem else {})
-            yield self.row(analysis, "share_improved", reached[:, number], term=said, **facts)
+            yield self.row(analysis, "share_improved", reached[:, number], term=criterion, **facts)
 
     def by_level(
         self, analysis: Analysis, factor: str, among: npt.ArrayLike | None, *, baseline: str | None, rule: Better
@@ -233,7 +234,7 @@ class Improvement(Estimand):
         check_name("factor", factor)
         starts, term = self._starts(analysis, baseline, rule)
         chosen = np.ones(design.rows.n, dtype=bool) if among is None else row_mask(design, "among", among)
-        said = term if among is None else _among(term, chosen)
+        criterion = term if among is None else _among(term, chosen)
         if (lacking := design.rows.lacking.get(factor)) is not None:
             chosen = chosen & ~lacking
         block, problems = [], []
@@ -249,7 +250,7 @@ class Improvement(Estimand):
         labels = analysis.levels(factor)
         for label, draws, problem in zip(labels, block, problems, strict=True):
             facts: dict[str, Any] = {"factor": factor, "level": label, "population": "sample", "note": problem}
-            yield self.row(analysis, "share_improved", draws, term=said, **facts)
+            yield self.row(analysis, "share_improved", draws, term=criterion, **facts)
         if len(labels) < 2:
             return
         stacked = np.stack(block)
@@ -257,19 +258,19 @@ class Improvement(Estimand):
             facts = {"factor": factor, "level": label, "versus": versus, "population": "sample"}
             facts["note"] = problems[first] or problems[second]
             difference = Difference(stacked, first, second)
-            yield self.row(analysis, "difference_improved", difference, term=said, **facts)
+            yield self.row(analysis, "difference_improved", difference, term=criterion, **facts)
 
     def _placed(self, analysis: Analysis, fixed: Mapping[str, str] | None = None) -> tuple[Rows | None, str]:
         """The analysed rows with what everybody is set to; None where they cannot be had, and why."""
         design = analysis.fit.design
         if fixed is None and not analysis.cell.values:
             return design.rows, ""
-        one = analysis.of(AtLeast([0.0], single=True)).counterfactuals.of("sample", fixed=fixed)
-        (grid,) = one.grids
-        if one.problem or any(len(levels) != 1 for levels in grid.levels.values()):
-            return None, one.problem
-        own = {name: np.full(design.rows.n, levels[0]) for name, levels in grid.levels.items()}
-        return replace(grid.rows, index={**grid.rows.index, **own}), ""
+        counterfactual = analysis.of(AtLeast([0.0], single=True)).counterfactuals.of("sample", fixed=fixed)
+        (grid,) = counterfactual.grids
+        if counterfactual.problem or any(len(levels) != 1 for levels in grid.levels.values()):
+            return None, counterfactual.problem
+        index = {name: np.full(design.rows.n, levels[0]) for name, levels in grid.levels.items()}
+        return replace(grid.rows, index={**grid.rows.index, **index}), ""
 
     def _starts(self, analysis: Analysis, baseline: str | None, rule: Better) -> tuple[np.ndarray, str]:
         """Everybody's baseline, and what counts as better."""
@@ -288,16 +289,16 @@ class Improvement(Estimand):
                 "outcome's own baseline, or fit a model of the change."
             )
         analysis.refuse_set(name, "the baseline that everybody's outcome is compared with")
-        own, scale = design.scales.get(name), design.scales.get(design.outcome.name)
-        instruments = {one.instrument for one in (own, scale) if one is not None and one.instrument}
+        of_baseline, scale = design.scales.get(name), design.scales.get(design.outcome.name)
+        instruments = {each.instrument for each in (of_baseline, scale) if each is not None and each.instrument}
         if len(instruments) > 1:
             raise UsageError(
                 f"'{name}' is a score of another instrument than '{design.outcome.name}', so nobody's improvement is "
                 "their difference. Name the outcome's own baseline, or fit a model of the change."
             )
         changed = scale is not None and scale.is_change
-        said = rule.said(design.outcome.name, name, higher=_higher_is_better(analysis.fit), changed=changed)
-        return frame[name].to_numpy(float), said
+        criterion = rule.said(design.outcome.name, name, higher=_higher_is_better(analysis.fit), changed=changed)
+        return frame[name].to_numpy(float), criterion
 
 
 IMPROVEMENT = Improvement()
@@ -386,25 +387,25 @@ def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, cho
     whose = rows.strata if design.sigma is None else np.arange(places.size)
     strata = whose * values.size + which_value
 
-    def given(eta: np.ndarray, which: slice | np.ndarray, strata: np.ndarray) -> np.ndarray:
+    def chances_at(eta: np.ndarray, which: slice | np.ndarray, strata: np.ndarray) -> np.ndarray:
         level, value = np.divmod(strata, values.size)
-        own = fit.parameters_at(which, *([] if design.sigma is None else [rows.take(level)]), residual=level)
-        chances = AtLeast(cuts[value, None], single=True)(design.family, eta, own, design.outcome)
+        parameters = fit.parameters_at(which, *([] if design.sigma is None else [rows.take(level)]), residual=level)
+        chances = AtLeast(cuts[value, None], single=True)(design.family, eta, parameters, design.outcome)
         return chances if higher else 1 - chances
 
     reached, left = np.empty((prod(fit.shape), len(groups))), []
     for number, group in enumerate(groups):
-        average = joined_average(fit, rows.take(np.flatnonzero(group)), strata[group], given)
+        average = joined_average(fit, rows.take(np.flatnonzero(group)), strata[group], chances_at)
         if average is None:
             left.append(number)
         else:
             reached[:, number] = group.sum() * average
 
     def in_block(which: slice) -> None:
-        chances = given(fit.linear_predictor(rows, which=which), which, strata)
+        chances = chances_at(fit.linear_predictor(rows, which=which), which, strata)
         for number in left:
-            own = groups[number] if counting is None else groups[number] * counting
-            reached[which, number] = chances @ own
+            weight = groups[number] if counting is None else groups[number] * counting
+            reached[which, number] = chances @ weight
 
     if left:
         # What takes time releases the interpreter's lock.

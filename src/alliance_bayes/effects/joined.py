@@ -44,7 +44,7 @@ def joins(fit: FittedModel, n_rows: int) -> bool:
     return n_rows * prod(fit.shape) > EVERY_ROW and alike
 
 
-def joined_average(fit: FittedModel, rows: Rows, strata: np.ndarray, given: Given) -> np.ndarray | None:
+def joined_average(fit: FittedModel, rows: Rows, strata: np.ndarray, function: Given) -> np.ndarray | None:
     """Average over rows in every draw, shape (n_draws,) or (n_draws, n_functions).
 
     Parameters
@@ -55,7 +55,7 @@ def joined_average(fit: FittedModel, rows: Rows, strata: np.ndarray, given: Give
         Design arrays.
     strata
         Stratum of each row, shape (n_rows,), on which the function may depend besides the linear predictor.
-    given
+    function
         The function.
 
     Returns
@@ -72,23 +72,23 @@ def joined_average(fit: FittedModel, rows: Rows, strata: np.ndarray, given: Give
         return None
     probes = np.unique(np.linspace(0, n_draws - 1, PROBES).astype(int))
     exact, variance = [], np.zeros(groups.counts.size)
-    n_functions = given(np.zeros((1, 1)), probes[:1], strata[:1]).size
+    n_functions = function(np.zeros((1, 1)), probes[:1], strata[:1]).size
     length = max(1, _MOST // n_functions)
     blocks = [slice(start, start + length) for start in range(0, rows.n, length)]
     for probe in probes[:, None]:
         eta = fit.linear_predictor(rows, which=probe)
-        exact.append(sum(given(eta[:, some], probe, strata[some])[0].sum(axis=0) for some in blocks) / rows.n)
+        exact.append(sum(function(eta[:, some], probe, strata[some])[0].sum(axis=0) for some in blocks) / rows.n)
         variance += groups.mean((eta[0] - groups.mean(eta[0])[groups.of_row]) ** 2) / probes.size
     means, spread, shares = _means(fit, rows, groups), np.sqrt(variance), groups.counts / rows.n
-    found = []
+    averages = []
     step = max(1, _MOST // (2 * groups.counts.size * n_functions))
     for start in range(0, n_draws, step):
         which = np.arange(start, min(start + step, n_draws))
         eta = sum((coefficients[which] @ columns.T for coefficients, columns in means), np.zeros((1, 1)))
         at = np.hstack([eta - spread, eta + spread])
-        values = given(at, which, np.tile(groups.strata, 2))
-        found.append(np.tensordot(values, np.tile(shares / 2, 2), axes=(1, 0)))
-    average = np.concatenate(found)
+        values = function(at, which, np.tile(groups.strata, 2))
+        averages.append(np.tensordot(values, np.tile(shares / 2, 2), axes=(1, 0)))
+    average = np.concatenate(averages)
     error = np.sqrt(((average[probes] - np.stack(exact)) ** 2).mean(axis=0))
     return average if (error <= TOLERANCE * average.std(axis=0)).all() else None
 

@@ -413,14 +413,16 @@ class Contrasts(Estimand):
         if analysis.options.population != "average":
             return
         options = replace(analysis.options, population="sample")
-        _, own, problems = replace(analysis, options=options, _by_level={}, _at={}).by_level(factor)
-        if np.allclose(own - own[:1], block - block[:1], rtol=1e-9, atol=1e-9 * np.abs(block).max(), equal_nan=True):
+        _, in_sample, problems = replace(analysis, options=options, _by_level={}, _at={}).by_level(factor)
+        if np.allclose(
+            in_sample - in_sample[:1], block - block[:1], rtol=1e-9, atol=1e-9 * np.abs(block).max(), equal_nan=True
+        ):
             return
         for (first, level), (second, versus) in pairs:
             yield self.row(
                 analysis,
                 "contrast_in_sample",
-                Difference(own, first, second),
+                Difference(in_sample, first, second),
                 factor=factor,
                 level=level,
                 versus=versus,
@@ -491,18 +493,18 @@ class Contrasts(Estimand):
     @override
     def among_others(self, analysis: Analysis, given: Mapping[str, Any]) -> Iterator[Estimate]:
         factor = analysis.focal_factor
-        asked = [given["of"]] if "of" in given else ["mean", "slope"]
+        kinds = [given["of"]] if "of" in given else ["mean", "slope"]
         if "of" not in given and given.get("predictor") is None and (reason := analysis.no_slopes):
-            asked = ["mean"]
+            kinds = ["mean"]
             analysis.leave_out(reason)
-        for of in asked:
+        for of in kinds:
             yield from super().among_others(analysis, {**given, "of": of})
-        held = {name for cell in analysis.options.at for name in cell.columns}
-        if asked != ["mean"] or "of" in given or factor is None or held & set(factor.split(":")):
+        fixed = {name for cell in analysis.options.at for name in cell.columns}
+        if kinds != ["mean"] or "of" in given or factor is None or fixed & set(factor.split(":")):
             return
         if given.get("factor", factor) == factor:
             # How the differences that the model is asked about vary with what their factor is multiplied with.
-            for name in (one for one in analysis.multiplied(factor) if one not in held):
+            for name in (predictor for predictor in analysis.multiplied(factor) if predictor not in fixed):
                 yield from super().among_others(analysis, {**given, "of": "slope", "predictor": name, "factor": factor})
 
 
@@ -539,7 +541,7 @@ class _OfDifferences:
         return np.zeros_like(difference) if np.abs(difference).max() <= ROUNDING * scale else difference
 
 
-def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | None) -> list[tuple[int, str]]:
+def levels_to_compare(analysis: Analysis, factor: str, levels: Sequence[str] | None) -> list[tuple[int, str]]:
     """Numbers and labels of the levels to compare; all by default.
 
     Raises
@@ -548,31 +550,31 @@ def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | No
         Unknown, repeated or too many levels, or a population that leaves the factor without any.
     """
     known = analysis.levels(factor)
-    if asked is None:
+    if levels is None:
         if len(known) > _MOST_COMPARED:
             pairs = len(known) * (len(known) - 1) // 2
             raise UsageError(
                 f"factor '{factor}' has {len(known):,} levels, which make {pairs:,} pairs; "
                 f"at most {_MOST_COMPARED} levels are compared at once. Name them: {argument('levels', ...)}"
             )
-        asked = list(known)
-    if not is_text_list(asked) or len(set(asked)) < 2 or len(set(asked)) < len(asked):
-        raise UsageError(f"levels should be two or more different levels of '{factor}' but got {shown(asked)}.")
-    unknown = [level for level in asked if level not in known]
+        levels = list(known)
+    if not is_text_list(levels) or len(set(levels)) < 2 or len(set(levels)) < len(levels):
+        raise UsageError(f"levels should be two or more different levels of '{factor}' but got {shown(levels)}.")
+    unknown = [level for level in levels if level not in known]
     if unknown:
         raise UsageError(
             f"'{factor}' has no level {', '.join(map(repr, unknown))}. Its levels: {', '.join(map(repr, known))}."
         )
-    if len(asked) > _MOST_COMPARED:
+    if len(levels) > _MOST_COMPARED:
         raise UsageError(
-            f"levels names {len(asked)} levels, but at most {_MOST_COMPARED} are compared at once. Name fewer."
+            f"levels names {len(levels)} levels, but at most {_MOST_COMPARED} are compared at once. Name fewer."
         )
     if analysis.has_new_level(factor):
         raise UsageError(
             f"population 'new' puts one new level in place of those of the sampled factor '{factor}', so there is "
             f"nothing to compare. Use {argument('population', 'sample')} or 'equal'."
         )
-    return [(known.index(level), level) for level in asked]
+    return [(known.index(level), level) for level in levels]
 
 
 def later_first[T](compared: Sequence[T]) -> list[tuple[T, T]]:

@@ -231,7 +231,7 @@ def with_common_options[F: Callable[..., Any]](function: F) -> F:
     Type checkers see them as they are; this is for ``help`` and for notebooks.
     """
     signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
-    *own, packed = signature.parameters.values()
+    *named, packed = signature.parameters.values()
     (declared,) = get_args(hints[packed.name])
     types = get_type_hints(declared)
     common = [
@@ -239,7 +239,7 @@ def with_common_options[F: Callable[..., Any]](function: F) -> F:
         for name, default in defaults_of(declared).items()
         if name not in signature.parameters
     ]
-    shown = [*(one.replace(annotation=hints[one.name]) for one in own), *common]
+    shown = [*(parameter.replace(annotation=hints[parameter.name]) for parameter in named), *common]
     function.__signature__ = inspect.Signature(shown, return_annotation=hints["return"])  # type: ignore[attr-defined]
     # Python may have been told to keep no docstrings.
     if function.__doc__:
@@ -247,8 +247,8 @@ def with_common_options[F: Callable[..., Any]](function: F) -> F:
         for options in (IntervalOptions, AverageOptions, RopeOptions, SetOptions):
             *_, entries = inspect.cleandoc(str(options.__doc__)).partition("----------\n")
             # What the function itself says of an option stands.
-            said = any(f"\n{entries.split()[0].rstrip(',')}{mark}" in text for mark in ",\n")
-            if options.__annotations__.keys() <= types.keys() and not said:
+            documented = any(f"\n{entries.split()[0].rstrip(',')}{mark}" in text for mark in ",\n")
+            if options.__annotations__.keys() <= types.keys() and not documented:
                 text = text.replace(section, f"\n{entries}{section}", 1)
         function.__doc__ = text
     return function

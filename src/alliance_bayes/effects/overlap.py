@@ -158,47 +158,48 @@ def overlap(fit: FittedModel, *, by: str | None = None, covariates: Sequence[str
     names = _covariates(fit, name) if covariates is None else list(dict.fromkeys(covariates))
     if isinstance(covariates, str):
         raise UsageError(f"covariates should be a sequence of names but got {covariates!r}. Write [{covariates!r}].")
-    if unknown := [one for one in names if one not in fit.design.predictors or one == name]:
+    if unknown := [column for column in names if column not in fit.design.predictors or column == name]:
         raise UsageError(
             f"covariates should be predictors of the model besides '{name}', but got {', '.join(map(repr, unknown))}. "
             f"Those that there are: {', '.join(_covariates(fit, name)) or 'none'}."
         )
     if not _columns(fit, names)[1]:
         raise UsageError(f"the model has no covariate of which the levels of '{name}' could differ. Name some.")
-    own = _of_table(fit, name, names)
+    analysed = _of_table(fit, name, names)
     if fit.imputation is None:
-        return own
-    tables = [_of_table(one, name, names) for one, _ in by_table(fit)]
-    return _averaged(own, [one for one in tables if one.support["level"].tolist() == own.support["level"].tolist()])
+        return analysed
+    tables = [_of_table(completed, name, names) for completed, _ in by_table(fit)]
+    levels = analysed.support["level"].tolist()
+    return _averaged(analysed, [table for table in tables if table.support["level"].tolist() == levels])
 
 
 def _of_table(fit: FittedModel, by: str, names: Sequence[str]) -> Overlap:
     """The comparison in one table."""
     codes, levels = _levels(fit, by)
     columns, labels = _columns(fit, names)
-    given = fit.design.rows.weights
-    sampled = np.ones(len(codes)) if given is None else given
+    row_weights = fit.design.rows.weights
+    sampled = np.ones(len(codes)) if row_weights is None else row_weights
     scores = propensity(columns, codes, len(levels), weights=sampled)
     weights = sampled / np.take_along_axis(scores, codes[:, None], axis=1)[:, 0]
     return _described(by, levels, codes, columns, labels, scores, sampled, weights, fit.people)
 
 
-def _averaged(own: Overlap, tables: Sequence[Overlap]) -> Overlap:
+def _averaged(analysed: Overlap, tables: Sequence[Overlap]) -> Overlap:
     """Means over completed tables; a level's people are those of the rows that a fit shows."""
     keys = ["covariate", "level", "first", "second"]
-    several = pd.concat([one.differences for one in tables])
+    several = pd.concat([table.differences for table in tables])
     means = several.groupby(keys, dropna=False, sort=False, as_index=False)[["before", "after"]].mean()
-    support = own.support.copy()
+    support = analysed.support.copy()
     for name in ("effective", "outside", "alone"):
-        support[name] = np.mean([one.support[name].to_numpy(float) for one in tables], axis=0)
+        support[name] = np.mean([table.support[name].to_numpy(float) for table in tables], axis=0)
     support["extrapolates"] = support["outside"] > EXTRAPOLATES
     return Overlap(
-        own.by,
+        analysed.by,
         means.assign(level=means["level"].astype(object).where(means["level"].notna(), None)),
         support,
-        float(np.mean([one.alone for one in tables])),
-        np.mean([one.outside_of for one in tables], axis=0),
-        np.mean([one.alone_rows for one in tables], axis=0),
+        float(np.mean([table.alone for table in tables])),
+        np.mean([table.outside_of for table in tables], axis=0),
+        np.mean([table.alone_rows for table in tables], axis=0),
     )
 
 
@@ -223,38 +224,41 @@ def propensity(
     away = columns - np.average(columns, axis=0, weights=counts)
     sd = np.sqrt(np.average(away**2, axis=0, weights=counts))
     z = away / np.where(sd > 0, sd, 1.0)
-    design, own = np.column_stack([np.ones(n), z]), np.eye(n_levels)[codes]
+    design, indicators = np.column_stack([np.ones(n), z]), np.eye(n_levels)[codes]
     penalty = np.r_[0.0, np.full(z.shape[1], 1 / _PRIOR_SD**2)]
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         beta = flat.reshape(-1, n_levels)
         eta = design @ beta
         logp = eta - special.logsumexp(eta, axis=1, keepdims=True)
-        slope = design.T @ (counts[:, None] * (np.exp(logp) - own)) + penalty[:, None] * beta
-        return float(-(counts[:, None] * own * logp).sum() + 0.5 * (penalty[:, None] * beta**2).sum()), slope.ravel()
+        slope = design.T @ (counts[:, None] * (np.exp(logp) - indicators)) + penalty[:, None] * beta
+        return float(
+            -(counts[:, None] * indicators * logp).sum() + 0.5 * (penalty[:, None] * beta**2).sum()
+        ), slope.ravel()
 
     start = np.zeros((design.shape[1], n_levels))
-    start[0] = np.log(np.average(own, axis=0, weights=counts))
+    start[0] = np.log(np.average(indicators, axis=0, weights=counts))
     # The loss is convex; constants of all levels together are free, and stay where they start.
-    found = optimize.minimize(
+    fitted = optimize.minimize(
         loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 2000, "gtol": 1e-6 * n}
     )
-    return np.asarray(special.softmax(design @ found.x.reshape(-1, n_levels), axis=1))
+    return np.asarray(special.softmax(design @ fitted.x.reshape(-1, n_levels), axis=1))
 
 
 def _levels(fit: FittedModel, name: str) -> tuple[np.ndarray, list[str]]:
     frame = fit.design.frame
     categorical = name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype)
     if not categorical and not (name in fit.design.predictors and fit.design.is_indicator(name)):
-        known = [one for one in fit.design.predictors if isinstance(frame[one].dtype, pd.CategoricalDtype)]
+        known = [column for column in fit.design.predictors if isinstance(frame[column].dtype, pd.CategoricalDtype)]
         raise UsageError(f"by should be a factor of the model ({', '.join(known) or 'none'}) but got {name!r}.")
     codes, labels = fit.design.levels_of(name)
-    there, codes = np.unique(codes, return_inverse=True)
-    if not 2 <= len(there) <= _MOST_GROUPS:
+    present, codes = np.unique(codes, return_inverse=True)
+    if not 2 <= len(present) <= _MOST_GROUPS:
         raise UsageError(
-            f"by should be a factor of 2 to {_MOST_GROUPS} levels, but '{name}' has {len(there)} among those analysed."
+            f"by should be a factor of 2 to {_MOST_GROUPS} levels, but '{name}' has {len(present)} among those "
+            "analysed."
         )
-    return codes, [str(labels[k]) for k in there]
+    return codes, [str(labels[k]) for k in present]
 
 
 def _covariates(fit: FittedModel, by: str) -> list[str]:
@@ -280,9 +284,9 @@ def _columns(fit: FittedModel, names: Sequence[str]) -> tuple[np.ndarray, list[t
         values = fit.design.frame[name]
         if isinstance(values.dtype, pd.CategoricalDtype):
             for level in values.cat.categories:
-                own = (values == level).to_numpy(float)
-                if 0 < own.sum() < len(own):
-                    columns.append(own)
+                indicator = (values == level).to_numpy(float)
+                if 0 < indicator.sum() < len(indicator):
+                    columns.append(indicator)
                     labels.append((name, str(level)))
         elif values.nunique() > 1:
             columns.append(values.to_numpy(float))

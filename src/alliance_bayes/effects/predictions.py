@@ -150,10 +150,10 @@ def _outcomes(analysis: Analysis, everybody: Counterfactual) -> np.ndarray:
             eta[which] += (effects * rows.z[name]).sum(axis=1)
         for smooth in design.smooths:
             eta[which] += (fit.stacked[f"u_{smooth.name}"][which] * rows.basis[smooth.name]).sum(axis=1)
-    own = dict(fit.parameters)
+    parameters = dict(fit.parameters)
     if design.residual is not None:
-        own["sigma"] = own["sigma"][np.arange(n_draws), strata][:, None]
+        parameters["sigma"] = parameters["sigma"][np.arange(n_draws), strata][:, None]
     if design.sigma is not None:
-        own["sigma"] = (own["sigma"] * np.exp(log_ratio))[:, None]
+        parameters["sigma"] = (parameters["sigma"] * np.exp(log_ratio))[:, None]
     noise = np.random.default_rng([seed, 1])
-    return np.asarray(design.family.simulate(eta[:, None], own, design.outcome, noise))[:, 0]
+    return np.asarray(design.family.simulate(eta[:, None], parameters, design.outcome, noise))[:, 0]

@@ -142,8 +142,8 @@ class _Posterior:
 
 def _ratings(values: npt.ArrayLike, groups: npt.ArrayLike, top: float) -> tuple[_Ratings, int, int]:
     names = [
-        str(given.name) if isinstance(given, pd.Series) and given.name is not None else default
-        for given, default in ((values, "rating"), (groups, "group"))
+        str(series.name) if isinstance(series, pd.Series) and series.name is not None else default
+        for series, default in ((values, "rating"), (groups, "group"))
     ]
     if isinstance(values, pd.Series) and isinstance(groups, pd.Series) and not values.index.equals(groups.index):
         raise UsageError("values and groups differ in their index. Align them before comparing people.")
@@ -154,10 +154,10 @@ def _ratings(values: npt.ArrayLike, groups: npt.ArrayLike, top: float) -> tuple[
     of = pd.Series(groups).reset_index(drop=True)
     if len(x) != len(of):
         raise UsageError(f"values and groups should be one each a person but have lengths {len(x)} and {len(of)}.")
-    kept = np.isfinite(x) & of.notna().to_numpy()
-    if not kept.any():
+    complete = np.isfinite(x) & of.notna().to_numpy()
+    if not complete.any():
         raise UsageError("there is no person with both a rating and a group.")
-    x, of = x[kept], of[kept]
+    x, of = x[complete], of[complete]
     if not np.isfinite(top) or (x > top).any():
         raise UsageError(
             f"top should be the highest rating there is but got {top!r}, and the highest of these is {x.max():g}."
@@ -167,7 +167,7 @@ def _ratings(values: npt.ArrayLike, groups: npt.ArrayLike, top: float) -> tuple[
     counts = np.zeros((len(codes.categories), len(distinct)))
     np.add.at(counts, (codes.codes, value), 1)
     labels = [str(label) for label in codes.categories]
-    return _Ratings(names[0], names[1], distinct, labels, counts), int((~kept).sum()), len(kept)
+    return _Ratings(names[0], names[1], distinct, labels, counts), int((~complete).sum()), len(complete)
 
 
 def _estimates(
@@ -175,34 +175,39 @@ def _estimates(
 ) -> Iterator[Estimate]:
     labels = ratings.labels
     pairs = _pairs(len(labels))
-    found = _draws(ratings, top, n_draws, pairs, np.random.default_rng(seed))
+    posterior = _draws(ratings, top, n_draws, pairs, np.random.default_rng(seed))
     point = unit_of(ratings.name, {})
 
     def row(measure: str, draws: Callable[[], np.ndarray], **facts: Any) -> Estimate:
         of = MEASURES[measure]
         if measure == "share_at_ceiling":
             of = replace(of, short=f"share at {top:g}")
-        given: dict[str, Any] = {"term": ratings.name, "factor": ratings.factor, "signed": of.difference, "measure": of}
-        return Estimate(measure, draws, of.unit.format(outcome=point), **given, **facts)
+        shared: dict[str, Any] = {
+            "term": ratings.name,
+            "factor": ratings.factor,
+            "signed": of.difference,
+            "measure": of,
+        }
+        return Estimate(measure, draws, of.unit.format(outcome=point), **shared, **facts)
 
     notes = [_note(ratings.values, counts) for counts in ratings.counts]
     for measure, values in (
-        ("mean_rating", found.mean[: len(labels)]),
-        ("median_rating", found.median[: len(labels)]),
-        ("share_at_ceiling", found.ceiling),
+        ("mean_rating", posterior.mean[: len(labels)]),
+        ("median_rating", posterior.median[: len(labels)]),
+        ("share_at_ceiling", posterior.ceiling),
     ):
         by_group = values.reshape(len(labels), _CHAINS, -1)
         for label, draws, note in zip(labels, by_group, notes, strict=True):
             yield row(measure, Fixed(draws), level=label, note=note)
     for measure, block in (
-        ("difference_of_mean_ratings", found.mean),
-        ("difference_of_median_ratings", found.median),
+        ("difference_of_mean_ratings", posterior.mean),
+        ("difference_of_median_ratings", posterior.median),
     ):
         chains = block.reshape(len(block), _CHAINS, -1)
         for first, second in pairs:
             sides = Difference(chains, first, second)
             yield row(measure, sides, level=labels[first], versus=_versus(labels, second), rope=rope)
-    for (first, second), draws in zip(pairs, found.superiority, strict=True):
+    for (first, second), draws in zip(pairs, posterior.superiority, strict=True):
         superior = Fixed(draws.reshape(_CHAINS, -1))
         yield row("probability_of_superiority", superior, level=labels[first], versus=_versus(labels, second))
 
@@ -233,10 +238,10 @@ def _draws(
     for start in range(0, n_draws, size):
         block = slice(start, min(start + size, n_draws))
         shares = np.zeros((n_sides, block.stop - start, n_values))
-        for group, own in enumerate(counts):
-            given = np.flatnonzero(own)
-            gamma = rng.standard_gamma(own[given], size=(block.stop - start, given.size))
-            shares[group][:, given] = gamma / gamma.sum(axis=1, keepdims=True)
+        for group, group_counts in enumerate(counts):
+            occurring = np.flatnonzero(group_counts)
+            gamma = rng.standard_gamma(group_counts[occurring], size=(block.stop - start, occurring.size))
+            shares[group][:, occurring] = gamma / gamma.sum(axis=1, keepdims=True)
         if n_sides > n_groups:
             weighted = shares[:n_groups] * sizes[:, None, None]
             rest = (sizes.sum() - sizes)[:, None, None]
@@ -255,8 +260,8 @@ def _draws(
 
 def _note(values: np.ndarray, counts: np.ndarray) -> str:
     """Where the Bayesian bootstrap says too little of a group."""
-    given = np.flatnonzero(counts)
-    if given.size > 1:
+    occurring = np.flatnonzero(counts)
+    if occurring.size > 1:
         return ""
     # How many they are is for the page to say, or not.
-    return f"every rating is {values[given[0]]:g}, and the Bayesian bootstrap knows no other value"
+    return f"every rating is {values[occurring[0]]:g}, and the Bayesian bootstrap knows no other value"

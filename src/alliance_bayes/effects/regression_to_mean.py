@@ -186,11 +186,11 @@ class RegressionToMean(Estimand):
         people = [Counterfactual((Grid(rows, {}),)) for rows in (design.rows, design.rows.take(np.flatnonzero(mask)))]
         everybody, those = analysis.averages(people).T
         slope = fit.stacked["beta"][:, design.terms.index(baseline)]
-        whole, own = _mean_of(fit, baseline, start), start[mask].mean()
+        whole, selected_mean = _mean_of(fit, baseline, start), start[mask].mean()
         both = mask & _seen(fit, design.outcome.name)
         observed = design.outcome.values[both].mean()
         if not change:
-            everybody, those, slope = everybody - whole, those - own, slope - 1
+            everybody, those, slope = everybody - whole, those - selected_mean, slope - 1
             observed = observed - start[both].mean()
         if retest is not None:
             slope = np.full_like(slope, retest - 1)
@@ -200,7 +200,7 @@ class RegressionToMean(Estimand):
         yield row("mean_change_selected", those, factor=baseline, level=label, note=f"observed: {observed:.4g}")
         for who, words, changes, mean_start in (
             (EVERYBODY, EVERYBODY, everybody, whole),
-            (label, "the selected", those, own),
+            (label, "the selected", those, selected_mean),
         ):
             unstable = _unstable(changes, words, analysis.options.prob)
             for mean in means:
@@ -241,12 +241,12 @@ def _unstable(changes: np.ndarray, who: str, prob: float) -> str:
     )
 
 
-def _population_means(fit: FittedModel, baseline: str, asked: PopulationMean) -> tuple[float, ...]:
+def _population_means(fit: FittedModel, baseline: str, population_mean: PopulationMean) -> tuple[float, ...]:
     """The means to regress to, ascending: none, one, or the ends of a range."""
     scale = fit.design.scales.get(baseline)
-    if asked is None:
+    if population_mean is None:
         return ()
-    if asked == "default":
+    if population_mean == "default":
         if scale != BUILT_IN["who5"] or WHO5.population_means is None:
             raise UsageError(
                 "people who start low regress to the mean of the population that they come from, and none is known for "
@@ -254,29 +254,30 @@ def _population_means(fit: FittedModel, baseline: str, asked: PopulationMean) ->
                 "None for the mean changes alone."
             )
         return WHO5.population_means
-    means = tuple(asked) if isinstance(asked, tuple | list) else (asked,)
+    means = tuple(population_mean) if isinstance(population_mean, tuple | list) else (population_mean,)
     if not (all(map(is_number, means)) and len(means) in (1, 2) and list(means) == sorted(set(means))):
         raise UsageError(
             "population_mean should be a finite number, the two ends of a range with the lower first, 'default' or "
-            f"None, but got {asked!r}."
+            f"None, but got {population_mean!r}."
         )
     ends = (None, None) if scale is None else (scale.lower, scale.upper)
     if any((ends[0] is not None and mean < ends[0]) or (ends[1] is not None and mean > ends[1]) for mean in means):
         raise UsageError(
-            f"population_mean should lie on the scale of '{baseline}', {ends[0]:g} to {ends[1]:g}, but got {asked!r}."
+            f"population_mean should lie on the scale of '{baseline}', {ends[0]:g} to {ends[1]:g}, but got "
+            f"{population_mean!r}."
         )
     return tuple(map(float, means))
 
 
-def _kind(fit: FittedModel, baseline: str, asked: str) -> str:
-    chosen("outcome", asked, ("default", "change", "followup"))
+def _kind(fit: FittedModel, baseline: str, outcome: str) -> str:
+    chosen("outcome", outcome, ("default", "change", "followup"))
     if not fit.design.family.linear:
         raise UsageError(
             "regression to the mean is read off a linear regression, but the expected outcome of family "
             f"'{fit.spec.family}' is not linear. Fit family 'gaussian' or 'student_t'."
         )
-    if asked != "default":
-        return asked
+    if outcome != "default":
+        return outcome
     after, before = (fit.design.scales.get(name) for name in (fit.design.outcome.name, baseline))
     if after is not None and after.lower is not None and after.lower < 0:
         return "change"
@@ -296,13 +297,13 @@ def _refuse_other_terms(analysis: Analysis, baseline: str) -> None:
     analysis.predictor(baseline)
     terms = terms_with(analysis.fit.design, baseline)
     if baseline not in analysis.fit.design.terms:
-        what = f"'{baseline}' is not a common term of its own"
+        reason = f"'{baseline}' is not a common term of its own"
     elif others := [term.name for term in terms if term.name != baseline]:
-        what = f"'{baseline}' is also in {', '.join(map(repr, others))}"
+        reason = f"'{baseline}' is also in {', '.join(map(repr, others))}"
     else:
         return
     raise UsageError(
-        f"regression to the mean is one slope times a difference of means, but in this model {what}. "
+        f"regression to the mean is one slope times a difference of means, but in this model {reason}. "
         f"Fit a model with '{baseline}' as a plain common term only."
     )
 

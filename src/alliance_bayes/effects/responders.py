@@ -117,8 +117,15 @@ def responders(
     joined, and each share lies within 0.02 of its posterior SD of that of every row (root mean square over 16 draws in
     which every row is computed); where it does not, every row is computed in every draw.
     """
-    own = {"at_least": at_least, "at_most": at_most, "factor": factor, "levels": levels, "among": among, "step": step}
-    return RESPONDERS(fit, **own, rope=rope, **options)
+    specific = {
+        "at_least": at_least,
+        "at_most": at_most,
+        "factor": factor,
+        "levels": levels,
+        "among": among,
+        "step": step,
+    }
+    return RESPONDERS(fit, **specific, rope=rope, **options)
 
 
 class Responders(Estimand):
@@ -231,15 +238,15 @@ class AtLeast:
         """Probabilities, of the shape of ``eta`` with one more axis for the values unless there is a single one."""
         cuts = np.asarray(self.cuts, dtype=float)
         if family.discrete:
-            found = family.exceedance(eta, parameters, outcome, outcome.first_code(cuts))
+            probabilities = family.exceedance(eta, parameters, outcome, outcome.first_code(cuts))
         else:
             z = (eta[..., None] - cuts) / residual_sd(eta, parameters)[..., None]
-            found = _standard(family, z, parameters)
+            probabilities = _standard(family, z, parameters)
             # An end that is open is None, and NaN here: no value is below or above it.
             lower, upper = (np.nan if end is None else end for end in family.ends(outcome))
-            found[..., cuts <= lower] = 1.0
-            found[..., cuts > upper] = 0.0
-        return np.asarray(found[..., 0] if self.single else found)
+            probabilities[..., cuts <= lower] = 1.0
+            probabilities[..., cuts > upper] = 0.0
+        return np.asarray(probabilities[..., 0] if self.single else probabilities)
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,16 +378,16 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
     return float(origin + step * (np.ceil((at_least - origin) / step - _ROUNDING) - 0.5))
 
 
-def _standard(family: Family, z: np.ndarray, own: Draws) -> np.ndarray:
+def _standard(family: Family, z: np.ndarray, parameters: Draws) -> np.ndarray:
     """Standard CDF of a continuous family, shape of ``z`` (n_draws, n, n_cuts)."""
     flat = z.reshape(len(z), -1)
     if flat.shape[1] <= 2 * _POINTS:
-        return family.standard_cdf(z, own)
+        return family.standard_cdf(z, parameters)
     # Thousands of values a draw: a table of the CDF, interpolated, takes a fifth of the time, for a Student t a
     # thirtieth. It errs by less than 1e-7 where z spans 50.
     low, high = flat.min(axis=1), flat.max(axis=1)
     step = np.maximum(high - low, 1e-6) / _POINTS
     start = low - 2 * step
     grid = start[:, None] + step[:, None] * np.arange(_POINTS + 5)
-    table = Tabulated(start, step, family.standard_cdf(grid, own)[:, None])
+    table = Tabulated(start, step, family.standard_cdf(grid, parameters)[:, None])
     return table(flat, np.zeros(flat.shape[1], dtype=np.intp)).reshape(z.shape)

@@ -202,8 +202,8 @@ class Slopes(Estimand):
         # One contrast carries the verdict on what is negligible and what is relevant; of 0 and 1 it is the slope.
         judged: dict[str, Any] = {"rope": options.rope, "relevant": options.relevant}
         not_judged: dict[str, Any] = {"rope": None, "relevant": None}
-        own = judged if design.is_indicator(name) else not_judged
-        yield row("slope", slope, denominator=f"1 {unit}", note=problem, **own)
+        limits = judged if design.is_indicator(name) else not_judged
+        yield row("slope", slope, denominator=f"1 {unit}", note=problem, **limits)
         if options.population == "average":
             draws, (why,) = replace(analysis, options=replace(options, population="sample")).slopes(name, [{}])
             if not np.allclose(draws[:, 0], slope, rtol=1e-9, atol=0, equal_nan=True):
@@ -291,9 +291,16 @@ class SlopesByLevel(Estimand):
     def estimates(self, analysis: Analysis, factor: str, *, predictor: str | None = None) -> Iterator[Estimate]:
         name = analysis.predictor(predictor)
         for label, draws, problem in zip(*analysis.by_level(factor, predictor=name), strict=True):
-            one = f"1 {analysis.unit_of(name)}"
+            denominator = f"1 {analysis.unit_of(name)}"
             yield self.row(
-                analysis, "slope_by_level", draws, term=name, factor=factor, level=label, denominator=one, note=problem
+                analysis,
+                "slope_by_level",
+                draws,
+                term=name,
+                factor=factor,
+                level=label,
+                denominator=denominator,
+                note=problem,
             )
 
 
@@ -387,9 +394,9 @@ class Moderation(Estimand):
                 slopes.append(draws[:, 0])
                 problems.append(problem)
             labels = [f"{moderator} = {value}" for value in ends_of(*span)]
-            row, one = partial(self.row, analysis, term=name, factor=moderator), f"1 {analysis.unit_of(name)}"
+            row, denominator = partial(self.row, analysis, term=name, factor=moderator), f"1 {analysis.unit_of(name)}"
             for label, slope, problem in zip(labels, slopes, problems, strict=True):
-                yield row("slope_at", slope, level=label, denominator=one, note=problem)
+                yield row("slope_at", slope, level=label, denominator=denominator, note=problem)
             rope = analysis.slope_rope(name)
             judged: dict[str, Any] = {"rope": rope}
             if rope is not None:
@@ -472,7 +479,7 @@ def _before(prior: Analysis, predictor: str, moderator: str, span: Span) -> np.n
 def _spans(
     analysis: Analysis,
     predictor: str,
-    asked: Sequence[str] | Mapping[str, Span] | None,
+    moderators: Sequence[str] | Mapping[str, Span] | None,
     quantiles: Span,
 ) -> dict[str, Span]:
     """Low and high value of each moderator."""
@@ -480,18 +487,18 @@ def _spans(
     numeric = [term.others for term in terms_with(design, predictor) if term.common]
     categorical = analysis.counterfactuals.categorical
     known = list(dict.fromkeys(name for others in numeric for name in others if name not in categorical))
-    if asked is None and (left := [name for name in known if name not in analysis.cell.columns]):
+    if moderators is None and (left := [name for name in known if name not in analysis.cell.columns]):
         known = left
-    for name in known if asked is None else asked:
+    for name in known if moderators is None else moderators:
         analysis.refuse_set(name, "the moderator whose values are compared")
     if not known:
         raise UsageError(
             f"no common term multiplies '{predictor}' with another numeric column, so it has no numeric moderator. Add "
             f"one to the formula ('{predictor}:who5_baseline'); for factors use contrasts(fit, factor, of='slope')."
         )
-    if isinstance(asked, str):
-        raise UsageError(f"moderators should be a sequence of names but got {asked!r}. Write [{asked!r}].")
-    names = known if asked is None else list(dict.fromkeys(asked))
+    if isinstance(moderators, str):
+        raise UsageError(f"moderators should be a sequence of names but got {moderators!r}. Write [{moderators!r}].")
+    names = known if moderators is None else list(dict.fromkeys(moderators))
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise UsageError(
@@ -499,13 +506,13 @@ def _spans(
             f"{', '.join(map(repr, unknown)) or 'none'}. "
             f"Numeric moderators of '{predictor}': {', '.join(known)}."
         )
-    if isinstance(asked, Mapping):
-        for name, span in asked.items():
+    if isinstance(moderators, Mapping):
+        for name, span in moderators.items():
             if not is_pair(span) or span[0] >= span[1]:
                 raise UsageError(
                     f"the values of '{name}' should be two finite numbers, the lower first, but got {shown(span)}."
                 )
-        return {name: (float(low), float(high)) for name, (low, high) in asked.items()}
+        return {name: (float(low), float(high)) for name, (low, high) in moderators.items()}
     if analysis.fit.moments is not None:
         raise UsageError(
             "quantiles need the analysed rows, and this fit was made from moments. Give two values of "
@@ -517,7 +524,7 @@ def _spans(
         same = f"both quantiles of '{name}', {quantiles[0]:g} and {quantiles[1]:g}, are {low:.4g}"
         if low < high:
             spans[name] = (low, high)
-        elif asked is not None:
+        elif moderators is not None:
             raise UsageError(f"{same}. Give two values instead: {argument('moderators', ...)}")
         else:
             analysis.leave_out(f"moderation by '{name}': {same}")

@@ -206,25 +206,25 @@ class Strength:
             A numeric predictor, or two levels of a factor.
         """
         fit, predictor = analysis.fit, exposure.name
-        found = _of_slope(analysis, predictor) if exposure.level is None else _of_levels(analysis, exposure)
-        side = -1.0 if float(np.median(found.contrast)) < 0 else 1.0
+        effect = _of_slope(analysis, predictor) if exposure.level is None else _of_levels(analysis, exposure)
+        side = -1.0 if float(np.median(effect.contrast)) < 0 else 1.0
         nothing = np.full(analysis.n_draws, np.nan)
-        facts = (found.slope, found.contrast, found.span, side)
+        facts = (effect.slope, effect.contrast, effect.span, side)
         if not fit.design.family.linear:
-            return cls(*facts, np.nan, nothing, found.change, found.ratio, found.problem, found.why)
+            return cls(*facts, np.nan, nothing, effect.change, effect.ratio, effect.problem, effect.why)
         unique = unique_variance(fit, exposure, tables=analysis.tables)
-        variance, problem = np.asarray(unique.variance), found.problem
+        variance, problem = np.asarray(unique.variance), effect.problem
         if not problem and (variance == 0).any():
             problem = f"{predictor} is a combination of the other terms, so that nothing of it is left"
         unexplained = unique.left + analysis.spread.residual
-        problem = problem or found.why or analysis.infinite_variance
+        problem = problem or effect.why or analysis.infinite_variance
         variance = np.where((variance == 0).any(), np.nan, variance)
         left = float(variance) if variance.ndim == 0 else variance
-        return cls(*facts, left, unexplained, found.change, found.ratio, problem, found.why)
+        return cls(*facts, left, unexplained, effect.change, effect.ratio, problem, effect.why)
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _Effect:
     """A slope (of two levels, their difference), the contrast, what it is of, and why either is NaN."""
 
     slope: np.ndarray
@@ -236,7 +236,7 @@ class _Found:
     ratio: np.ndarray | None = None
 
 
-def _of_slope(analysis: Analysis, predictor: str) -> _Found:
+def _of_slope(analysis: Analysis, predictor: str) -> _Effect:
     fit = analysis.fit
     draws, (problem,) = analysis.slopes(predictor, [{}])
     slope, ends = draws[:, 0], _ends(analysis, predictor)
@@ -249,21 +249,21 @@ def _of_slope(analysis: Analysis, predictor: str) -> _Found:
             ratio = averages[:, 1] / averages[:, 0]
     if ends is None:
         sd = fit.design.sd(predictor)
-        return _Found(slope, slope * sd, sd, f"sample SD of {predictor}, {sd:.4g}", problem, known or problem, ratio)
+        return _Effect(slope, slope * sd, sd, f"sample SD of {predictor}, {sd:.4g}", problem, known or problem, ratio)
     if fit.design.is_indicator(predictor):
-        return _Found(slope, slope, 1.0, f"1 {analysis.unit_of(predictor)}", problem, known or problem, ratio)
+        return _Effect(slope, slope, 1.0, f"1 {analysis.unit_of(predictor)}", problem, known or problem, ratio)
     contrast, why, _ = contrast_between(analysis, predictor, ends)
     change = f"{' to '.join(ends_of(*ends))} of {predictor}"
-    return _Found(slope, contrast, ends[1] - ends[0], change, problem, known or why, ratio)
+    return _Effect(slope, contrast, ends[1] - ends[0], change, problem, known or why, ratio)
 
 
-def _of_levels(analysis: Analysis, exposure: Exposure) -> _Found:
+def _of_levels(analysis: Analysis, exposure: Exposure) -> _Effect:
     labels, block, problems = analysis.by_level(exposure.name)
-    first, second = (labels.index(str(one)) for one in (exposure.level, exposure.versus))
+    first, second = (labels.index(str(label)) for label in (exposure.level, exposure.versus))
     level, versus = block[first].ravel(), block[second].ravel()
     why = problems[first] or problems[second]
     ratio = level / versus if asks_for_ratio(analysis) else None
-    return _Found(level - versus, level - versus, 1.0, f"{exposure.level} minus {exposure.versus}", why, why, ratio)
+    return _Effect(level - versus, level - versus, 1.0, f"{exposure.level} minus {exposure.versus}", why, why, ratio)
 
 
 def asks_for_ratio(analysis: Analysis) -> bool:

@@ -156,22 +156,22 @@ def summarise(estimates: Iterable[Estimate], options: Options, *, left_out: Iter
     UsageError
         Two estimates have the same id, or draws of different shapes.
     """
-    kept = list(estimates)
+    listed = list(estimates)
     # What takes time in a chunk, sorting, releases the interpreter's lock.
     with ThreadPoolExecutor(min(4, processors())) as pool:
-        done = pool.map(lambda chunk: list(_figures(chunk, options)), batched(kept, _CHUNK))
-        figures = [row for rows in done for row in rows]
+        chunks = pool.map(lambda chunk: list(_figures(chunk, options)), batched(listed, _CHUNK))
+        figures = [row for rows in chunks for row in rows]
     records = [
         {name: getattr(estimate, name, None) for name in TEXT_COLUMNS} | row
-        for estimate, row in zip(kept, figures, strict=True)
+        for estimate, row in zip(listed, figures, strict=True)
     ]
     rows = pd.DataFrame.from_records(
-        records, index=pd.Index([q.row_id for q in kept], dtype="str", name="id"), columns=list(COLUMNS)
+        records, index=pd.Index([q.row_id for q in listed], dtype="str", name="id"), columns=list(COLUMNS)
     )
     rows = rows.astype({name: "str" if name in TEXT_COLUMNS else "float64" for name in COLUMNS})
-    priors = {q.row_id: q.prior for q in kept if q.prior is not None}
-    sources = {q.row_id: q.draws for q in kept}
-    measures = {q.estimand: q.measure for q in kept if q.measure is not None}
+    priors = {q.row_id: q.prior for q in listed if q.prior is not None}
+    sources = {q.row_id: q.draws for q in listed}
+    measures = {q.estimand: q.measure for q in listed if q.measure is not None}
     table = EffectTable.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
     table.better = options.better
     return table
@@ -179,11 +179,11 @@ def summarise(estimates: Iterable[Estimate], options: Options, *, left_out: Iter
 
 def _figures(chunk: Sequence[Estimate], options: Options) -> Iterator[dict[str, float | str | None]]:
     several = [np.asarray(estimate.draws(), dtype=float) for estimate in chunk]
-    for estimate, own in zip(chunk, several, strict=True):
-        if own.ndim != 2 or own.shape != several[0].shape:
+    for estimate, values in zip(chunk, several, strict=True):
+        if values.ndim != 2 or values.shape != several[0].shape:
             raise UsageError(
                 f"the rows of a table have draws of one shape (chain, draw), but those of {estimate.row_id!r} have the "
-                f"shape {own.shape} and those of {chunk[0].row_id!r} {several[0].shape}."
+                f"shape {values.shape} and those of {chunk[0].row_id!r} {several[0].shape}."
             )
     draws = np.stack(several)
     flat = draws.reshape(len(chunk), -1)

@@ -182,13 +182,13 @@ class _Superiority:
     def __call__(self) -> np.ndarray:
         """Return the draws, shape (chain, draw)."""
         a, b = self.first.masses, self.second.masses
-        found = ((np.cumsum(b, axis=-1) - b / 2) * a).sum(axis=-1)
+        probability = ((np.cumsum(b, axis=-1) - b / 2) * a).sum(axis=-1)
         if not self.first.single:
             # Two outcomes in the same cell: half, but for the slopes of the two densities across it. The ends are no
             # cells.
             a, b = a[..., 1:-1], b[..., 1:-1]
-            found += (np.gradient(a, axis=-1) * b - a * np.gradient(b, axis=-1)).sum(axis=-1) / 12
-        return np.asarray(found)
+            probability += (np.gradient(a, axis=-1) * b - a * np.gradient(b, axis=-1)).sum(axis=-1) / 12
+        return np.asarray(probability)
 
 
 def _cuts(analysis: Analysis) -> np.ndarray:

@@ -356,10 +356,10 @@ class EffectTable(pd.DataFrame):
         priors = {row: source for table in tables for row, source in table._priors.items()}
         measures = {name: measure for table in tables for name, measure in table.measures.items()}
         left_out = [reason for table in tables for reason in table.left_out]
-        made = cls.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
+        joined = cls.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
         ways = {table.better for table in tables}
-        made.better = ways.pop() if len(ways) == 1 else None
-        return made
+        joined.better = ways.pop() if len(ways) == 1 else None
+        return joined
 
     def under(self, name: str) -> EffectTable:
         """The table with a name and a slash before its ids, so that it can be put below others of the same rows.
@@ -378,9 +378,9 @@ class EffectTable(pd.DataFrame):
         index = pd.Index([f"{name}/{row}" for row in self.index], dtype="str", name="id")
         priors = {f"{name}/{row}": source for row, source in self._priors.items()}
         rows = pd.DataFrame(self).set_axis(index, axis=0)
-        made = self.build(rows, sources, priors=priors, measures=self.measures, left_out=self.left_out)
-        made.better = self.better
-        return made
+        renamed = self.build(rows, sources, priors=priors, measures=self.measures, left_out=self.left_out)
+        renamed.better = self.better
+        return renamed
 
     def told(self, rows: Mapping[str, Mapping[str, Any]], under: str = "") -> EffectTable:
         """The table with the figures of a page in place of its own, for rows that the page has.

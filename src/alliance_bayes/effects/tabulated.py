@@ -19,13 +19,15 @@ __all__ = ["Expected", "Tabulated", "Tabulations", "expectation"]
 type Expected = Callable[[Family, np.ndarray, Mapping[str, np.ndarray], Outcome], np.ndarray]
 
 
-def expectation(family: Family, eta: np.ndarray, own: Mapping[str, np.ndarray], outcome: Outcome) -> np.ndarray:
+def expectation(family: Family, eta: np.ndarray, parameters: Mapping[str, np.ndarray], outcome: Outcome) -> np.ndarray:
     """The outcome itself, as what is expected."""
-    return family.expectation(eta, own, outcome)
+    return family.expectation(eta, parameters, outcome)
 
 
-def _residual_variance(family: Family, eta: np.ndarray, own: Mapping[str, np.ndarray], outcome: Outcome) -> np.ndarray:
-    return family.residual_variance(eta, own, outcome)
+def _residual_variance(
+    family: Family, eta: np.ndarray, parameters: Mapping[str, np.ndarray], outcome: Outcome
+) -> np.ndarray:
+    return family.residual_variance(eta, parameters, outcome)
 
 
 # Points of a draw's grid. With four-point (cubic) interpolation the error is below 1e-7 of the outcome's range where
@@ -139,8 +141,8 @@ class Tabulations:
 
     def given(self, eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
         """What is expected at linear predictors of shape (n_draws, n), of some draws, by strata of shape (n,)."""
-        own = self.fit.parameters_at(which, residual=strata)
-        return self.function(self.fit.design.family, eta, own, self.fit.design.outcome)
+        parameters = self.fit.parameters_at(which, residual=strata)
+        return self.function(self.fit.design.family, eta, parameters, self.fit.design.outcome)
 
     def expected(self, which: slice, low: np.ndarray, high: np.ndarray) -> Tabulated:
         """Table of what is expected for a block of draws, covering linear predictors from ``low`` to ``high``.
@@ -183,11 +185,13 @@ class Tabulations:
     def _filled(self, function: Expected, which: slice, low: np.ndarray, step: np.ndarray, size: int) -> Tabulated:
         design = self.fit.design
         grid = low[:, None] + step[:, None] * np.arange(size)
-        own = {name: draws[which] for name, draws in self.fit.parameters.items()}
+        parameters = {name: draws[which] for name, draws in self.fit.parameters.items()}
         if design.residual is None:
-            strata = [own]
+            strata = [parameters]
         else:
-            strata = [own | {"sigma": own["sigma"][:, level]} for level in range(len(design.residual.levels))]
+            strata = [
+                parameters | {"sigma": parameters["sigma"][:, level]} for level in range(len(design.residual.levels))
+            ]
         values = np.stack([function(design.family, grid, of, design.outcome) for of in strata], axis=1)
         return Tabulated(low, step, values)
 
@@ -256,10 +260,10 @@ def _mean(
     out = np.zeros(eta.shape[0])
     for d in range(eta.shape[0]):
         for i in range(eta.shape[1]):
-            own = eta[d, i]
+            predictor = eta[d, i]
             for t in range(z.shape[1]):
-                own += effects[d, t] * z[i, t]
-            out[d] += share[i] * _at(own, low[d], step[d], values[d, strata[i]])
+                predictor += effects[d, t] * z[i, t]
+            out[d] += share[i] * _at(predictor, low[d], step[d], values[d, strata[i]])
     return out
 
 
@@ -280,10 +284,10 @@ def _weights(
     for d in range(eta.shape[0]):
         for i in range(eta.shape[1]):
             each = share[i]
-            own = eta[d, i]
+            predictor = eta[d, i]
             for t in range(z.shape[1]):
-                own += effects[d, t] * z[i, t]
-            place = (own - low[d]) / step[d]
+                predictor += effects[d, t] * z[i, t]
+            place = (predictor - low[d]) / step[d]
             k = min(max(int(place), 1), n_points - 3)
             f = place - k
             to = out[d, strata[i]]

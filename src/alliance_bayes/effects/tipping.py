@@ -59,7 +59,7 @@ class _Curve:
 
     Parameters
     ----------
-    own
+    estimate
         That of the fit, with its draws.
     level
         Whose values are moved; None for everybody's.
@@ -69,7 +69,7 @@ class _Curve:
         Ascending.
     """
 
-    own: Estimate
+    estimate: Estimate
     level: str | None
     shifts: np.ndarray
     means: np.ndarray
@@ -77,7 +77,7 @@ class _Curve:
 
     @cached_property
     def _standard(self) -> tuple[np.ndarray, float, float]:
-        draws = self.own.draws()
+        draws = self.estimate.draws()
         mean, sd = float(draws.mean()), float(draws.std())
         return (draws - mean) / (sd or 1.0), mean, sd
 
@@ -97,12 +97,12 @@ class _Curve:
         if claim == "direction":
             low, high = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2])
             return bool(low > 0 if side > 0 else high < 0)
-        low, high = self.own.rope or (np.nan, np.nan)
+        low, high = self.estimate.rope or (np.nan, np.nan)
         if claim == "negligible":
             return bool(((draws >= low) & (draws <= high)).mean() >= DECIDED)
         if claim == "more than negligible":
             return bool((draws > high if side > 0 else draws < low).mean() >= DECIDED)
-        relevant = np.nan if self.own.relevant is None else self.own.relevant
+        relevant = np.nan if self.estimate.relevant is None else self.estimate.relevant
         return bool((side * draws >= relevant).mean() >= DECIDED)
 
     def turns(self, claim: str, end: float, prob: float, start: float) -> float:
@@ -185,9 +185,9 @@ class TippingPoint:
                 f"for other shifts: {argument('grid')}."
             )
         for curve in self._curves:
-            if estimate in (None, curve.own.row_id) and level in (None, curve.level):
+            if estimate in (None, curve.estimate.row_id) and level in (None, curve.level):
                 return curve.draws(float(delta))
-        known = ", ".join(repr(curve.own.row_id) for curve in self._curves)
+        known = ", ".join(repr(curve.estimate.row_id) for curve in self._curves)
         raise UsageError(f"there is no estimate {estimate!r} with the level {level!r}. Estimates: {known}.")
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
@@ -218,9 +218,9 @@ class TippingPoint:
 
     def __repr__(self) -> str:
         turns = zip(self.tips["claim"], self.tips["nearest"].to_numpy(float), strict=True)
-        said = [f"{claim} throughout" if np.isnan(at) else f"{claim} until {at:.3g}" for claim, at in turns]
+        claims = [f"{claim} throughout" if np.isnan(at) else f"{claim} until {at:.3g}" for claim, at in turns]
         ends = f"from {self.shifts[0]:g} to {self.shifts[-1]:g}"
-        return f"{type(self).__name__}({self.column!r} {ends}: {', '.join(said) or 'nothing settled'})"
+        return f"{type(self).__name__}({self.column!r} {ends}: {', '.join(claims) or 'nothing settled'})"
 
 
 def shiftable(fit: FittedModel) -> list[str]:
@@ -294,32 +294,36 @@ def tipping_point(
     .. [2] Cro, Morris, Kenward, Carpenter (2020). Sensitivity analysis for clinical trials with missing continuous
        outcome data using controlled multiple imputation. Statistics in Medicine 39(21). doi 10.1002/sim.8569
     """
-    name, kept = _column(fit, column), fit.imputation
-    assert kept is not None
-    given = make_options(fit, **options)
+    name, imputation = _column(fit, column), fit.imputation
+    assert imputation is not None
+    settings = make_options(fit, **options)
     # The answer at a shift has no share of missing information of its own.
-    plain = replace(given, table=None)
+    plain = replace(settings, table=None)
     differences = _differences(fit, name)
     shifts = _shifts(fit, name, grid, differences)
     groups = _groups(fit, name, by)
     tables = ShiftedTables(
-        fit.design, fit.priors, kept, draws=max(1, -(-_DRAWS // kept.tables)), seed=int(fit.info.get("seed") or 0)
+        fit.design,
+        fit.priors,
+        imputation,
+        draws=max(1, -(-_DRAWS // imputation.tables)),
+        seed=int(fit.info.get("seed") or 0),
     )
-    whose = kept.places[name]
+    whose = imputation.places[name]
     base = _of_tables(fit, tables, name, np.zeros(whose.size), plain)
-    own = _asked(fit, given)
+    estimates = _asked(fit, settings)
     curves = []
     for level, mask in groups:
-        found = [base if shift == 0 else _of_tables(fit, tables, name, shift * mask, plain) for shift in shifts]
-        for k, estimate in enumerate(own):
-            means = np.array([one[k].mean() for one in found]) - base[k].mean()
-            sds = np.array([one[k].std() for one in found]) / (base[k].std() or 1.0)
+        by_shift = [base if shift == 0 else _of_tables(fit, tables, name, shift * mask, plain) for shift in shifts]
+        for k, estimate in enumerate(estimates):
+            means = np.array([at_shift[k].mean() for at_shift in by_shift]) - base[k].mean()
+            sds = np.array([at_shift[k].std() for at_shift in by_shift]) / (base[k].std() or 1.0)
             curves.append(_Curve(estimate, level, np.array(shifts), means, sds))
     rows = summarise(_rows(curves, name, by), plain)
-    tips = _tips(curves, given.prob)
-    made = TippingPoint(name, rows, _table(rows, curves), tips, differences, tuple(map(float, shifts)))
-    made._curves.extend(curves)
-    return made
+    tips = _tips(curves, settings.prob)
+    result = TippingPoint(name, rows, _table(rows, curves), tips, differences, tuple(map(float, shifts)))
+    result._curves.extend(curves)
+    return result
 
 
 def _column(fit: FittedModel, column: str | None) -> str:
@@ -335,8 +339,8 @@ def _column(fit: FittedModel, column: str | None) -> str:
         return known[0]
     if column not in known:
         which = f"it has {', '.join(map(shown, known))}" if known else "it has none"
-        what = "no column is named" if column is None else f"{shown(str(column))} is none of them"
-        raise UsageError(f"what can be moved are imputed values of numbers of the model: {which}; {what}.")
+        problem = "no column is named" if column is None else f"{shown(str(column))} is none of them"
+        raise UsageError(f"what can be moved are imputed values of numbers of the model: {which}; {problem}.")
     return column
 
 
@@ -344,21 +348,21 @@ def _differences(fit: FittedModel, name: str) -> pd.DataFrame:
     """Those who lack a column beside the others in the observed values of each other numeric column."""
     frame = fit.design.frame
     lacks = ~seen(fit, name)
-    own = frame[name].to_numpy(float)[~lacks].std(ddof=1)
-    found = []
+    column_sd = frame[name].to_numpy(float)[~lacks].std(ddof=1)
+    records = []
     for other in map(str, frame.columns):
         if other == name or not pd.api.types.is_numeric_dtype(frame[other].dtype) or other == fit.spec.weights:
             continue
         if other in fit.person_columns or other == fit.design.outcome.name:
             continue
-        there, values = seen(fit, other), frame[other].to_numpy(float)
-        left, stayed = values[lacks & there], values[~lacks & there]
-        sd = values[there].std(ddof=1) if there.sum() > 1 else 0.0
+        present, values = seen(fit, other), frame[other].to_numpy(float)
+        left, stayed = values[lacks & present], values[~lacks & present]
+        sd = values[present].std(ddof=1) if present.sum() > 1 else 0.0
         if left.size and stayed.size and sd > 0:
             standardised = float((left.mean() - stayed.mean()) / sd)
-            least = min(fit.count_people(lacks & there), fit.count_people(~lacks & there))
-            found.append((other, standardised, standardised * float(own), least))
-    return pd.DataFrame(found, columns=["column", "standardised", "points", "least"]).astype(
+            least = min(fit.count_people(lacks & present), fit.count_people(~lacks & present))
+            records.append((other, standardised, standardised * float(column_sd), least))
+    return pd.DataFrame(records, columns=["column", "standardised", "points", "least"]).astype(
         {"column": "str", "standardised": float, "points": float, "least": int}
     )
 
@@ -366,16 +370,16 @@ def _differences(fit: FittedModel, name: str) -> pd.DataFrame:
 def _shifts(fit: FittedModel, name: str, grid: Sequence[float] | None, differences: pd.DataFrame) -> list[float]:
     if grid is not None:
         numbers = list(grid) if is_several(grid) else []
-        fine = all(isinstance(one, int | float | np.number) and not isinstance(one, bool) for one in numbers)
-        given = [float(one) for one in numbers] if fine else []
-        ascending = bool(np.isfinite(given).all() and (np.diff(given) > 0).all())
-        if not (3 <= len(given) <= _MOST_SHIFTS and ascending and given[0] < 0 < given[-1] and 0.0 in given):
+        fine = all(isinstance(number, int | float | np.number) and not isinstance(number, bool) for number in numbers)
+        shifts = [float(number) for number in numbers] if fine else []
+        ascending = bool(np.isfinite(shifts).all() and (np.diff(shifts) > 0).all())
+        if not (3 <= len(shifts) <= _MOST_SHIFTS and ascending and shifts[0] < 0 < shifts[-1] and 0.0 in shifts):
             raise UsageError(
                 f"{argument('grid')} should be from 3 to {_MOST_SHIFTS} ascending numbers with 0 inside but got "
                 f"{grid!r:.100}. Give what is added to missing values, such as -10, -5, 0, 5 and 10."
             )
-        refuse_far(fit, name, max(given, key=abs), argument("grid"))
-        return given
+        refuse_far(fit, name, max(shifts, key=abs), argument("grid"))
+        return shifts
     sd = _sd(fit, name)
     known = differences.loc[differences["least"] >= _ENOUGH, "points"].abs()
     far = max(sd, 2 * float(known.max()) if len(known) else 0.0)
@@ -388,7 +392,7 @@ def _sd(fit: FittedModel, name: str) -> float:
     return float(fit.design.frame[name].to_numpy(float)[seen(fit, name)].std(ddof=1))
 
 
-def refuse_far(fit: FittedModel, name: str, amount: float, what: str) -> None:
+def refuse_far(fit: FittedModel, name: str, amount: float, subject: str) -> None:
     """Refuse to move missing values of a column by more than a hundred of its SDs.
 
     Raises
@@ -399,23 +403,25 @@ def refuse_far(fit: FittedModel, name: str, amount: float, what: str) -> None:
     sd = _sd(fit, name)
     if not abs(amount) <= _FURTHEST * sd:
         raise UsageError(
-            f"{what} would move missing values of {shown(name)} by {amount:.4g}, and the SD of what was observed of it "
-            f"is {sd:.4g}. Give an amount in the unit of {shown(name)}, of no more than {_FURTHEST:g} SDs."
+            f"{subject} would move missing values of {shown(name)} by {amount:.4g}, and the SD of what was observed of "
+            f"it is {sd:.4g}. Give an amount in the unit of {shown(name)}, of no more than {_FURTHEST:g} SDs."
         )
 
 
 def _round(value: float) -> float:
     """The next number of one digit or so, from above."""
     power = 10.0 ** math.floor(math.log10(value))
-    step = next(one for one in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if one * power >= value * (1 - 1e-9))
+    step = next(
+        factor for factor in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if factor * power >= value * (1 - 1e-9)
+    )
     return step * power
 
 
 def _groups(fit: FittedModel, name: str, by: str | None) -> list[tuple[str | None, np.ndarray]]:
     """Whose values are moved together: a level and, for each drawn value, 1 or 0."""
-    kept = fit.imputation
-    assert kept is not None
-    places = kept.places[name]
+    imputation = fit.imputation
+    assert imputation is not None
+    places = imputation.places[name]
     if by is None:
         return [(None, np.ones(places.size))]
     labels, known = levels_of_lacking(fit, name, by)
@@ -436,8 +442,8 @@ def levels_of_lacking(fit: FittedModel, name: str, by: str) -> tuple[np.ndarray,
     UsageError
         No factor that is known of the rows, or one whose levels are persons.
     """
-    kept = fit.imputation
-    assert kept is not None
+    imputation = fit.imputation
+    assert imputation is not None
     beside = pd.DataFrame() if fit.beside is None else fit.beside.columns
     column = next((table[by] for table in (fit.design.frame, beside) if by in table), None)
     if column is None or not isinstance(column.dtype, pd.CategoricalDtype) or len(column) != len(fit.design.frame):
@@ -447,8 +453,8 @@ def levels_of_lacking(fit: FittedModel, name: str, by: str) -> tuple[np.ndarray,
         )
     if by in fit.person_columns:
         raise UsageError(f"the levels of {shown(by)} are single persons, of whom none is singled out. Take another.")
-    own = column.iloc[kept.places[name]]
-    labels = own.astype(object).where(own.notna(), "").astype(str).to_numpy()
+    values = column.iloc[imputation.places[name]]
+    labels = values.astype(object).where(values.notna(), "").astype(str).to_numpy()
     return labels, [str(level) for level in column.cat.categories]
 
 
@@ -462,30 +468,32 @@ def _asked(fit: FittedModel, options: Options) -> list[Estimate]:
     """
     analysis, factor = Analysis(fit, options), fit.spec.focal_factor(fit.design)
     if factor is not None:
-        return [one for one in CONTRASTS.estimates(analysis, factor) if one.estimand == "contrast_of_means"]
+        return [
+            estimate for estimate in CONTRASTS.estimates(analysis, factor) if estimate.estimand == "contrast_of_means"
+        ]
     focal = fit.spec.focal_predictor(fit.design)
     if focal is None:
         raise UsageError(f"the model has no predictor of interest. Name it: {setting('focal')}.")
     rows = list(SLOPES.estimates(analysis))
-    judged = [one for one in rows if one.estimand in CONTRASTED]
-    kept = judged[:1] or [one for one in rows if one.estimand == "slope"]
-    if problem := next((one.note for one in kept if np.isnan(one.draws()).any()), ""):
+    judged = [estimate for estimate in rows if estimate.estimand in CONTRASTED]
+    chosen = judged[:1] or [estimate for estimate in rows if estimate.estimand == "slope"]
+    if problem := next((estimate.note for estimate in chosen if np.isnan(estimate.draws()).any()), ""):
         raise UsageError(f"there is no contrast of {shown(focal)} to move: {problem}.")
-    return kept
+    return chosen
 
 
 def _of_tables(
     fit: FittedModel, tables: ShiftedTables, name: str, shift: np.ndarray, options: Options
 ) -> list[np.ndarray]:
     moved = replace(fit, tree=tables.posterior({name: shift}))
-    return [one.draws() for one in _asked(moved, options)]
+    return [estimate.draws() for estimate in _asked(moved, options)]
 
 
 def _rows(curves: Sequence[_Curve], name: str, by: str | None) -> Iterator[Estimate]:
     for curve in curves:
         for shift in curve.shifts:
-            draws: Callable[[], np.ndarray] = Fixed(curve.own.draws() if shift == 0 else curve.draws(float(shift)))
-            yield replace(curve.own, draws=draws, at=_at(name, float(shift), by, curve.level), prior=None)
+            draws: Callable[[], np.ndarray] = Fixed(curve.estimate.draws() if shift == 0 else curve.draws(float(shift)))
+            yield replace(curve.estimate, draws=draws, at=_at(name, float(shift), by, curve.level), prior=None)
 
 
 def _at(name: str, shift: float, by: str | None, level: str | None) -> str:
@@ -496,7 +504,7 @@ def _at(name: str, shift: float, by: str | None, level: str | None) -> str:
 
 
 def _table(rows: EffectTable, curves: Sequence[_Curve]) -> pd.DataFrame:
-    places = [(curve.own.row_id, curve.level, float(shift)) for curve in curves for shift in curve.shifts]
+    places = [(curve.estimate.row_id, curve.level, float(shift)) for curve in curves for shift in curve.shifts]
     out = pd.DataFrame(places, columns=["estimate", "level", "delta"]).astype({"estimate": "str", "level": "str"})
     out["level"] = pd.Series([level for _, level, _ in places], dtype="str")
     for column in ("mean", "lower", "upper", "p_direction", "p_rope", "p_relevant"):
@@ -505,16 +513,16 @@ def _table(rows: EffectTable, curves: Sequence[_Curve]) -> pd.DataFrame:
 
 
 def _tips(curves: Sequence[_Curve], prob: float) -> pd.DataFrame:
-    found = []
+    records = []
     for curve in curves:
         for claim in CLAIMS:
             if not curve.holds(claim, 0.0, prob):
                 continue
             below, above = (curve.turns(claim, float(end), prob, 0.0) for end in (curve.shifts[0], curve.shifts[-1]))
-            sides = [one for one in (below, above) if not math.isnan(one)]
+            sides = [tip for tip in (below, above) if not math.isnan(tip)]
             nearest = min(sides, key=abs, default=math.nan)
-            found.append((curve.own.row_id, curve.level, claim, below, above, nearest))
+            records.append((curve.estimate.row_id, curve.level, claim, below, above, nearest))
     columns = ["estimate", "level", "claim", "below", "above", "nearest"]
-    out = pd.DataFrame(found, columns=columns)
+    out = pd.DataFrame(records, columns=columns)
     texts = {name: pd.Series(out[name].tolist(), dtype="str") for name in columns[:3]}
     return out.assign(**texts).astype(dict.fromkeys(columns[3:], float))

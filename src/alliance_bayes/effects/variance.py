@@ -128,7 +128,7 @@ class VariancePartition(Estimand):
             # Two people of one level are two who have one.
             lacking = analysis.fit.design.rows.lacking.get(name)
             spreads = everybody if lacking is None else {n: _new_level(analysis, n, ~lacking) for n in sampled}
-            variance = sum((own for own, _ in spreads.values()), residual)
+            variance = sum((spread for spread, _ in spreads.values()), residual)
             around = [other for other in sampled if other != name and _lies_within(analysis.fit, name, other)]
             shared = sum((spreads[other][1] for other in around), spreads[name][1])
             fit = analysis.fit
@@ -216,11 +216,11 @@ def _residual(analysis: Analysis) -> np.ndarray:
         residual=lambda: analysis.spread.residual,
         shares=design.residual_shares,
     )
-    own = dict(fit.parameters)
+    parameters = dict(fit.parameters)
     if design.sigma is not None:
         # What is asked for is a mean over the rows of its square.
-        own["sigma"] = np.sqrt(mean_square_sigma(fit))
-    return np.broadcast_to(design.family.predictor_variance(own, design.outcome, rows), analysis.n_draws)
+        parameters["sigma"] = np.sqrt(mean_square_sigma(fit))
+    return np.broadcast_to(design.family.predictor_variance(parameters, design.outcome, rows), analysis.n_draws)
 
 
 def _new_level(
@@ -231,13 +231,13 @@ def _new_level(
     covariances = fit.level_covariance(factor)
     z = fit.design.rows.z[factor][among]
     weights = np.ones(len(z)) if fit.design.weights is None else fit.design.weights[among]
-    own, total = z * weights[:, None], weights.sum()
-    mean = own.sum(axis=0) / total
+    weighted, total = z * weights[:, None], weights.sum()
+    mean = weighted.sum(axis=0) / total
 
     def spread(moments: np.ndarray) -> np.ndarray:
         return np.asarray(np.einsum("dst,st->d", covariances, moments))
 
-    return spread(z.T @ own / total), spread(np.outer(mean, mean))
+    return spread(z.T @ weighted / total), spread(np.outer(mean, mean))
 
 
 def _lies_within(fit: FittedModel, factor: str, other: str) -> bool:
