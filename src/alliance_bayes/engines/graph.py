@@ -187,11 +187,11 @@ def _parameter(name: str, design: Design, priors: PriorTable) -> Any:
     if design.family.parameters[name].support == "simplex":
         return _cutpoints(name, design.outcome.known_levels.size, priors[name].prior.arguments["a"])
     if name == "sigma" and design.sigma is not None:
-        gamma = add_priors(GAMMA, [priors[own].prior for own in design.sigma.parameters], dims=SIGMA_DIM)
+        gamma = add_priors(GAMMA, [priors[label].prior for label in design.sigma.parameters], dims=SIGMA_DIM)
         return add_prior(name, priors[name].prior) * pt.exp(pt.dot(pt.constant(design.rows.sigma), gamma))
     if name != "sigma" or design.residual is None:
         return add_prior(name, priors[name].prior)
-    levels = add_priors(name, [priors[own].prior for own in design.residual.parameters], dims=design.residual.name)
+    levels = add_priors(name, [priors[label].prior for label in design.residual.parameters], dims=design.residual.name)
     return levels[design.rows.residual]
 
 

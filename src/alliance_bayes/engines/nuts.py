@@ -113,8 +113,8 @@ class SamplerSettings:
 
 def memory_of_nuts(settings: SamplerSettings, numbers: int) -> tuple[int, str]:
     """Bytes that a fit by NUTS takes on top of its table, and what they are counted from."""
-    kept = settings.chains * settings.draws
-    return 8 * _COPIES * kept * numbers, f"{kept:,} draws of {numbers:,} numbers"
+    draws = settings.chains * settings.draws
+    return 8 * _COPIES * draws * numbers, f"{draws:,} draws of {numbers:,} numbers"
 
 
 def forecast_of_nuts(gradient: float, settings: SamplerSettings, numbers: int) -> Forecast:
@@ -224,8 +224,8 @@ def _by_graph(
     model, names = build_graph(design, priors), tuple(posterior_dims(design))
     compiled = time.perf_counter()
     tree = _pymc(model, settings)
-    given = tree["posterior"]
-    values = {name: np.asarray(given[name].transpose("chain", "draw", ...).values, dtype=float) for name in names}
+    posterior = tree["posterior"]
+    values = {name: np.asarray(posterior[name].transpose("chain", "draw", ...).values, dtype=float) for name in names}
     return values, tree["sample_stats"].to_dataset(), compiled
 
 
@@ -320,9 +320,9 @@ def _result(sampler: Any, reporter: _Reporter | None) -> Any:
             pass  # still at work
         except Exception as error:
             # What follows is a backtrace of nutpie's own, without names.
-            said = " ".join(str(error).partition("Stack backtrace")[0].split())
+            reason = " ".join(str(error).partition("Stack backtrace")[0].split())
             raise SamplingError(
-                f"nutpie stopped: {said}. Check for columns on very different scales or priors without mass."
+                f"nutpie stopped: {reason}. Check for columns on very different scales or priors without mass."
             ) from error
         if reporter is not None and reporter.error is not None:
             raise reporter.error
@@ -340,15 +340,15 @@ _STATISTICS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def sampler_statistics(given: xr.Dataset, posterior: xr.Dataset) -> xr.Dataset:
+def sampler_statistics(raw: xr.Dataset, posterior: xr.Dataset) -> xr.Dataset:
     """A sampler's statistics under ArviZ's names, dims (chain, draw)."""
-    found = {
-        name: (("chain", "draw"), np.asarray(given[source].values))
+    statistics = {
+        name: (("chain", "draw"), np.asarray(raw[source].values))
         for name, sources in _STATISTICS.items()
         for source in sources
-        if source in given
+        if source in raw
     }
-    return xr.Dataset(found, coords={"chain": posterior["chain"], "draw": posterior["draw"]})
+    return xr.Dataset(statistics, coords={"chain": posterior["chain"], "draw": posterior["draw"]})
 
 
 _NAME = "unconstrained"

@@ -48,7 +48,7 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
         values["beta"] = np.stack([priors[term].prior.draw(rng, draws) for term in design.terms], axis=-1)
     for name in design.family.parameters:
         if name == "sigma" and design.residual is not None:
-            levels = [priors[own].prior.draw(rng, draws) for own in design.residual.parameters]
+            levels = [priors[label].prior.draw(rng, draws) for label in design.residual.parameters]
             values[name] = np.stack(levels, axis=-1)
             continue
         if design.family.parameters[name].support != "simplex":
@@ -58,7 +58,7 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
         below = np.clip(np.cumsum(rng.dirichlet(concentration, draws), axis=-1)[:, :-1], 1e-12, 1 - 1e-12)
         values[name] = np.log(below) - np.log1p(-below)
     if design.sigma is not None:
-        values[GAMMA] = np.stack([priors[own].prior.draw(rng, draws) for own in design.sigma.parameters], axis=-1)
+        values[GAMMA] = np.stack([priors[label].prior.draw(rng, draws) for label in design.sigma.parameters], axis=-1)
     for factor in design.factors:
         values |= _factor_draws(factor, priors, draws, rng)
     for smooth in design.smooths:

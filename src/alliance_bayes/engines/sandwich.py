@@ -65,16 +65,16 @@ def corrected(design: Design, posterior: xr.Dataset) -> xr.Dataset:
     centre = numbers.values.mean(axis=0)
     away = numbers.values - centre
     u, size, v = np.linalg.svd(away / np.sqrt(len(away) - 1), full_matrices=False)
-    kept = size > _RANK * size.max(initial=0.0)
-    u, size, v = u[:, kept], size[kept], v[kept]
+    large = size > _RANK * size.max(initial=0.0)
+    u, size, v = u[:, large], size[large], v[large]
     if not size.size:
         return posterior
     curvature, slope = _curvature_and_slope(design, numbers, centre, (size[:, None] * v).T)
     root = _root(_inflation(curvature, slope, len(away)))
-    made = centre + np.sqrt(len(away) - 1) * (u @ root) * size @ v
+    moved = centre + np.sqrt(len(away) - 1) * (u @ root) * size @ v
     return posterior_dataset(
         design,
-        {str(name): values.values for name, values in posterior.data_vars.items()} | numbers.named(made),
+        {str(name): values.values for name, values in posterior.data_vars.items()} | numbers.named(moved),
         chain=posterior["chain"].values,
         draw=posterior["draw"].values,
     )
@@ -143,11 +143,11 @@ class _Numbers:
         """Vectors (n_draws, size) as the posterior's variables."""
         out, at = {}, 0
         for name, shape in self.shapes.items():
-            own = values[:, at : at + prod(shape)]
+            block = values[:, at : at + prod(shape)]
             at += prod(shape)
             if at > self.n_coefficients:
-                own = _limited(name, own)
-            out[name] = own.reshape(*self.leading, *shape)
+                block = _limited(name, block)
+            out[name] = block.reshape(*self.leading, *shape)
         return out
 
 
@@ -188,13 +188,13 @@ def _curvature_and_slope(
     local = _Local(design, x @ centre[: numbers.n_coefficients], numbers, centre)
     n, r = design.rows.n, basis.shape[1]
     # What each local number moves by along each direction: rows of the predictor, or one of the parameters'.
-    own = local.to_natural(centre) @ basis[numbers.n_coefficients :]
+    natural = local.to_natural(centre) @ basis[numbers.n_coefficients :]
     curvature, scores = np.zeros((r, r)), np.zeros((n, r))
     first, second = local.first(), local.second()
     for start in range(0, n, max(1, _PIECE // max(r, 1))):
         piece = slice(start, start + max(1, _PIECE // max(r, 1)))
         moves = [np.asarray(x[piece] @ basis[: numbers.n_coefficients])]
-        moves += [np.where(at[piece, None] >= 0, own[at[piece]], 0.0) for at in local.places]
+        moves += [np.where(at[piece, None] >= 0, natural[at[piece]], 0.0) for at in local.places]
         leverage = weights[piece] * -second[0, 0][piece] * (moves[0] ** 2).sum(axis=1)
         enlarged = first[0][piece] / (1 - np.clip(leverage, 0.0, _MOST_LEVERAGE))
         scores[piece] = weights[piece, None] * moves[0] * enlarged[:, None]
@@ -242,7 +242,7 @@ class _Local:
 
     def to_natural(self, centre: np.ndarray) -> np.ndarray:
         """Derivatives of the local parameters (logarithms; cutpoints) by the unlimited ones, shape (k, k)."""
-        size = sum(one.size for one in self.own.values())
+        size = sum(array.size for array in self.own.values())
         out = np.eye(size)
         if (of := self._slices.get("cutpoints")) is not None:
             cutpoints = self.own["cutpoints"]
@@ -252,28 +252,28 @@ class _Local:
 
     def first(self) -> list[np.ndarray]:
         """First derivatives by each number, shape (n,) each."""
-        made = []
+        slopes = []
         for k, step in enumerate(self.steps):
-            made.append((self._at({k: step}) - self._at({k: -step})) / (2 * step))
-        return made
+            slopes.append((self._at({k: step}) - self._at({k: -step})) / (2 * step))
+        return slopes
 
     def second(self) -> dict[tuple[int, int], np.ndarray]:
         """Second derivatives by each pair of numbers, shape (n,) each."""
-        middle, made = self._at({}), {}
+        middle, curvatures = self._at({}), {}
         for a, b in combinations_with_replacement(range(len(self.steps)), 2):
             h, k = self.steps[a], self.steps[b]
             if a == b:
-                made[a, b] = (self._at({a: h}) - 2 * middle + self._at({a: -h})) / h**2
+                curvatures[a, b] = (self._at({a: h}) - 2 * middle + self._at({a: -h})) / h**2
                 continue
             corners = [self._at({a: s * h, b: t * k}) * s * t for s in (1, -1) for t in (1, -1)]
-            made[a, b] = np.sum(corners, axis=0) / (4 * h * k)
-        return made
+            curvatures[a, b] = np.sum(corners, axis=0) / (4 * h * k)
+        return curvatures
 
     def _at(self, shifts: Mapping[int, float]) -> np.ndarray:
         """Log density of each row with some of its numbers moved, shape (n,)."""
         eta = (self.eta + shifts.get(0, 0.0))[None]
         moved = {name: shifts.get(k + 1, 0.0) for k, name in enumerate(self._names)}
-        own = {
+        parameters = {
             name: values[None, self.design.rows.strata] * np.exp(moved[name])
             if name == "sigma" and self.design.residual is not None
             else values * np.exp(moved[name])
@@ -281,11 +281,11 @@ class _Local:
             if name != "cutpoints"
         }
         if "cutpoints" not in self.own:
-            return np.asarray(self.family.log_density(eta, own, self.design.outcome)[0])
+            return np.asarray(self.family.log_density(eta, parameters, self.design.outcome)[0])
         out = np.empty(self.design.rows.n)
         for chosen, cutpoints in self._moved_cutpoints(moved):
-            found = self.family.log_density(eta, own | {"cutpoints": cutpoints[None]}, self.design.outcome)[0]
-            out[chosen] = found[chosen]
+            density = self.family.log_density(eta, parameters | {"cutpoints": cutpoints[None]}, self.design.outcome)[0]
+            out[chosen] = density[chosen]
         return out
 
     def _moved_cutpoints(self, moved: Mapping[str, float]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

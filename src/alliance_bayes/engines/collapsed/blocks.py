@@ -107,8 +107,8 @@ class Cells:
         values = points.values[:, right]
         values[:, right == 1] = self._outcome[:, None]
         for a in left:
-            own = (points.counts * points.values[:, a])[order]
-            sums = sparse.csr_array((own, order, adding.indptr), shape=adding.shape) @ values
+            weighted = (points.counts * points.values[:, a])[order]
+            sums = sparse.csr_array((weighted, order, adding.indptr), shape=adding.shape) @ values
             if points.cross is not None and a > 0:
                 sums += adding @ self._products(a, right)
             yield sums

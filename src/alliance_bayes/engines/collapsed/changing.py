@@ -62,9 +62,9 @@ class ChangingRows:
         eq = self._marginal.equations
         self._places = np.empty(len(eq.order), dtype=np.int64)
         self._places[eq.order] = np.arange(len(eq.order))
-        kept = np.ones(design.rows.n, dtype=bool)
-        kept[changing] = False
-        still = np.flatnonzero(kept)
+        unchanged = np.ones(design.rows.n, dtype=bool)
+        unchanged[changing] = False
+        still = np.flatnonzero(unchanged)
         self._still = _Sums.of_nothing(eq)
         self._add(self._still, design.rows.take(still), design.outcome.coded[still])
         self._proposal: Proposal | None = None
@@ -86,7 +86,7 @@ class ChangingRows:
             # Levels meet that did not before: the sparse pattern is another.
             return replace(self._marginal, equations=self._anew(rows, outcome))
         eq = self._marginal.equations
-        made = replace(
+        equations = replace(
             eq,
             n=sums.n,
             rss=sums.rss,
@@ -98,7 +98,7 @@ class ChangingRows:
             v=sums.v,
             rotate=lambda: self._anew(rows, outcome).compressed,
         )
-        return replace(self._marginal, equations=made)
+        return replace(self._marginal, equations=equations)
 
     def adapt(self, marginals: Sequence[Marginal], rng: np.random.Generator) -> None:
         """Make the proposal of the hyperparameters anew, from several sets of values; walks then begin anew, too."""
@@ -106,7 +106,7 @@ class ChangingRows:
 
         def log_density(theta: np.ndarray) -> np.ndarray:
             # The mean log density: what all sets have in common, and no set's own peak.
-            return np.mean([one.log_density(theta) for one in marginals], axis=0)
+            return np.mean([marginal.log_density(theta) for marginal in marginals], axis=0)
 
         mode, covariance = find_mode(first, first.equations.outcome_sd)
         self._root = np.linalg.cholesky(covariance)
@@ -142,7 +142,7 @@ class ChangingRows:
         """
         assert self._proposal is not None
         assert self._root is not None
-        size, kept = len(self._root), []
+        size, thetas = len(self._root), []
         far, far_log_q = self._proposals(draws * _STEPS + 1, rng)
         # A walk that begins does so at a proposal.
         if walk.theta is None:
@@ -166,8 +166,8 @@ class ChangingRows:
                 walk.theta, value = near, near_value
                 log_q = float(self._proposal.log_density(near[None])[0])
             if (step + 1) % _STEPS == 0:
-                kept.append(walk.theta)
-        chosen = np.array(kept)
+                thetas.append(walk.theta)
+        chosen = np.array(thetas)
         seed = np.random.SeedSequence(int(rng.integers(2**63)))
         return chosen, *marginal.draw(chosen, seed=seed)
 
@@ -214,10 +214,10 @@ class ChangingRows:
         whole, coded = design.rows.take(np.arange(design.rows.n)), design.outcome.coded.copy()
         whole.put(at, rows)
         coded[at] = outcome
-        made = replace(design, rows=whole, outcome=replace(design.outcome, values=coded, coded=coded))
-        found = normal_equations(made, self.priors, None, scale=self._marginal.hyper.scale)
+        completed = replace(design, rows=whole, outcome=replace(design.outcome, values=coded, coded=coded))
+        equations = normal_equations(completed, self.priors, None, scale=self._marginal.hyper.scale)
         # Coefficients of all draws are counted from one pilot.
-        return _repiloted(found, self._marginal.equations)
+        return _repiloted(equations, self._marginal.equations)
 
     def _add(self, sums: _Sums, rows: Rows, outcome: np.ndarray) -> bool:
         """Add some rows' products to ``sums``; False where a level meets columns that it did not meet before."""
@@ -261,34 +261,34 @@ def dense_columns(design: Design, eq: Equations, rows: Rows) -> np.ndarray:
             continue
         levels, q, z = len(factor.levels), len(factor.terms), rows.z[factor.name]
         by_level = contrasts(levels) if factor.exhaustive else np.eye(levels)
-        own = by_level[rows.index[factor.name]]
+        coded = by_level[rows.index[factor.name]]
         start = eq.starts[factor.name]
-        width = own.shape[1] * q
+        width = coded.shape[1] * q
         # Of no rows at all (every one changes, as with an error of measurement) the width does not follow.
-        out[:, start : start + width] = (own[:, :, None] * z[:, None, :]).reshape(rows.n, width)
+        out[:, start : start + width] = (coded[:, :, None] * z[:, None, :]).reshape(rows.n, width)
     return out
 
 
-def _repiloted(found: Equations, like: Equations) -> Equations:
+def _repiloted(eq: Equations, like: Equations) -> Equations:
     """Normal equations counted from another pilot estimate of the common coefficients."""
-    by = like.pilot - found.pilot
+    by = like.pilot - eq.pilot
     k = len(by)
-    g, r = found.g_d[:, :, :k], found.r_d[:, :k]
-    cross = np.zeros((*found.v.shape[:2], len(found.order)))
-    for level in range(len(found.order)):
-        span = slice(found.ptr[level], found.ptr[level + 1])
-        cols = found.cols[span]
+    g, r = eq.g_d[:, :, :k], eq.r_d[:, :k]
+    cross = np.zeros((*eq.v.shape[:2], len(eq.order)))
+    for level in range(len(eq.order)):
+        span = slice(eq.ptr[level], eq.ptr[level + 1])
+        cols = eq.cols[span]
         common = cols < k
-        cross[:, :, level] = found.v[:, :, span][:, :, common] @ by[cols[common]]
-    rss = found.rss - 2 * r @ by + np.einsum("i,sij,j->s", by, g[:, :k], by)
+        cross[:, :, level] = eq.v[:, :, span][:, :, common] @ by[cols[common]]
+    rss = eq.rss - 2 * r @ by + np.einsum("i,sij,j->s", by, g[:, :k], by)
     return replace(
-        found,
+        eq,
         rss=rss,
-        size=found.size + np.abs(rss),
-        r_d=found.r_d - g @ by,
-        r_e=found.r_e - cross.transpose(0, 2, 1),
+        size=eq.size + np.abs(rss),
+        r_d=eq.r_d - g @ by,
+        r_e=eq.r_e - cross.transpose(0, 2, 1),
         pilot=like.pilot,
-        offset=np.concatenate([found.offset[:k] - by / found.fixed[:k], found.offset[k:]]),
+        offset=np.concatenate([eq.offset[:k] - by / eq.fixed[:k], eq.offset[k:]]),
     )
 
 

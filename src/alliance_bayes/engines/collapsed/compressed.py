@@ -80,32 +80,32 @@ def compress(cells: Cells, block: Block | None, dense: list[Block], pattern: tup
     by_group = np.argsort(group, kind="stable")
     sizes = np.ones(points.n) if points.cross is None else np.minimum(points.counts, points.values.shape[1])
     rest = [np.zeros((0, d + 1)) for _ in range(cells.strata)]
-    kept: list[tuple[np.ndarray, ...]] = []
+    rotated: list[tuple[np.ndarray, ...]] = []
     for piece in _pieces(sizes[by_group], max(_PIECE // (d + q + 1), 1)):
         rows, of = cells.rows(by_group[piece])
-        own = by_group[piece][of]
+        point = by_group[piece][of]
         # Rows of a level and stratum are neighbours.
-        again = np.argsort(group[own], kind="stable")
-        rows, own = rows[again], own[again]
+        again = np.argsort(group[point], kind="stable")
+        rows, point = rows[again], point[again]
         wide = np.zeros((len(rows), q + d + 1))
         at = q
         for other in dense:
-            wide[:, at : at + other.width] = _in_basis(rows, other, other.level[own])
+            wide[:, at : at + other.width] = _in_basis(rows, other, other.level[point])
             at += other.width
         wide[:, -1] = rows[:, 1]
         if block is not None:
             wide[:, :q] = rows[:, block.columns]
-            edges = np.flatnonzero(np.r_[True, np.diff(group[own]) != 0])
-            mine = _rotate(wide, q, np.r_[edges, len(wide)])
-            width, columns = _met(level[own][mine], ptr, cols)
-            x = wide[mine][np.repeat(np.arange(mine.sum()), width), q + columns]
-            kept.append((wide[mine, :q], wide[mine, -1], points.stratum[own][mine], level[own][mine], width, x))
-            wide, own = wide[~mine], own[~mine]
-        for s in np.unique(points.stratum[own]):
-            rest[s] = triangular(np.concatenate([rest[s], wide[points.stratum[own] == s, q:]]))
+            edges = np.flatnonzero(np.r_[True, np.diff(group[point]) != 0])
+            lead = _rotate(wide, q, np.r_[edges, len(wide)])
+            width, columns = _met(level[point][lead], ptr, cols)
+            x = wide[lead][np.repeat(np.arange(lead.sum()), width), q + columns]
+            rotated.append((wide[lead, :q], wide[lead, -1], points.stratum[point][lead], level[point][lead], width, x))
+            wide, point = wide[~lead], point[~lead]
+        for s in np.unique(points.stratum[point]):
+            rest[s] = triangular(np.concatenate([rest[s], wide[points.stratum[point] == s, q:]]))
     none = np.zeros(0, dtype=np.int64)
-    kept.append((np.zeros((0, q)), np.zeros(0), none, none, none, np.zeros(0)))
-    z, y, stratum, level, width, x = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    rotated.append((np.zeros((0, q)), np.zeros(0), none, none, none, np.zeros(0)))
+    z, y, stratum, level, width, x = (np.concatenate(parts) for parts in zip(*rotated, strict=True))
     return Compressed(
         first=np.searchsorted(level, np.arange(levels + 1)).astype(np.int64),
         z=z,
@@ -157,13 +157,13 @@ def triangular(rows: np.ndarray) -> np.ndarray:
 @njit(cache=True, nogil=True)
 def _rotate(rows, q, edges):  # type: ignore[no-untyped-def]
     """Rotate each group of rows in place until at most q have a part in the first q columns; which those are."""
-    kept = np.zeros(len(rows), dtype=np.bool_)
+    leading = np.zeros(len(rows), dtype=np.bool_)
     width = rows.shape[1]
     size, side = np.empty(width), np.empty(width)
     for g in range(len(edges) - 1):
         start, stop = edges[g], edges[g + 1]
         if stop - start <= q:
-            kept[start:stop] = True
+            leading[start:stop] = True
             continue
         for j in range(width):
             size[j] = 0.0
@@ -180,9 +180,9 @@ def _rotate(rows, q, edges):  # type: ignore[no-untyped-def]
                 continue
             for i in range(top, stop):
                 rows[i, j] = 0.0
-        kept[start:top] = True
+        leading[start:top] = True
         for i in range(top, stop):
             for k in range(q, width):
                 if abs(rows[i, k]) <= ZERO * size[k]:
                     rows[i, k] = 0.0
-    return kept
+    return leading

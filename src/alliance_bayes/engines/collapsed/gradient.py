@@ -31,7 +31,7 @@ def log_density_and_gradient(theta, sizes, place, prior, n, squares, fixed, grou
     """Log density of one theta, and whether it has its digits; if so, the gradient is written to ``out``."""
     strata, pattern, blocks, offset = kernel
     d, q = strata[0].shape[1], strata[2].shape[2]
-    found, scratch = room_for(d, q, pattern[0], True), scratch_for(d, q, pattern[0])
+    factors, scratch = room_for(d, q, pattern[0], True), scratch_for(d, q, pattern[0])
     sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e = np.empty(d), np.zeros((q, q))
     before = log_prior_of(theta, prior[0], prior[1], prior[2])
@@ -41,12 +41,12 @@ def log_density_and_gradient(theta, sizes, place, prior, n, squares, fixed, grou
     scales_at(theta, place, sigma, tau, roots, k_dense, ce)
     arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, pattern[0], c, c_e)
     log_det, square, shares, length = reduce_dense(
-        arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
+        arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, factors, scratch
     )
     value, sure = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, NOTHING)
     if sure:
         unit = sigma[0] if sigma.shape[0] == 1 else 1.0
-        expected = expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q)
+        expected = expected_moments(factors, c, k_dense, c_e, unit, pattern, blocks, d, q)
         residual = _residual(expected, strata, squares, unit, pattern)
         gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior, group, alone, starts, out)
     return before + value, sure
@@ -59,7 +59,7 @@ def gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior,
     ``alone`` says of which scales (T,) columns are dense and independent; ``starts`` (B, 3) where the dense correlated
     factors' columns and scales start, and how many levels they have.
     """
-    widths, dense, first, own = place
+    widths, dense, first, eliminated = place
     mean, second, m_e = expected[0], expected[1], expected[2]
     strata, d, q = sigma.shape[0], mean.shape[0], m_e.shape[0]
     prior_slope(theta, prior[0], prior[1], prior[2], out)
@@ -68,7 +68,7 @@ def gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior,
     for i in range(d):
         if group[i] >= 0 and alone[group[i]]:
             out[strata + group[i]] += second[i, i] + mean[i] * mean[i] - 1.0
-    if first >= 0 and own < 0:
+    if first >= 0 and eliminated < 0:
         for i in range(q):
             out[strata + first + i] += m_e[i, i]
     free = prior[0]
@@ -76,7 +76,7 @@ def gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior,
         terms = widths[f]
         m = np.zeros((terms, terms))
         at = first
-        if f == own:
+        if f == eliminated:
             for i in range(terms):
                 for j in range(terms):
                     m[i, j] = m_e[i, j]
@@ -160,8 +160,8 @@ def _inverse(lower, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # type: ignore[no-untyped-def]
-    """Moments of the coefficients given all factors in ``found``.
+def expected_moments(factors, c, k_dense, c_e, unit, pattern, blocks, d, q):  # type: ignore[no-untyped-def]
+    """Moments of the coefficients given all ``factors``.
 
     Returns ``mean`` (d,) and covariance ``second`` (d, d) of the dense v (coefficients in prior SDs); ``m_e`` (q, q),
     the sum over eliminated levels of E[v v'] - I; ``x`` (d,) and ``cov`` (d, d), mean and covariance of the dense
@@ -169,7 +169,7 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
     covariances ``cov_u`` (L, q, q) and minus those with the dense columns that they meet, ``h`` (q, nnz).
     """
     ptr, cols, runs, _ = pattern
-    a, b, e, t, y = found
+    a, b, e, t, y = factors
     levels = e.shape[0]
     mean, second = b.copy(), _inverse(a, d)
     _solve_upper(a, mean, d)
@@ -188,7 +188,7 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
     widest = 0
     for level in range(levels):
         widest = max(widest, ptr[level + 1] - ptr[level])
-    own, cov_v = np.empty(q), np.empty((q, q))
+    v_level, cov_v = np.empty(q), np.empty((q, q))
     f, met, x_met = np.empty((q, widest)), np.empty((widest, widest)), np.empty(widest)
     run = 0
     for level in range(levels):
@@ -208,12 +208,12 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
             for m in range(width):
                 total -= y_own[i, m] * x_met[m]
                 f[i, m] = y_own[i, m] * over
-            own[i] = total
+            v_level[i] = total
             for k in range(i + 1, q):
                 weight = el[k, i] * over
                 for m in range(width):
                     f[i, m] -= weight * f[k, m]
-        _solve_upper(el, own, q)
+        _solve_upper(el, v_level, q)
         for i in range(q):
             for j in range(q):
                 cov_v[i, j] = 1.0 if i == j else 0.0
@@ -232,12 +232,12 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
                 for m in range(width):
                     total += h_own[i, m] * f[j, m]
                 cov_v[i, j] = total
-                m_e[i, j] += total + own[i] * own[j]
+                m_e[i, j] += total + v_level[i] * v_level[j]
             m_e[i, i] -= 1.0
         for i in range(q - 1, -1, -1):
             u[level, i] = 0.0
             for k in range(i + 1):
-                u[level, i] += c_e[i, k] * own[k]
+                u[level, i] += c_e[i, k] * v_level[k]
             for j in range(q):
                 total = 0.0
                 for k in range(i + 1):

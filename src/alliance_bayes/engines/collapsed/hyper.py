@@ -107,8 +107,8 @@ def hyperparameters(design: Design, priors: PriorTable) -> Hyper:
         for factor in design.factors
         if factor.correlated
     )
-    own = tuple(priors[name].prior for name in (*sigma, *tau))
-    return Hyper(sigma, tuple(tau), own, correlated)
+    stated = tuple(priors[name].prior for name in (*sigma, *tau))
+    return Hyper(sigma, tuple(tau), stated, correlated)
 
 
 @njit(cache=True, nogil=True)
@@ -140,7 +140,7 @@ def scales_at(theta, place, sigma, tau, roots, k_dense, ce):  # type: ignore[no-
     ``place`` is, as :attr:`Marginal.place` has it: widths of the correlated factors, which of them are dense, and of
     the eliminated factor its first scale and which of the correlated factors it is (-1 for none).
     """
-    widths, dense, first, own = place
+    widths, dense, first, eliminated = place
     spread(theta, widths, sigma, tau, roots)
     for b in range(dense.shape[0]):
         for i in range(roots.shape[1]):
@@ -150,7 +150,7 @@ def scales_at(theta, place, sigma, tau, roots, k_dense, ce):  # type: ignore[no-
         return
     for i in range(ce.shape[0]):
         for j in range(i + 1):
-            ce[i, j] = tau[first + i] * (roots[own, i, j] if own >= 0 else (1.0 if i == j else 0.0))
+            ce[i, j] = tau[first + i] * (roots[eliminated, i, j] if eliminated >= 0 else (1.0 if i == j else 0.0))
 
 
 @njit(cache=True, nogil=True)

@@ -170,17 +170,17 @@ def combine(sigma, tau, ce, fixed, group, strata, ptr, c, c_e):  # type: ignore[
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep, found, scratch):  # type: ignore[no-untyped-def]
-    """Cholesky factor of the Schur complement, and its whitened right-hand side, in ``found``.
+def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep, factors, scratch):  # type: ignore[no-untyped-def]
+    """Cholesky factor of the Schur complement, and its whitened right-hand side, in ``factors``.
 
     Returns the log determinant of A (infinite where A is not positive), the squared length of the whitened right-hand
     side of all columns, and two measures of what rounding may have done: to the log determinant in units of machine
     precision, and the length of the solution, each element in units of its own diagonal element. With ``keep``, each
-    level's factor, right-hand side and e^-1 C'V stay in ``found`` too.
+    level's factor, right-hand side and e^-1 C'V stay in ``factors`` too.
     """
     g_d, r_d, g_e, r_e, v = arrays
     ptr, cols, runs, _ = pattern
-    a, b, e, t, y = found
+    a, b, e, t, y = factors
     gc, buffer, side, whole, x = scratch
     d, q = g_d.shape[0], g_e.shape[1]
     for i in range(d):
@@ -197,8 +197,8 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
             for j in range(m + 1):
                 buffer[m, j] = 0.0
         for level in range(runs[run], runs[run + 1]):
-            own = level if keep else 0
-            el, tl = e[own], t[own]
+            slot = level if keep else 0
+            el, tl = e[slot], t[slot]
             part, share = _factor_level(g_e[level], r_e[level], r_scale, ce, q, el, gc, tl)
             if part == np.inf:
                 return np.inf, 0.0, np.inf, np.inf
@@ -328,9 +328,9 @@ def log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, n
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def draw_given(found, c, k_dense, ce, unit, pattern, blocks, dense, eliminated, x):  # type: ignore[no-untyped-def]
-    """From standard normal numbers to one draw of the coefficients, in place, given all factors in ``found``."""
-    a, b, e, t, y = found
+def draw_given(factors, c, k_dense, ce, unit, pattern, blocks, dense, eliminated, x):  # type: ignore[no-untyped-def]
+    """From standard normal numbers to one draw of the coefficients, in place, given all ``factors``."""
+    a, b, e, t, y = factors
     ptr, cols, _, order = pattern
     d, q = a.shape[0], e.shape[1]
     for j in range(d - 1, -1, -1):
@@ -382,7 +382,7 @@ def log_densities(theta, sizes, place, prior, n, squares, fixed, group, kernel, 
     """Log density of each theta (N, D), written to ``out`` (N,), and to ``sure`` whether it has its digits."""
     strata, pattern, blocks, offset = kernel
     d, q = strata[0].shape[1], strata[2].shape[2]
-    found, scratch = room_for(d, q, pattern[0], False), scratch_for(d, q, pattern[0])
+    factors, scratch = room_for(d, q, pattern[0], False), scratch_for(d, q, pattern[0])
     sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e = np.empty(d), np.zeros((q, q))
     for i in range(theta.shape[0]):
@@ -393,7 +393,7 @@ def log_densities(theta, sizes, place, prior, n, squares, fixed, group, kernel, 
         scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
         arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, pattern[0], c, c_e)
         log_det, square, shares, length = reduce_dense(
-            arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, False, found, scratch
+            arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, False, factors, scratch
         )
         value, sure[i] = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, 0.0)
         out[i] = before + value
@@ -408,19 +408,19 @@ def draw_coefficients(theta, sizes, place, n, squares, fixed, group, kernel, den
     """
     strata, pattern, blocks, offset = kernel
     d, q = strata[0].shape[1], strata[2].shape[2]
-    found, scratch = room_for(d, q, pattern[0], True), scratch_for(d, q, pattern[0])
+    factors, scratch = room_for(d, q, pattern[0], True), scratch_for(d, q, pattern[0])
     sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e, x = np.empty(d), np.zeros((q, q)), np.empty(d)
     for i in range(theta.shape[0]):
         scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
         arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, pattern[0], c, c_e)
         log_det, square, shares, length = reduce_dense(
-            arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
+            arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, factors, scratch
         )
         sure[i] = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, NOTHING)[1]
         if sure[i]:
             unit = sigma[0] if sigma.shape[0] == 1 else 1.0
-            draw_given(found, c, k_dense, c_e, unit, pattern, blocks, dense[i], eliminated[i], x)
+            draw_given(factors, c, k_dense, c_e, unit, pattern, blocks, dense[i], eliminated[i], x)
 
 
 @njit(cache=True, nogil=True)

@@ -120,10 +120,10 @@ class Marginal:
         eq, hyper = self.equations, self.hyper
         correlated = [factor for factor, (_, together) in self.terms.items() if together]
         first = -1 if eq.eliminated is None else self._first_scale[eq.eliminated]
-        own = correlated.index(eq.eliminated) if eq.eliminated in correlated else -1
+        eliminated = correlated.index(eq.eliminated) if eq.eliminated in correlated else -1
         widths = np.array([self.terms[factor][0] for factor in correlated], dtype=np.int64)
         dense = np.array([f for f, factor in enumerate(correlated) if factor != eq.eliminated], dtype=np.int64)
-        return (len(hyper.sigma), len(hyper.tau), eq.g_e.shape[2]), (widths, dense, first, own), hyper.prior
+        return (len(hyper.sigma), len(hyper.tau), eq.g_e.shape[2]), (widths, dense, first, eliminated), hyper.prior
 
     @cached_property
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:

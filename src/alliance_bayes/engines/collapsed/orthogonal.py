@@ -81,22 +81,22 @@ def triangularise(a, m, n, width, keep):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def reduce_rows(sigma, c, k_dense, ce, rows, pattern, blocks, offset, keep, found):  # type: ignore[no-untyped-def]
+def reduce_rows(sigma, c, k_dense, ce, rows, pattern, blocks, offset, keep, factors):  # type: ignore[no-untyped-def]
     """Triangular factor of the precision A, its whitened right-hand side, and what the coefficients leave.
 
     Returns half the log determinant of A, and the least of ``|y - Xw|^2`` over the residual variances plus
-    ``|v - offset|^2``. With ``keep`` the factors are written to ``found`` as :func:`reduce_dense` writes them.
+    ``|v - offset|^2``. With ``keep`` the factors are written to ``factors`` as :func:`reduce_dense` writes them.
     """
     first, z, y, stratum, at, x, rest, rest_stratum = rows
     ptr, cols = pattern[0], pattern[1]
-    a, b, e, t, carried = found
+    a, b, e, t, carried = factors
     d, q, levels = c.shape[0], z.shape[1], first.shape[0] - 1
     room = min(_POOL, y.shape[0] + rest.shape[0]) + d
     pool = np.zeros((room + d, d + 1))
     filled, log_det, least = 0, 0.0, 0.0
     for level in range(levels):
         start, width, many = ptr[level], ptr[level + 1] - ptr[level], first[level + 1] - first[level]
-        own = np.zeros((many + q, q + width + 1))
+        block = np.zeros((many + q, q + width + 1))
         for i in range(many):
             m = first[level] + i
             weight = 1.0 / sigma[stratum[m]]
@@ -104,29 +104,29 @@ def reduce_rows(sigma, c, k_dense, ce, rows, pattern, blocks, offset, keep, foun
                 total = 0.0
                 for k in range(j, q):
                     total += z[m, k] * ce[k, j]
-                own[i, j] = weight * total
+                block[i, j] = weight * total
             for j in range(width):
-                own[i, q + j] = weight * x[at[m] + j]
-            own[i, q + width] = weight * y[m]
+                block[i, q + j] = weight * x[at[m] + j]
+            block[i, q + width] = weight * y[m]
         for j in range(q):
-            own[many + j, j] = 1.0
-        log_det += triangularise(own, many + q, q, q + width + 1, keep)
+            block[many + j, j] = 1.0
+        log_det += triangularise(block, many + q, q, q + width + 1, keep)
         if keep:
             for i in range(q):
                 for j in range(i + 1):
-                    e[level, i, j] = own[j, i]
+                    e[level, i, j] = block[j, i]
                 for j in range(width):
-                    carried[i, start + j] = own[i, q + j]
-                t[level, i] = own[i, q + width]
+                    carried[i, start + j] = block[i, q + j]
+                t[level, i] = block[i, q + width]
         for i in range(q, many + q):
             if filled == room:
                 filled, least = _condensed(pool, filled, d, least)
             for j in range(d):
                 pool[filled, j] = 0.0
             for j in range(width):
-                pool[filled, cols[start + j]] = own[i, q + j]
+                pool[filled, cols[start + j]] = block[i, q + j]
             scale_vector(pool[filled, :d], c, blocks, k_dense, d)
-            pool[filled, d] = own[i, q + width]
+            pool[filled, d] = block[i, q + width]
             filled += 1
     for m in range(rest.shape[0]):
         if filled == room:
@@ -166,13 +166,13 @@ def log_densities_by_rows(theta, sizes, place, prior, n, fixed, group, rows, ker
     """Log density of each theta (N, D), written to ``out`` (N,); NaN or infinite where it cannot be computed."""
     _, pattern, blocks, offset = kernel
     d, q = offset.shape[0], rows[1].shape[1]
-    found = room_for(d, q, pattern[0], False)
+    factors = room_for(d, q, pattern[0], False)
     sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e = np.empty(d), np.zeros((q, q))
     for i in range(theta.shape[0]):
         scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
         columns_of(tau, ce, fixed, group, 1.0, c, c_e)
-        log_det, least = reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, False, found)
+        log_det, least = reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, False, factors)
         out[i] = log_prior_of(theta[i], prior[0], prior[1], prior[2]) + log_scale(sigma, n) - log_det - 0.5 * least
 
 
@@ -181,14 +181,14 @@ def draw_by_rows(theta, sizes, place, fixed, group, rows, kernel, dense, elimina
     """As :func:`draw_coefficients`, from the rows."""
     _, pattern, blocks, offset = kernel
     d, q = offset.shape[0], rows[1].shape[1]
-    found = room_for(d, q, pattern[0], True)
+    factors = room_for(d, q, pattern[0], True)
     sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e, x = np.empty(d), np.zeros((q, q)), np.empty(d)
     for i in range(theta.shape[0]):
         scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
         columns_of(tau, ce, fixed, group, 1.0, c, c_e)
-        reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, True, found)
-        draw_given(found, c, k_dense, c_e, 1.0, pattern, blocks, dense[i], eliminated[i], x)
+        reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, True, factors)
+        draw_given(factors, c, k_dense, c_e, 1.0, pattern, blocks, dense[i], eliminated[i], x)
 
 
 @njit(cache=True, nogil=True)
@@ -196,27 +196,27 @@ def gradient_by_rows(theta, sizes, place, prior, n, fixed, group, rows, kernel, 
     """Log density of one theta; its gradient is written to ``out``."""
     _, pattern, blocks, offset = kernel
     d, q = offset.shape[0], rows[1].shape[1]
-    found = room_for(d, q, pattern[0], True)
+    factors = room_for(d, q, pattern[0], True)
     sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e = np.empty(d), np.zeros((q, q))
     scales_at(theta, place, sigma, tau, roots, k_dense, ce)
     columns_of(tau, ce, fixed, group, 1.0, c, c_e)
-    log_det, least = reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, True, found)
+    log_det, least = reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, True, factors)
     value = log_prior_of(theta, prior[0], prior[1], prior[2]) + log_scale(sigma, n) - log_det - 0.5 * least
     if not np.isfinite(value):
         out[:] = 0.0
         return value
-    expected = expected_moments(found, c, k_dense, c_e, 1.0, pattern, blocks, d, q)
-    residual = _residual(found, c, k_dense, c_e, rows, pattern, blocks, expected[0], sigma.shape[0])
+    expected = expected_moments(factors, c, k_dense, c_e, 1.0, pattern, blocks, d, q)
+    residual = _residual(factors, c, k_dense, c_e, rows, pattern, blocks, expected[0], sigma.shape[0])
     gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior, group, alone, starts, out)
     return value
 
 
 @njit(cache=True, nogil=True)
-def _residual(found, c, k_dense, ce, rows, pattern, blocks, mean, strata):  # type: ignore[no-untyped-def]
+def _residual(factors, c, k_dense, ce, rows, pattern, blocks, mean, strata):  # type: ignore[no-untyped-def]
     """Expected residual sum of squares of each stratum (S,), a row at a time: what is left, and its variance."""
     first, z, y, stratum, at, x, rest, rest_stratum = rows
-    a, _, e, t, carried = found
+    a, _, e, t, carried = factors
     ptr, cols = pattern[0], pattern[1]
     d, q = a.shape[0], z.shape[1]
     out, side, g, w = np.zeros(strata), np.empty(d), np.empty(q), mean.copy()

@@ -112,8 +112,8 @@ def _of_moments(design: Design, moments: Moments) -> Points:
 def _of_rows(design: Design) -> Points:
     """The rows, or their cells where the cells' cross-products take no more room than the rows do."""
     rows = design.rows
-    found = _columns(design)
-    p = len(found)
+    columns = _columns(design)
+    p = len(columns)
     codes = {factor.name: rows.index[factor.name] for factor in design.factors}
     sizes = [len(factor.levels) for factor in design.factors]
     strata = 1 if design.residual is None else len(design.residual.levels)
@@ -121,7 +121,7 @@ def _of_rows(design: Design) -> Points:
     cells, number = cell_numbers(keys, [*sizes, strata])
     if design.weights is not None or len(cells) * p > rows.n:
         values = np.ones((rows.n, 1 + p))
-        for place, column in enumerate(found.values()):
+        for place, column in enumerate(columns.values()):
             values[:, 1 + place] = column
         weights = design.information_weights
         counts = np.ones(rows.n) if weights is None else weights
@@ -132,15 +132,15 @@ def _of_rows(design: Design) -> Points:
         order = np.argsort(number.astype(np.uint16) if len(cells) < 2**16 else number, kind="stable")
         # A column's values lie side by side, so that sums run over neighbouring numbers.
         side = np.empty((p, rows.n))
-        for place, column in enumerate(found.values()):
+        for place, column in enumerate(columns.values()):
             side[place] = column[order]
-        made = cell_moments(side, np.bincount(number, minlength=len(cells)))
-        counts, rest, cross, at = made.counts, made.rest[:, 0], made.cross, cells
-        values = np.concatenate([np.ones((len(cells), 1)), made.means], axis=1)
-        whole = pool(made, np.zeros(len(cells), dtype=np.int64), 1)
+        moments = cell_moments(side, np.bincount(number, minlength=len(cells)))
+        counts, rest, cross, at = moments.counts, moments.rest[:, 0], moments.cross, cells
+        values = np.concatenate([np.ones((len(cells), 1)), moments.means], axis=1)
+        whole = pool(moments, np.zeros(len(cells), dtype=np.int64), 1)
         mean, square = whole.means[0], whole.cross[0]
     return Points(
-        ("Intercept", *found),
+        ("Intercept", *columns),
         counts,
         values,
         rest,
@@ -156,18 +156,18 @@ def _of_rows(design: Design) -> Points:
 def _columns(design: Design) -> dict[str, np.ndarray]:
     """Values of the outcome, of every design column once, and of the smooths' bases."""
     rows, offset = design.rows, design.rows.offset
-    found = {design.outcome.name: design.outcome.coded if offset is None else design.outcome.coded - offset}
-    own: dict[str, np.ndarray] = {}
+    outcome = {design.outcome.name: design.outcome.coded if offset is None else design.outcome.coded - offset}
+    columns: dict[str, np.ndarray] = {}
     sources: list[tuple[Any, np.ndarray]] = [(design.columns, rows.x)]
     sources += [(factor.columns, rows.z[factor.name]) for factor in design.factors]
     for described, array in sources:
         for place, column in enumerate(described):
             if column.label != "Intercept":
-                own.setdefault(column.label, array[:, place])
+                columns.setdefault(column.label, array[:, place])
     for smooth in design.smooths:
         basis = rows.basis[smooth.name]
-        own |= {f"{smooth.name}[{label}]": basis[:, place] for place, label in enumerate(smooth.labels)}
-    return found | own
+        columns |= {f"{smooth.name}[{label}]": basis[:, place] for place, label in enumerate(smooth.labels)}
+    return outcome | columns
 
 
 def _totals(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -144,9 +144,9 @@ class Proposal:
     def _tabulated(self) -> tuple[np.ndarray, ...]:
         """What the kernel knows: points of each marginal in one row after another and where they begin; components."""
         parts, d = self.components, len(self.marginals)
-        start = np.cumsum([0, *(len(one.scores) for one in self.marginals)])
+        start = np.cumsum([0, *(len(marginal.scores) for marginal in self.marginals)])
         scores, values = (
-            np.concatenate([getattr(one, name) for one in self.marginals]) for name in ("scores", "values")
+            np.concatenate([getattr(marginal, name) for marginal in self.marginals]) for name in ("scores", "values")
         )
         with np.errstate(divide="ignore"):
             log_share = np.log([part.share for part in parts])
@@ -272,18 +272,18 @@ def along_ridges(log_density: LogDensity, mode: np.ndarray, covariance: np.ndarr
         return theta
 
     reach = np.concatenate([-_REACH[::-1], [0.0], _REACH])
-    found = log_density(np.concatenate([line(k, reach) for k in range(d)])).reshape(d, -1)
+    heights = log_density(np.concatenate([line(k, reach) for k in range(d)])).reshape(d, -1)
     steps = np.empty((d, _COARSE))
     middle = len(_REACH)
     for k in range(d):
-        low = found[k] < found[k].max() - _FALL
+        low = heights[k] < heights[k].max() - _FALL
         left, right = np.flatnonzero(low[:middle]), np.flatnonzero(low[middle + 1 :])
         first = reach[left[-1]] if left.size else reach[0]
         last = reach[middle + 1 + right[0]] if right.size else reach[-1]
         steps[k] = np.linspace(first, last, _COARSE)
-    found = log_density(np.concatenate([line(k, steps[k]) for k in range(d)])).reshape(d, -1)
+    heights = log_density(np.concatenate([line(k, steps[k]) for k in range(d)])).reshape(d, -1)
     marginals = tuple(
-        _quantiles(mode[k] + steps[k] * sd[k], np.maximum(found[k], found[k].max() - 60.0)) for k in range(d)
+        _quantiles(mode[k] + steps[k] * sd[k], np.maximum(heights[k], heights[k].max() - 60.0)) for k in range(d)
     )
     correlation = covariance / np.outer(sd, sd)
     return Proposal(_body(np.zeros(d), np.linalg.cholesky(correlation)), marginals)
@@ -369,8 +369,8 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
         )
     # The density is a large number that changes little, so the search ends by its gradient; what it cannot reduce
     # further for want of digits is close enough for a proposal.
-    found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
-    mode = start + unit * np.asarray(found.x)
+    optimum = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
+    mode = start + unit * np.asarray(optimum.x)
     for _ in range(_NEWTON):
         _refuse_vanished(marginal, mode, lowest)
         values, vectors = _curvature(marginal, mode)
@@ -388,7 +388,7 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
 
 
 def _refuse_vanished(marginal: Marginal, mode: np.ndarray, lowest: np.ndarray) -> None:
-    vanished = [name for name, own, least in zip(marginal.hyper.names, mode, lowest, strict=True) if own < least]
+    vanished = [name for name, value, least in zip(marginal.hyper.names, mode, lowest, strict=True) if value < least]
     if vanished:
         raise SamplingError(
             f"{', '.join(vanished)} runs to zero: the predictors explain the outcome exactly. Remove the term that "
@@ -412,8 +412,8 @@ def _curvature(marginal: Marginal, mode: np.ndarray) -> tuple[np.ndarray, np.nda
 def _uphill(marginal: Marginal, mode: np.ndarray, step: np.ndarray, value: float) -> np.ndarray | None:
     """The best of some shares of a step; None where all lead downhill."""
     trials = mode + 0.5 ** np.arange(12)[:, None] * step
-    found = marginal.log_density(trials)
-    return trials[np.argmax(found)] if found.max() > value else None
+    heights = marginal.log_density(trials)
+    return trials[np.argmax(heights)] if heights.max() > value else None
 
 
 # Proposals out of which each chain's first state is taken.
@@ -556,8 +556,8 @@ def independence_chains(
     at = np.minimum((cumulative < rng.random(chains)).sum(axis=0), _BEFORE - 1)
     state, moved = _walk(ratio, at, np.log(rng.random((length, chains))), _BEFORE)
     column = np.arange(chains)
-    kept = (state[steps - 1 :: steps] * chains + column).T
-    return Chains(theta[kept], moved.reshape(draws, steps, chains).mean(axis=1).T, value[kept], z, log_weight)
+    thinned = (state[steps - 1 :: steps] * chains + column).T
+    return Chains(theta[thinned], moved.reshape(draws, steps, chains).mean(axis=1).T, value[thinned], z, log_weight)
 
 
 @njit(cache=True)

@@ -178,14 +178,14 @@ def sample_collapsed(
     mode, covariance = find_mode(marginal, marginal.equations.outcome_sd)
     total = settings.chains * settings.draws
     proposal = along_ridges(marginal.log_density, mode, covariance, logarithms=marginal.hyper.positive)
-    found = _independence(marginal, proposal, rng, settings)
+    attempt = _independence(marginal, proposal, rng, settings)
     info: dict[str, Any] = {"engine": "collapsed", "sampler": "independence Metropolis-Hastings"}
-    if found.chains is not None:
-        theta, statistics = found.chains.theta, _statistics(found.chains, found.pareto_k)
+    if attempt.chains is not None:
+        theta, statistics = attempt.chains.theta, _statistics(attempt.chains, attempt.pareto_k)
     else:
-        info |= {"sampler": "NUTS on the marginal density", "fallback": found.reason}
+        info |= {"sampler": "NUTS on the marginal density", "fallback": attempt.reason}
         theta, statistics = sample_marginal(marginal, mode, covariance, settings, progress=progress)
-    info["proposal_efficiency"] = round(found.efficiency, 3)
+    info["proposal_efficiency"] = round(attempt.efficiency, 3)
     dense, eliminated = marginal.draw(theta.reshape(total, -1), seed=draw_seed)
     posterior = unpack(design, marginal, theta, dense, eliminated)
     info |= {"sample_seconds": round(time.perf_counter() - clock, 3)}
@@ -193,7 +193,7 @@ def sample_collapsed(
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _Attempt:
     chains: Chains | None
     efficiency: float
     pareto_k: float
@@ -202,7 +202,7 @@ class _Found:
 
 def _independence(
     marginal: Marginal, proposal: Proposal, rng: np.random.Generator, settings: SamplerSettings
-) -> _Found:
+) -> _Attempt:
     effort, start = _FIRST, proposal
     adapted = _adapted(marginal, start, rng, effort)
     proposal, efficiency, pareto_k = adapted.proposal, adapted.efficiency, np.nan
@@ -219,7 +219,7 @@ def _independence(
             pareto_k = _tail_shape(chains.log_weight)
             reason = _fault(chains, pareto_k)
             if not reason:
-                return _Found(chains, efficiency, pareto_k, "")
+                return _Attempt(chains, efficiency, pareto_k, "")
             z, weight = chains.scores, normalised(chains.log_weight)
         if not weight.any():
             break
@@ -231,7 +231,7 @@ def _independence(
         else:
             # What was drawn is thrown away, but says where the proposal is too thin; what that is worth is seen anew.
             proposal, efficiency = proposal.widened(z, weight), 0.0
-    return _Found(None, efficiency, pareto_k, reason)
+    return _Attempt(None, efficiency, pareto_k, reason)
 
 
 def _adapted(marginal: Marginal, proposal: Proposal, rng: np.random.Generator, effort: _Effort) -> Adapted:
@@ -267,9 +267,9 @@ def _mixing(theta: np.ndarray) -> tuple[float, float]:
     draws = np.moveaxis(theta, 2, 0)
     if draws.shape[2] < _FEWEST:
         return 1.0, 1.0
-    found = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)
-    largest = 1.0 if theta.shape[0] == 1 else float(np.max(found["rhat"]))
-    return largest, float(np.min(found["ess_bulk"])) / theta.shape[0] / theta.shape[1]
+    diagnostics = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)
+    largest = 1.0 if theta.shape[0] == 1 else float(np.max(diagnostics["rhat"]))
+    return largest, float(np.min(diagnostics["ess_bulk"])) / theta.shape[0] / theta.shape[1]
 
 
 def _statistics(chains: Chains, pareto_k: float) -> xr.Dataset:

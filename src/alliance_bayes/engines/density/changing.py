@@ -183,7 +183,7 @@ class ChangingDensity:
         step = min(step, _LENGTH)
         longest = min(_MOST_STEPS, max(1, round(2 * _LENGTH / step)))
         steps = rng.integers(1, longest + 1, moves)
-        found, chance, diverged = _walk(
+        path, chance, diverged = _walk(
             self._q[chain],
             data,
             self._root,
@@ -193,11 +193,11 @@ class ChangingDensity:
             rng.standard_normal((moves, size)),
             np.log(rng.random(moves)),
         )
-        self._q[chain] = found[-1]
+        self._q[chain] = path[-1]
         if self._settled is None:
             self._size.learn(float(chance.mean()))
         return Transitions(
-            found[_MOVES - 1 :: _MOVES],
+            path[_MOVES - 1 :: _MOVES],
             chance.reshape(draws, _MOVES).mean(axis=1),
             diverged.reshape(draws, _MOVES).any(axis=1),
         )
@@ -226,8 +226,8 @@ class ChangingDensity:
 
 def _copied(data: ModelData) -> ModelData:
     """With arrays of its own, where those of single rows are written."""
-    own = ("x", "y", "offset", "sigma_index", "level", "z", "basis")
-    return data._replace(**{name: getattr(data, name).copy() for name in own})
+    names = ("x", "y", "offset", "sigma_index", "level", "z", "basis")
+    return data._replace(**{name: getattr(data, name).copy() for name in names})
 
 
 def _root_of(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -240,8 +240,8 @@ def _root_of(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if size > _MOST_CORRELATED:
         return np.zeros((0, 0)), scale
     correlation = np.corrcoef(q, rowvar=False).reshape(size, size)
-    kept = n / (n + 4.0 * size)
-    correlation = kept * np.nan_to_num(correlation) + (1 - kept) * np.eye(size)
+    weight = n / (n + 4.0 * size)
+    correlation = weight * np.nan_to_num(correlation) + (1 - weight) * np.eye(size)
     np.fill_diagonal(correlation, 1.0)
     return np.ascontiguousarray(scale[:, None] * np.linalg.cholesky(correlation)), scale
 
@@ -251,26 +251,26 @@ def _walk(start, data, root, scale, step, steps, noise, log_uniform):  # type: i
     """Trajectories one after the other: where each ended, its probability of acceptance, and whether it diverged."""
     moves, size = noise.shape
     dense = root.shape[0] > 0
-    found, chance, diverged = np.empty((moves, size)), np.zeros(moves), np.zeros(moves, dtype=np.bool_)
+    path, chance, diverged = np.empty((moves, size)), np.zeros(moves), np.zeros(moves, dtype=np.bool_)
     q = start.copy()
     log_p, gradient = log_density(q, data)
     for move in range(moves):
         momentum = noise[move].copy()
         before = log_p - 0.5 * np.dot(momentum, momentum)
-        there, log_there, slope = q.copy(), log_p, gradient
+        trial, log_trial, slope = q.copy(), log_p, gradient
         for _ in range(steps[move]):
             momentum += 0.5 * step * (np.dot(root.T, slope) if dense else scale * slope)
-            there = there + step * (np.dot(root, momentum) if dense else scale * momentum)
-            log_there, slope = log_density(there, data)
-            if not math.isfinite(log_there):
+            trial = trial + step * (np.dot(root, momentum) if dense else scale * momentum)
+            log_trial, slope = log_density(trial, data)
+            if not math.isfinite(log_trial):
                 break
             momentum += 0.5 * step * (np.dot(root.T, slope) if dense else scale * slope)
-        gain = log_there - 0.5 * np.dot(momentum, momentum) - before
-        if not math.isfinite(log_there) or not gain > -_DIVERGED:
+        gain = log_trial - 0.5 * np.dot(momentum, momentum) - before
+        if not math.isfinite(log_trial) or not gain > -_DIVERGED:
             diverged[move] = True
         else:
             chance[move] = min(1.0, math.exp(gain))
             if log_uniform[move] < gain:
-                q, log_p, gradient = there, log_there, slope
-        found[move] = q
-    return found, chance, diverged
+                q, log_p, gradient = trial, log_trial, slope
+        path[move] = q
+    return path, chance, diverged

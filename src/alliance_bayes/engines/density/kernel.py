@@ -24,15 +24,15 @@ _LEAST, _MOST = math.log(1e-12), -1e-12
 
 def _chosen(kernels: Sequence[Any], first: int = 0) -> Any:
     """One function of the families' own, chosen by the model's number: comparisons that the compiler sees through."""
-    own = kernels[0]
+    kernel = kernels[0]
     if len(kernels) == 1:
-        return own
+        return kernel
     others = _chosen(kernels[1:], first + 1)
 
     @njit(cache=False, nogil=True, error_model="numpy")
     def chosen(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
         if data.family == first:
-            return own(data, value, eta, cutpoints, by_value, by_eta, by_cut)
+            return kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut)
         return others(data, value, eta, cutpoints, by_value, by_eta, by_cut)
 
     return chosen
@@ -122,11 +122,11 @@ def _values(data):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_residual_sds(data, value):  # type: ignore[no-untyped-def]
     if len(data.sigma_x):
-        own = value[data.sigma :]
-        own[:] = 0.0
+        sds = value[data.sigma :]
+        sds[:] = 0.0
         for k in range(len(data.sigma_x)):
-            _add(own, data.sigma_x[k], value[data.sigma_slope + k])
-        own[:] = value[data.sigma_base] * np.exp(own)
+            _add(sds, data.sigma_x[k], value[data.sigma_slope + k])
+        sds[:] = value[data.sigma_base] * np.exp(sds)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -287,20 +287,20 @@ def _effects_back(q, data, value, by_value, units, slopes, gradient, at):  # typ
     log_p, first = 0.0, 0
     for b in range(units.size):
         tau, levels, known = value[data.block_tau[b]], data.block_levels[b], data.block_information[b]
-        own = slopes[first : first + levels]
+        slope = slopes[first : first + levels]
         first += levels
         size = levels - data.block_summing[b]
         if data.block_summing[b]:
             root = math.sqrt(levels)
-            shift = own[:size].sum() / (root + levels) + own[size] / root
+            shift = slope[:size].sum() / (root + levels) + slope[size] / root
             for k in range(size):
-                own[k] -= shift
+                slope[k] -= shift
         stretch = 1.0 + tau * tau * known
         squares, by_unit = 0.0, 0.0
         for k in range(size):
             squares += q[at + k] * q[at + k]
-            by_unit += own[k] * q[at + k]
-            gradient[at + k] += own[k] * units[b] - q[at + k] / stretch
+            by_unit += slope[k] * q[at + k]
+            gradient[at + k] += slope[k] * units[b] - q[at + k] / stretch
         log_p -= 0.5 * squares / stretch + size * (0.5 * math.log(stretch) + _HALF_LOG_2PI)
         at += size
         # What the unit changes by tau: that of a standardised effect is 1 / sqrt(stretch), of others tau times that.
@@ -317,9 +317,9 @@ def cutpoints_of(sticks):  # type: ignore[no-untyped-def]
     survival = 0.0
     for k in range(sticks.size):
         survival -= max(sticks[k], 0.0) + math.log1p(math.exp(-abs(sticks[k])))
-        kept = min(max(survival, _LEAST), _MOST)
-        cutpoints[k] = math.log(-math.expm1(kept)) - kept
-        slopes[k] = 1.0 / math.expm1(kept) if _LEAST < survival < _MOST else 0.0
+        bounded = min(max(survival, _LEAST), _MOST)
+        cutpoints[k] = math.log(-math.expm1(bounded)) - bounded
+        slopes[k] = 1.0 / math.expm1(bounded) if _LEAST < survival < _MOST else 0.0
     return cutpoints, slopes
 
 

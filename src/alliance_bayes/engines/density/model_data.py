@@ -108,13 +108,13 @@ def scalar_names(design: Design, priors: PriorTable) -> tuple[str, ...]:
     names = [term for term in design.terms if term not in shared]
     names += [f"tau_{factor.name}[{term}]" for factor in design.factors for term in factor.terms]
     names += [f"tau_{smooth.name}" for smooth in design.smooths]
-    for own in design.family.parameters:
-        if own == "sigma" and design.residual is not None:
+    for parameter in design.family.parameters:
+        if parameter == "sigma" and design.residual is not None:
             names += list(design.residual.parameters)
-        elif own == "sigma" and design.sigma is not None:
+        elif parameter == "sigma" and design.sigma is not None:
             names += ["sigma", *design.sigma.parameters]
-        elif design.family.parameters[own].support != "simplex":
-            names.append(own)
+        elif design.family.parameters[parameter].support != "simplex":
+            names.append(parameter)
     return tuple(names)
 
 
@@ -128,7 +128,7 @@ def model_data_of(design: Design, priors: PriorTable) -> ModelData:
     """
     names, shared, n = scalar_names(design, priors), shared_terms(design, priors), design.rows.n
     number = {name: position for position, name in enumerate(names)}
-    own = [priors[name].prior for name in names]
+    stated = [priors[name].prior for name in names]
     normal = [priors[term].prior.arguments for term in shared]
     blocks = [(f, t, term) for f, factor in enumerate(design.factors) for t, term in enumerate(factor.terms)]
     factors = [design.factors[f] for f, _, _ in blocks]
@@ -146,7 +146,7 @@ def model_data_of(design: Design, priors: PriorTable) -> ModelData:
     partial = np.concatenate([np.empty((0, 2)), *lkj])
     return ModelData(
         size=len(names) + len(partial) + len(shared) + effects + len(columns) + second.size,
-        priors=_table([coded(prior) for prior in own], 5),
+        priors=_table([coded(prior) for prior in stated], 5),
         offset=_real(np.zeros(n) if design.rows.offset is None else design.rows.offset),
         x=np.ascontiguousarray(design.rows.x.T, dtype=float),
         coefficient=_whole([number.get(term, -1) for term in design.terms]),
@@ -214,7 +214,7 @@ def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
     return {
         "family": list(FAMILIES).index(family.name),
         "y": _real(outcome.coded),
-        "shape": next((number[own] for own in family.parameters if own != "sigma" and own in number), -1),
+        "shape": next((number[label] for label in family.parameters if label != "sigma" and label in number), -1),
         "lower": -math.inf if lower is None else float(lower),
         "upper": math.inf if upper is None else float(upper),
         "trials": 0 if outcome.levels is None else outcome.levels.size - 1,
@@ -374,13 +374,13 @@ def variables_of(
     beta[:, data.shared] = _divided(data, natural, q[:, at_shared : at_shared + len(shared)], effects, rng)
 
     out: dict[str, np.ndarray] = {"beta": beta} if design.terms else {}
-    for own in design.family.parameters:
-        if own == "cutpoints":
-            out[own] = np.array([cutpoints_of(row[q.shape[1] - data.stick_second.size :])[0] for row in q])
-        elif own == "sigma" and design.residual is not None:
-            out[own] = np.stack([value[level] for level in design.residual.parameters], axis=-1)
+    for parameter in design.family.parameters:
+        if parameter == "cutpoints":
+            out[parameter] = np.array([cutpoints_of(row[q.shape[1] - data.stick_second.size :])[0] for row in q])
+        elif parameter == "sigma" and design.residual is not None:
+            out[parameter] = np.stack([value[level] for level in design.residual.parameters], axis=-1)
         else:
-            out[own] = value[own]
+            out[parameter] = value[parameter]
     if design.sigma is not None:
         out[GAMMA] = np.stack([value[name] for name in design.sigma.parameters], axis=-1)
     for f, factor in enumerate(design.factors):
@@ -404,12 +404,12 @@ def _effects(data: ModelData, natural: np.ndarray, q: np.ndarray, at: int) -> tu
         tau = natural[:, data.block_tau[b], None]
         size = levels - data.block_summing[b]
         unit = (1.0 if data.block_correlated[b] else tau) / np.sqrt(1.0 + tau**2 * data.block_information[b])
-        own = q[:, at : at + size] * unit
+        block = q[:, at : at + size] * unit
         at += size
         if data.block_summing[b]:
-            total, root = own.sum(axis=1, keepdims=True), np.sqrt(levels)
-            own = np.concatenate([own - total / (root + levels), -total / root], axis=1)
-        effects.append(own)
+            total, root = block.sum(axis=1, keepdims=True), np.sqrt(levels)
+            block = np.concatenate([block - total / (root + levels), -total / root], axis=1)
+        effects.append(block)
     return effects, at
 
 
