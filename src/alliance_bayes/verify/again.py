@@ -63,10 +63,10 @@ class HandedIn:
         check_sections(sections)
         chosen = choose_checks(checks)
         self.estimands = {estimand.name: estimand for estimand in choose_estimands(estimands)}
-        for what, given in (("sections", sections), ("checks", checks), ("estimands", estimands)):
-            if names := [item for item in given if isinstance(item, str)]:
+        for name, items in (("sections", sections), ("checks", checks), ("estimands", estimands)):
+            if names := [item for item in items if isinstance(item, str)]:
                 raise UsageError(
-                    f"{what} should be the analyst's own, but {names[0]!r} comes with the package. Leave it out."
+                    f"{name} should be the analyst's own, but {names[0]!r} comes with the package. Leave it out."
                 )
         self.sections = tuple(sections)
         self.checks = {check.name: check for check in chosen}
@@ -85,8 +85,8 @@ class HandedIn:
         ValueError
             One of the analyst's own has the name of one of the package, for which it would stand.
         """
-        own = own_sections(stated)
-        if taken := [name for name in own if name in SECTIONS]:
+        titles = own_sections(stated)
+        if taken := [name for name in titles if name in SECTIONS]:
             raise ValueError(f"own section {taken[0]!r}")
         # The first makes all that were handed in, those too that the page does not have, and is no section itself.
         return [self._make_all, *(item if isinstance(item, str) else self._maker(**item) for item in stated)]
@@ -99,8 +99,8 @@ class HandedIn:
         UsageError
             One of the analyst's own was not handed in: what it says stands all over the page.
         """
-        own = own_checks(stated)
-        if missing := [name for name in own if name not in self.checks]:
+        names = own_checks(stated)
+        if missing := [name for name in names if name not in self.checks]:
             raise UsageError(
                 f"the check(s) {', '.join(map(repr, missing))} of this page are the analyst's own, and what they say "
                 "stands all over it. A page cannot say how they are made: hand them in, as "
@@ -122,13 +122,13 @@ class HandedIn:
         """
         if stated is None:
             return None
-        given = stated if isinstance(stated, Mapping) else {name: {} for name in stated}
+        by_name = stated if isinstance(stated, Mapping) else {name: {} for name in stated}
         if missing := [name for name in own_estimands(stated) if name not in self.estimands]:
             raise UsageError(
                 f"the estimand(s) {', '.join(map(repr, missing))} of this page are the analyst's own. A page cannot "
                 "say how they are computed: hand them in, as verify_report(page, cohort, estimands=[...])."
             )
-        return {self.estimands.get(name, name): options for name, options in given.items()}
+        return {self.estimands.get(name, name): options for name, options in by_name.items()}
 
     def _make_all(self, view: View) -> None:
         self._made = {}
@@ -264,14 +264,14 @@ def _report(
     other: int,
     keep: Path | None,
 ) -> Again:
-    asked, checked = manifest["asked"], manifest["checks"]
-    for found, what, who in ((asked, "effects", "effects()"), (checked, "checks", "check()")):
-        if found is None:
+    request, checked = manifest["asked"], manifest["checks"]
+    for entry, noun, who in ((request, "effects", "effects()"), (checked, "checks", "check()")):
+        if entry is None:
             raise UsageError(
-                f"the {what} of this page were put together by hand, which nothing can make again. "
+                f"the {noun} of this page were put together by hand, which nothing can make again. "
                 f"Give Report.render what {who} made."
             )
-    run, computed = handed.run(checked["only"]), handed.computed(asked["estimands"])
+    run, computed = handed.run(checked["only"]), handed.computed(request["estimands"])
     model = Model(**card_arguments(manifest["card"], source="the manifest's card"))
     info = manifest["info"]
     # Another engine was asked for than ran only where the model's kind decided it; the page says why.
@@ -290,13 +290,13 @@ def _report(
     fit = replace(fit, info={**fit.info, **_taken(manifest), "seed": manifest["seed"]})
     tell("computing effects and running the checks")
     options: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) and key == "rope" else value for key, value in asked.items()
+        key: tuple(value) if isinstance(value, list) and key == "rope" else value for key, value in request.items()
     }
     table = fit.effects(**{**options, "estimands": computed})
     extra = None
     if checked["extra"] is not None:
-        one = cohort[0] if isinstance(cohort, ImputedTables) else cohort
-        rows = None if isinstance(one, Moments) else model.derive(one)
+        first = cohort[0] if isinstance(cohort, ImputedTables) else cohort
+        rows = None if isinstance(first, Moments) else model.derive(first)
         if rows is None or any(column not in rows.data for column in checked["extra"]):
             raise UsageError(
                 f"the checks of this page looked at the columns {', '.join(map(str, checked['extra']))}, which the "
@@ -314,12 +314,12 @@ def _report(
     write = partial(report.render, fit, effects=table, checks=checks, again=True)
     return Again(
         write(),
-        lambda told: write(told=told),
+        lambda page_rows: write(told=page_rows),
         {name: title for name, title in titles.items() if name not in handed.ids},
         (
             *(f"section {name!r}" for name in handed.ids if name not in titles),
             *(f"check {name!r}" for name in handed.checks if name not in own_checks(checked["only"])),
-            *(f"estimand {name!r}" for name in handed.estimands if name not in own_estimands(asked["estimands"])),
+            *(f"estimand {name!r}" for name in handed.estimands if name not in own_estimands(request["estimands"])),
         ),
     )
 
@@ -358,14 +358,14 @@ def _study(
     options = StudyOptions(**{key: value for key, value in manifest["options"].items() if key in known})
     seeded = replace(options, seed=_seed(options.seed, other))
 
-    def write(told: Mapping[str, Mapping[str, Any]] | None, say: Callable[[str], None] | None) -> Rendered:
-        study = answered(people, seeded, keep=keep, tell=say, progress=False, told=told)
+    def write(page_rows: Mapping[str, Mapping[str, Any]] | None, say: Callable[[str], None] | None) -> Rendered:
+        study = answered(people, seeded, keep=keep, tell=say, progress=False, told=page_rows)
         fitted = {
-            name: replace(made, fit=_with_versions(made.fit, taken["versions"])) for name, made in study.fitted.items()
+            name: replace(item, fit=_with_versions(item.fit, taken["versions"])) for name, item in study.fitted.items()
         }
-        return study_report(Study(people, options, study.parts, fitted), software=taken["versions"], told=told)
+        return study_report(Study(people, options, study.parts, fitted), software=taken["versions"], told=page_rows)
 
-    return Again(write(None, tell), lambda told: write(told, None))
+    return Again(write(None, tell), lambda page_rows: write(page_rows, None))
 
 
 def _with_versions(fit: Any, versions: Mapping[str, str]) -> Any:

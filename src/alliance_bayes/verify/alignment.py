@@ -23,8 +23,8 @@ def aligned(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int, int]]:
     while last < min(len(a), len(b)) - first and a[-1 - last] == b[-1 - last]:
         last += 1
     counts = Counter(a[first : len(a) - last]), Counter(b[first : len(b) - last])
-    there = {b[j]: j for j in range(first, len(b) - last) if counts[1][b[j]] == 1}
-    single = [(i, there[a[i]]) for i in range(first, len(a) - last) if counts[0][a[i]] == 1 and a[i] in there]
+    once = {b[j]: j for j in range(first, len(b) - last) if counts[1][b[j]] == 1}
+    single = [(i, once[a[i]]) for i in range(first, len(a) - last) if counts[0][a[i]] == 1 and a[i] in once]
     i0, j0 = first, first
     for i, j in [*_increasing(single), (len(a) - last, len(b) - last)]:
         # Before an anchor: forward from the last one, then backward from this one.

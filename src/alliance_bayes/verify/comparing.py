@@ -107,9 +107,9 @@ def _figure(
         return Figure(row, name, old, new, math.nan, True)
     if not (_is_number(old) and _is_number(new)):
         return Figure(row, name, old, new, math.nan, False)
-    found = draws()
+    values = draws()
     # Both runs have the error: the page's is taken to be that of the refit, since its own is part of what is checked.
-    error = math.nan if found is None else math.sqrt(2) * _mcse(name, new, found)
+    error = math.nan if values is None else math.sqrt(2) * _mcse(name, new, values)
     return Figure(row, name, old, new, error, bool(abs(old - new) <= most * error))
 
 

@@ -18,16 +18,16 @@ PLACE = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?"
 _LINE = re.compile(rf"[A-Za-z](?: (?:[A-Za-z]|{PLACE}))*")
 
 
-def path_differs(page: str, made: str, others: Sequence[str]) -> float:
+def path_differs(page: str, refit: str, others: Sequence[str]) -> float:
     """How many times what may be a path of a page is off from the one made again; infinite where it is another path."""
     if _LINE.fullmatch(page) is None:
         return math.inf
-    letters = [re.sub(r"[^A-Za-z]+", "", text) for text in (page, made)]
+    letters = [re.sub(r"[^A-Za-z]+", "", text) for text in (page, refit)]
     if not others:
-        mine, theirs = _numbers(page), _numbers(made)
-        same = re.sub(PLACE, "0", page) == re.sub(PLACE, "0", made)
-        return 0.0 if same and all(abs(a - b) <= 0.0101 for a, b in zip(mine, theirs, strict=True)) else math.inf
-    line, other_line = _vertices(page), _vertices(made)
+        before, after = _numbers(page), _numbers(refit)
+        same = re.sub(PLACE, "0", page) == re.sub(PLACE, "0", refit)
+        return 0.0 if same and all(abs(a - b) <= 0.0101 for a, b in zip(before, after, strict=True)) else math.inf
+    line, other_line = _vertices(page), _vertices(refit)
     if {*letters[0]} != {*letters[1]} or len(line) * len(other_line) > 4_000_000:
         return math.inf
     spread = max(_apart(_vertices(other), other_line) for other in others)

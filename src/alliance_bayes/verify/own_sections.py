@@ -90,10 +90,10 @@ def without_sections(html: str, ids: Iterable[str]) -> tuple[str, list[str]]:
     faults = []
     for name in ids:
         start = f'<section id="{name}" aria-labelledby="{name}-heading">'
-        before, found, rest = html.partition(start)
+        before, opening, rest = html.partition(start)
         inner, end, after = rest.partition("</section>")
         heading, headed, inner = inner.partition("</h2>")
-        if not (found and end and headed) or start in rest:
+        if not (opening and end and headed) or start in rest:
             faults.append(f"The page has no section '{name}' of the analyst's own, or more than one.")
             continue
         html = f"{before}{start}{heading}{headed}\n{end}{after}"

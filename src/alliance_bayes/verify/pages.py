@@ -86,19 +86,19 @@ class Compared:
         )
 
 
-def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
+def compare_pages(page: str, refit: str, others: Sequence[str] = ()) -> Compared:
     """Compare a page with one that was made again.
 
     Parameters
     ----------
-    page, made
+    page, refit
         Both without manifest and without the content of sections that cannot be made again.
     others
         The same of fits with other seeds, where the refit has other draws than the page.
     """
-    if len(page) > 2 * len(made) + 100_000:
+    if len(page) > 2 * len(refit) + 100_000:
         return Compared(("The page is more than twice as long as what this package writes of the same models.",))
-    old, new = _TOKEN.findall(page), _TOKEN.findall(made)
+    old, new = _TOKEN.findall(page), _TOKEN.findall(refit)
     ours = [_mask(token) for token in new]
     pairs = dict(aligned([_mask(token) for token in old], ours))
     elsewhere = []
@@ -107,8 +107,8 @@ def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
         back = {j: k for k, j in aligned([_mask(token) for token in tokens], ours)}
         elsewhere.append((tokens, back))
     loose = _loose_drawings(new, [tokens for tokens, _ in elsewhere])
-    places, there = _Places(old), _Places(new)
-    spreads, columns = _spreads(new, elsewhere, there)
+    places, new_places = _Places(old), _Places(new)
+    spreads, columns = _spreads(new, elsewhere, new_places)
     moving = {j for j in range(len(new)) for tokens, back in elsewhere if j not in back or tokens[back[j]] != new[j]}
     problems: list[str] = []
     unsettled: list[str] = []
@@ -117,44 +117,44 @@ def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
         if old[i] == new[j]:
             numbers += 0 if new[j].startswith("<") else len(_NUMBER.findall(new[j]))
             continue
-        if there.drawing(j) in loose and not new[j].startswith("<"):
+        if new_places.drawing(j) in loose and not new[j].startswith("<"):
             # Held with its place in the drawing, below.
             near += 1
             continue
         beside = [tokens[back[j]] for tokens, back in elsewhere if j in back]
-        count, off = _differs(old[i], new[j], beside, spreads.get(there.of(j)))
+        count, off = _differs(old[i], new[j], beside, spreads.get(new_places.of(j)))
         numbers += count
-        said = f"{places.said(i)}: the page has {_cut(old[i], new[j])}, the refit {_cut(new[j], old[i])}."
+        line = f"{places.said(i)}: the page has {_cut(old[i], new[j])}, the refit {_cut(new[j], old[i])}."
         if off <= 1:
             near += 1
-        elif (j in moving or there.of(j) in spreads or there.drawing(j) in loose) and (
-            old[i].startswith("<") or _within(old[i], new[j], columns.get(there.of(j), ()))
+        elif (j in moving or new_places.of(j) in spreads or new_places.drawing(j) in loose) and (
+            old[i].startswith("<") or _within(old[i], new[j], columns.get(new_places.of(j), ()))
         ):
-            unsettled.append(said)
+            unsettled.append(line)
         else:
-            problems.append(said)
+            problems.append(line)
     alone, doubtful, drawn = _unpaired(
-        old, new, pairs, (places, there), moving, loose, [tokens for tokens, _ in elsewhere]
+        old, new, pairs, (places, new_places), moving, loose, [tokens for tokens, _ in elsewhere]
     )
     near += drawn
     problems += alone
     unsettled += doubtful
     if others:
-        wrong, doubtful = _labels(page, (made, *others))
+        wrong, doubtful = _labels(page, (refit, *others))
         problems += wrong
         unsettled += doubtful
-    if page != made and not (problems or near or others):
+    if page != refit and not (problems or near or others):
         problems.append("The page has other white space.")
     return _settled(problems, numbers, near, unsettled, len(moving), "page")
 
 
 def _settled(
-    problems: list[str], numbers: int, near: int, unsettled: Sequence[str], moving: int, what: str
+    problems: list[str], numbers: int, near: int, unsettled: Sequence[str], moving: int, name: str
 ) -> Compared:
     """The comparison; a problem of its own where more is unsettled than chance leaves."""
     if len(unsettled) > _SHARE * moving + _FEW:
         problems.append(
-            f"{len(unsettled):,} pieces of the {what} that follow its own draws are further from the refit than fits "
+            f"{len(unsettled):,} pieces of the {name} that follow its own draws are further from the refit than fits "
             f"with other seeds are from each other, of {moving:,} such pieces; among them: {unsettled[0]}"
         )
     return Compared(_few(problems), numbers, near, tuple(unsettled), moving)
@@ -175,13 +175,13 @@ def _unpaired(
     one of them has at that place, or words of which each is somewhere in them; and as many elements as they have.
     """
     met = set(pairs.values())
-    mine, theirs = places
+    old_places, new_places = places
     problems: list[str] = []
     unsettled: list[str] = []
     near = 0
-    moved = {theirs.of(j)[0] for j in moving}
+    moved = {new_places.of(j)[0] for j in moving}
     for j, token in enumerate(new):
-        if j not in met and token.strip() and theirs.of(j)[0] not in moved and theirs.drawing(j) not in loose:
+        if j not in met and token.strip() and new_places.of(j)[0] not in moved and new_places.drawing(j) not in loose:
             problems.append(f"The page lacks {_cut(token)}.")
     renders = [(tokens, _Places(tokens)) for tokens in (new, *others)] if others else []
     known = {(at.of(k)[0], _mask(token)) for tokens, at in renders for k, token in enumerate(tokens)}
@@ -189,18 +189,18 @@ def _unpaired(
     for i, token in enumerate(old):
         if i in pairs or not token.strip():
             continue
-        place, mask = mine.of(i)[0], _mask(token)
+        place, mask = old_places.of(i)[0], _mask(token)
         if place in moved and (place, mask) in known:
             near += 1
         elif place in moved and not token.startswith("<") and words.issuperset(_WORD.findall(mask)):
-            unsettled.append(f"{mine.said(i)}: only the page has {_cut(token)}.")
+            unsettled.append(f"{old_places.said(i)}: only the page has {_cut(token)}.")
         else:
-            problems.append(f"{mine.said(i)}: only the page has {_cut(token)}.")
+            problems.append(f"{old_places.said(i)}: only the page has {_cut(token)}.")
     if others and not problems:
         counts = [_elements(tokens, at) for tokens, at in renders]
-        page = _elements(old, mine)
+        page = _elements(old, old_places)
         for kind in {*page, *counts[0]}:
-            if not min(found[kind] for found in counts) <= page[kind] <= max(found[kind] for found in counts):
+            if not min(count[kind] for count in counts) <= page[kind] <= max(count[kind] for count in counts):
                 problems.append(
                     f"After '{kind[1]}': the page has {page[kind]} of '{kind[0]}', the refit {counts[0][kind]}."
                 )
@@ -214,8 +214,8 @@ def _elements(tokens: Sequence[str], places: _Places) -> Counter[tuple[str, str]
 
 def _kind(token: str, places: _Places, k: int) -> tuple[str, str]:
     """What may stand for a token: one of the same element, after the same id."""
-    found = _TAG.match(token)
-    return f"{found[1]}{found[2]}" if found else "", places.of(k)[0]
+    tag = _TAG.match(token)
+    return f"{tag[1]}{tag[2]}" if tag else "", places.of(k)[0]
 
 
 class _Places:
@@ -231,8 +231,8 @@ class _Places:
                 if token.startswith("<svg"):
                     drawings, inside = drawings + 1, True
                 # How many parts a drawing has, and so what they are called, may follow from draws.
-                if not inside and (found := _ID.search(token)) is not None:
-                    name, cell = found[1], 0
+                if not inside and (match := _ID.search(token)) is not None:
+                    name, cell = match[1], 0
                 if token.startswith("<tr"):
                     cell = 0
                 elif token.startswith(("<td", "<th")):
@@ -261,11 +261,11 @@ def _loose_drawings(new: Sequence[str], others: Sequence[Sequence[str]]) -> froz
     def drawings(tokens: Sequence[str]) -> list[str]:
         return _SVG.findall("".join(tokens))
 
-    mine, all_others = drawings(new), [drawings(tokens) for tokens in others]
+    drawn, all_others = drawings(new), [drawings(tokens) for tokens in others]
     return frozenset(
         k + 1
-        for k, drawing in enumerate(mine)
-        if any(len(other) != len(mine) or other[k] != drawing for other in all_others)
+        for k, drawing in enumerate(drawn)
+        if any(len(other) != len(drawn) or other[k] != drawing for other in all_others)
     )
 
 
@@ -286,17 +286,17 @@ def _labels(page: str, renders: Sequence[str]) -> tuple[list[str], list[str]]:
         for text, at in (item for drawing in beside for item in drawing):
             places.setdefault(text, []).append(at)
         off = [text for text, at in texts if not any(math.dist(at, to) <= DRAWING for to in places.get(text, ()))]
-        said = [
+        lines = [
             f"In the drawing '{name[:_SHOWN]}': the page has {_cut(text)}, the refit not, or elsewhere." for text in off
         ]
         fewest, most = min(map(len, beside)), max(map(len, beside))
         strange = [text for text in off if text not in places and not _between(text, places)]
         if strange or len(off) > 1 or not fewest - _FEW <= len(texts) <= most + _FEW:
-            problems += said or [
+            problems += lines or [
                 f"In the drawing '{name[:_SHOWN]}': the page has {len(texts)} labels, the refit {most}."
             ]
         else:
-            unsettled += said
+            unsettled += lines
     return problems, unsettled
 
 
@@ -314,12 +314,12 @@ def _texts(html: str) -> dict[str, list[tuple[str, tuple[float, float]]]]:
     out: dict[str, list[tuple[str, tuple[float, float]]]] = {}
     for drawing in _SVG.findall(html):
         name = _DRAWING_NAME.match(drawing)
-        found = out.setdefault(name[1] if name else "", [])
+        labels = out.setdefault(name[1] if name else "", [])
         for attributes, text in _TEXT.findall(drawing):
             turned = _AT.search(attributes)
             at = turned.groups() if turned else ()
             plain = len(at) == 2 and all(re.fullmatch(PLACE, part) for part in at)
-            found.append((text, (float(at[0][:9]), float(at[1][:9])) if plain else (math.inf, math.inf)))
+            labels.append((text, (float(at[0][:9]), float(at[1][:9])) if plain else (math.inf, math.inf)))
     return out
 
 
@@ -339,19 +339,19 @@ def _spreads(
         numbers = [[_value(text) for text in _NUMBER.findall(other)] for other in (token, *beside)]
         for values in zip(*numbers, strict=False):
             columns.setdefault(places.of(j), []).extend((value, max(values) - min(values)) for value in values)
-    moving = {place: sorted(found) for place, found in columns.items() if any(gap > 0 for _, gap in found)}
-    shares = {place: median(gap / (abs(value) or 1.0) for value, gap in found) for place, found in moving.items()}
+    moving = {place: sorted(pairs) for place, pairs in columns.items() if any(gap > 0 for _, gap in pairs)}
+    shares = {place: median(gap / (abs(value) or 1.0) for value, gap in pairs) for place, pairs in moving.items()}
     return shares, moving
 
 
-def _within(page: str, made: str, column: Sequence[tuple[float, float]]) -> bool:
+def _within(page: str, refit: str, column: Sequence[tuple[float, float]]) -> bool:
     """Whether numbers are no further off than their column's move, or near one of another row of it."""
     most = SPREAD * max((gap for _, gap in column), default=0.0)
-    for own, again in zip(_NUMBER.findall(page), _NUMBER.findall(made), strict=True):
-        value = _value(own)
+    for text, again in zip(_NUMBER.findall(page), _NUMBER.findall(refit), strict=True):
+        value = _value(text)
         at = bisect_left(column, (value, 0.0))
-        near = (abs(value - known) <= _digit(own) + 0.05 * abs(value) for known, _ in column[max(0, at - 1) : at + 1])
-        if not (abs(value - _value(again)) <= most + _digit(own) or any(near)):
+        near = (abs(value - known) <= _digit(text) + 0.05 * abs(value) for known, _ in column[max(0, at - 1) : at + 1])
+        if not (abs(value - _value(again)) <= most + _digit(text) or any(near)):
             return False
     return True
 
@@ -359,38 +359,38 @@ def _within(page: str, made: str, column: Sequence[tuple[float, float]]) -> bool
 def _mask(token: str) -> str:
     """A token without its numbers and the places of a drawing's points; elements of the page keep their ids."""
     if token.startswith("<") and not token.startswith("</"):
-        found = _TAG.match(token)
-        if found is None or found[2] not in _DRAWN:
+        tag = _TAG.match(token)
+        if tag is None or tag[2] not in _DRAWN:
             return _LABEL.sub(lambda label: _NUMBER.sub("0", label[0]), _WIDTH.sub('class="word"', token))
-        if found[2] == "path":
+        if tag[2] == "path":
             token = _PATH.sub('d=""', token)
     return _NUMBER.sub("0", token)
 
 
-def _differs(page: str, made: str, others: Sequence[str], share: float | None) -> tuple[int, float]:
+def _differs(page: str, refit: str, others: Sequence[str], share: float | None) -> tuple[int, float]:
     """How many numbers a token has, and how often what it may be off the furthest of them is off, at most.
 
     Parameters
     ----------
-    page, made, others
+    page, refit, others
         The token in all pages.
     share
         How far numbers at such a place are apart, as a share of themselves; None where none of them moves.
     """
     drawn = page.startswith("<")
     if page.startswith("<path"):
-        mine, theirs = (_PATH.search(token) for token in (page, made))
-        if mine and theirs:
-            beside = [found[1] for token in others if (found := _PATH.search(token))]
-            if (far := path_differs(mine[1], theirs[1], beside)) > 1:
+        old, new = (_PATH.search(token) for token in (page, refit))
+        if old and new:
+            beside = [match[1] for token in others if (match := _PATH.search(token))]
+            if (far := path_differs(old[1], new[1], beside)) > 1:
                 return 1, far
-            page, made = (_PATH.sub('d=""', token) for token in (page, made))
+            page, refit = (_PATH.sub('d=""', token) for token in (page, refit))
             others = [_PATH.sub('d=""', token) for token in others]
-    if drawn and not others and _PLACES.sub("", page) != _PLACES.sub("", made):
+    if drawn and not others and _PLACES.sub("", page) != _PLACES.sub("", refit):
         return 1, math.inf
-    before, after = _NUMBER.findall(page), _NUMBER.findall(made)
-    spans = [found.span() for found in _PLACES.finditer(page)] if drawn and others else []
-    placed = [any(start <= found.start() < end for start, end in spans) for found in _NUMBER.finditer(page)]
+    before, after = _NUMBER.findall(page), _NUMBER.findall(refit)
+    spans = [match.span() for match in _PLACES.finditer(page)] if drawn and others else []
+    placed = [any(start <= match.start() < end for start, end in spans) for match in _NUMBER.finditer(page)]
     beside_numbers = [texts for token in others if len(texts := _NUMBER.findall(token)) == len(after)]
     off = 0.0
     for place, (a, b) in enumerate(zip(before, after, strict=True)):
@@ -420,10 +420,10 @@ def _alike_written(text: str, known: Sequence[str], *, drawn: bool, moves: bool)
     """
     if _WRITTEN.fullmatch(text) is None:
         return False
-    own, decimals = len(text.partition(".")[2]), [len(other.partition(".")[2]) for other in known]
+    places, decimals = len(text.partition(".")[2]), [len(other.partition(".")[2]) for other in known]
     if drawn:
-        return own <= max(2, *decimals) or (own <= 6 and max(decimals) > 2)
-    return min(decimals) - moves <= own <= max(decimals) + moves
+        return places <= max(2, *decimals) or (places <= 6 and max(decimals) > 2)
+    return min(decimals) - moves <= places <= max(decimals) + moves
 
 
 def _value(text: str) -> float:
@@ -449,12 +449,12 @@ def _few(problems: Sequence[str]) -> tuple[str, ...]:
     return (*problems[:_TOLD], *([f"{more:,} more pieces of the page differ."] if more > 0 else []))
 
 
-def compare_numbers(page: Any, made: Any, others: Sequence[Any] = (), *, name: str = "JSON") -> Compared:
+def compare_numbers(page: Any, refit: Any, others: Sequence[Any] = (), *, name: str = "JSON") -> Compared:
     """Compare the JSON of a page with one that was made again; see :func:`compare_pages`.
 
     Parameters
     ----------
-    page, made
+    page, refit
         JSON values.
     others
         The same of fits with other seeds, where the refit has other draws than the page.
@@ -465,14 +465,14 @@ def compare_numbers(page: Any, made: Any, others: Sequence[Any] = (), *, name: s
     unsettled: list[str] = []
     numbers = near = moving = 0
     # A stack and not recursion, which a stranger's file could exhaust.
-    stack: list[tuple[Any, Any, tuple[Any, ...], str, float | None]] = [(page, made, tuple(others), "", None)]
+    stack: list[tuple[Any, Any, tuple[Any, ...], str, float | None]] = [(page, refit, tuple(others), "", None)]
     while stack:
         a, b, beside, path, sd = stack.pop()
         if isinstance(b, dict) and isinstance(a, dict):
             if list(a) != list(b):
                 problems.append(f"{name} {path or '/'}: other entries, or in another order.")
-            own, inside = b.get("sd"), [o for o in beside if isinstance(o, dict)]
-            scale = own if isinstance(own, float) and own > 0 else None
+            stated, inside = b.get("sd"), [o for o in beside if isinstance(o, dict)]
+            scale = stated if isinstance(stated, float) and stated > 0 else None
             stack += [
                 (a[key], b[key], tuple(o[key] for o in inside if key in o), f"{path}/{key}", scale)
                 for key in reversed(b)
@@ -494,13 +494,13 @@ def compare_numbers(page: Any, made: Any, others: Sequence[Any] = (), *, name: s
             moving += moves
             if type(a) is type(b) and a == b:
                 continue
-            said = f"{name} {path}: {a!r:.80}, but {b!r:.80} by the refit."
+            line = f"{name} {path}: {a!r:.80}, but {b!r:.80} by the refit."
             if _alike(a, b, beside, sd):
                 near += 1
             elif moves or (others and path.startswith("/checks/")):
-                unsettled.append(said)
+                unsettled.append(line)
             else:
-                problems.append(said)
+                problems.append(line)
     return _settled(problems, numbers, near, unsettled, moving, name)
 
 
@@ -524,7 +524,7 @@ def _in_order(entries: list[Any], wanted: list[Any]) -> list[Any]:
     for entry in reversed(entries):
         known.setdefault(_words(entry), []).append(entry)
     keys = [_words(entry) for entry in wanted]
-    if Counter(keys) != Counter({key: len(found) for key, found in known.items()}):
+    if Counter(keys) != Counter({key: len(records) for key, records in known.items()}):
         return entries
     return [known[key].pop() for key in keys]
 

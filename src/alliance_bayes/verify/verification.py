@@ -197,12 +197,12 @@ def verify_report(
     if differ:
         return Verification((*problems, *differ, "Nothing was fitted, since other data give other numbers."))
     with scratch() as folder:
-        own: dict[str, Any] = {"sections": sections, "checks": checks, "estimands": estimands}
-        make = partial(make_again, manifest, cohort, name=path.name, keep=folder, **own)
-        made = make(tell=tell)
-        again = read_manifest(made.rendered.html, name=path.name)
-        problems += [f"The page has no {what}, which was handed in." for what in made.unasked]
-        figures = _figures(manifest, again, made, problems)
+        handed: dict[str, Any] = {"sections": sections, "checks": checks, "estimands": estimands}
+        make = partial(make_again, manifest, cohort, name=path.name, keep=folder, **handed)
+        refit = make(tell=tell)
+        again = read_manifest(refit.rendered.html, name=path.name)
+        problems += [f"The page has no {item}, which was handed in." for item in refit.unasked]
+        figures = _figures(manifest, again, refit, problems)
         wrong = [figure for figure in figures if not figure.agree]
         problems += [
             f"{figure.row}: {figure.name} is {figure.page!r} in the page, but {_value(figure.again)} by the refit."
@@ -229,26 +229,26 @@ def verify_report(
             )
         compared, notes = Compared(), ["The draws are other ones, so nothing else was compared."]
         if same:
-            compared, notes = _compare(html, manifest, beside, made.rendered, (), made.unknown)
+            compared, notes = _compare(html, manifest, beside, refit.rendered, (), refit.unknown)
         # Without a figure the numbers of checks tell whether the draws are the page's. Rows with other columns cannot
         # be read.
         readable = manifest["columns"] == again["columns"]
-        unsure = not figures and not _own_checks(beside, made.rendered.numbers)
+        unsure = not figures and not _own_checks(beside, refit.rendered.numbers)
         if readable and not fixed and ((compared.problems and unsure) or not (same or problems)):
             rows, others = rows_by_id(manifest), []
             for other in range(1, OTHERS + 1):
                 tell(f"the draws are not the page's: fitting with another seed, {other} of {OTHERS}")
                 others.append(make(tell=lambda line: None, other=other).write(rows))
-            compared, notes = _compare(html, manifest, beside, made.write(rows), others, made.unknown)
+            compared, notes = _compare(html, manifest, beside, refit.write(rows), others, refit.unknown)
     problems += compared.problems
     problems += _simulated(manifest, cohort)
     notes = [*known, _done(manifest, figures, same), *notes, *_versions(manifest)]
     return Verification(tuple(dict.fromkeys(problems)), tuple(notes), tuple(figures))
 
 
-def _own_checks(beside: Mapping[str, Any] | None, made: Mapping[str, Any]) -> bool:
+def _own_checks(beside: Mapping[str, Any] | None, refit: Mapping[str, Any]) -> bool:
     """Whether most numbers of checks in the JSON are those of the refit to the last digit, as of no other draws."""
-    pairs, alike = [((beside or {}).get("checks"), made.get("checks"))], []
+    pairs, alike = [((beside or {}).get("checks"), refit.get("checks"))], []
     while pairs:
         a, b = pairs.pop()
         if isinstance(b, dict) and isinstance(a, dict):
@@ -298,24 +298,24 @@ def _compare(
     html: str,
     manifest: Mapping[str, Any],
     beside: Any,
-    made: Rendered,
+    refit: Rendered,
     others: Sequence[Rendered],
-    own: Mapping[str, str],
+    unknown: Mapping[str, str],
 ) -> tuple[Compared, list[str]]:
     """Page, manifest and JSON against those of the refit, and in words what was done."""
-    page, faulty = without_sections(body(html), own)
-    pages = [without_sections(body(rendered.html), own)[0] for rendered in (made, *others)]
+    page, faulty = without_sections(body(html), unknown)
+    pages = [without_sections(body(rendered.html), unknown)[0] for rendered in (refit, *others)]
     whole = compare_pages(page, pages[0], pages[1:])
-    stated = [_stated(read_manifest(rendered.html, name="page")) for rendered in (made, *others)]
-    told = compare_numbers(_stated(manifest), stated[0], stated[1:], name="Manifest")
-    whole = Compared(tuple(faulty)) + whole + Compared(told.problems, 0, told.near)
+    stated = [_stated(read_manifest(rendered.html, name="page")) for rendered in (refit, *others)]
+    settings = compare_numbers(_stated(manifest), stated[0], stated[1:], name="Manifest")
+    whole = Compared(tuple(faulty)) + whole + Compared(settings.problems, 0, settings.near)
     notes = [f"The page was written again: {whole.numbers:,} numbers of its text and every element were compared."]
     if beside is None:
         notes.append("No JSON file lies beside the page, so none was compared.")
     else:
         # What sections of the analyst's own put there is not known here.
-        known = {key: value for key, value in beside.items() if key in made.numbers or not own}
-        json_ = compare_numbers(known, dict(made.numbers), [dict(rendered.numbers) for rendered in others])
+        known = {key: value for key, value in beside.items() if key in refit.numbers or not unknown}
+        json_ = compare_numbers(known, dict(refit.numbers), [dict(rendered.numbers) for rendered in others])
         whole += Compared(json_.problems, 0, json_.near, json_.unsettled, json_.moving)
         notes.append(f"So was the JSON beside it: {json_.numbers:,} numbers.")
         if more := [key for key in beside if key not in known]:
@@ -328,12 +328,12 @@ def _compare(
             f"other seeds have them otherwise; {len(whole.unsettled):,} of them are further off than such fits are "
             f"from each other, as a few will be{': ' if whole.unsettled else '.'}{' '.join(whole.unsettled[:5])}"
         )
-    if own:
-        refitted = set() if made.rows is None else set(made.rows.index)
-        estimates = sum(name.partition("/")[0] in own for name in rows_by_id(manifest) if name not in refitted)
+    if unknown:
+        refitted = set() if refit.rows is None else set(refit.rows.index)
+        estimates = sum(name.partition("/")[0] in unknown for name in rows_by_id(manifest) if name not in refitted)
         notes.append(
             "Sections of the analyst's own are made again where they are handed in, and these were not, so nothing in "
-            f"them was compared: {', '.join(repr(title) for title in own.values())}"
+            f"them was compared: {', '.join(repr(title) for title in unknown.values())}"
             + (f", with {estimates:,} estimates." if estimates else ".")
         )
     if missing := [name for name in SECTIONS if manifest["kind"] == "report" and name not in manifest["sections"]]:
@@ -375,12 +375,12 @@ def _versions(manifest: Mapping[str, Any]) -> list[str]:
     return [f"The page was made with other versions: {', '.join(other)}."] if other else []
 
 
-def _figures(manifest: Mapping[str, Any], again: Mapping[str, Any], made: Again, problems: list[str]) -> list[Figure]:
+def _figures(manifest: Mapping[str, Any], again: Mapping[str, Any], refit: Again, problems: list[str]) -> list[Figure]:
     """The figures of every row; whatever only one of the two has is added to the problems."""
     if (manifest["rows"] is None) != (again["rows"] is None):
-        said = ("withheld", "not withheld")
+        states = ("withheld", "not withheld")
         withheld = manifest["rows"] is None
-        problems.append(f"Conclusions are {said[not withheld]} in the page, but {said[withheld]} by the refit.")
+        problems.append(f"Conclusions are {states[not withheld]} in the page, but {states[withheld]} by the refit.")
         return []
     rows, refitted = rows_by_id(manifest), rows_by_id(again)
     if manifest["columns"] != again["columns"]:
@@ -389,23 +389,23 @@ def _figures(manifest: Mapping[str, Any], again: Mapping[str, Any], made: Again,
     if len(rows) != len(manifest["rows"] or []):
         problems.append("Some row is in the manifest twice.")
     # Rows of sections that were not handed in stand under these sections' ids.
-    mine = {name for name in rows if name not in refitted and name.partition("/")[0] in made.unknown}
+    unchecked = {name for name in rows if name not in refitted and name.partition("/")[0] in refit.unknown}
     lists = (
-        ("the refit has no such row", [name for name in rows if name not in refitted and name not in mine]),
+        ("the refit has no such row", [name for name in rows if name not in refitted and name not in unchecked]),
         ("the page has no such row", [name for name in refitted if name not in rows]),
     )
-    for what, names in lists:
-        problems += [f"{name}: {what}." for name in names[:_TOLD]]
+    for fault, names in lists:
+        problems += [f"{name}: {fault}." for name in names[:_TOLD]]
         if len(names) > _TOLD:
-            problems.append(f"{len(names) - _TOLD:,} more rows: {what}.")
+            problems.append(f"{len(names) - _TOLD:,} more rows: {fault}.")
     both = [name for name in rows if name in refitted]
-    if not any(lists[k][1] for k in (0, 1)) and [*refitted] != [name for name in rows if name not in mine]:
+    if not any(lists[k][1] for k in (0, 1)) and [*refitted] != [name for name in rows if name not in unchecked]:
         problems.append("The rows of the manifest are in another order.")
-    if made.rendered.rows is None:
+    if refit.rendered.rows is None:
         return []
-    known = made.rendered.rows[[*NUMBERS, *GIVEN]]
+    known = refit.rendered.rows[[*NUMBERS, *GIVEN]]
     records = dict(zip(known.index, known.to_dict("records"), strict=True))
-    draws = made.rendered.rows.draws
+    draws = refit.rendered.rows.draws
     most = limit(len(both) * len(NUMBERS))
     return [
         figure for name in both for figure in compare(name, rows[name], records[name], partial(draws.get, name), most)
@@ -463,12 +463,12 @@ def compare_data(
         raise UsageError("the page was made of moments. Give the file of moments (.nc), not a table.")
     several = data.get("tables") is not None
     if several != isinstance(cohort, ImputedTables):
-        made, needed = ("several completed tables", "all of them") if several else ("one table", "that one")
-        raise UsageError(f"the page was made of {made}. Give {needed}.")
+        source, needed = ("several completed tables", "all of them") if several else ("one table", "that one")
+        raise UsageError(f"the page was made of {source}. Give {needed}.")
     if not isinstance(cohort, Moments) and isinstance(read := data.get("read", {}), dict):
-        one = cohort if isinstance(cohort, Cohort) else cohort[0]
-        _check_reading(read, one)
-        _check_labels(data.get("labels") or {}, one)
+        table = cohort if isinstance(cohort, Cohort) else cohort[0]
+        _check_reading(read, table)
+        _check_labels(data.get("labels") or {}, table)
     digest = data.get("digest")
     if digest is None:
         return [], ["The page holds no digest of its data: that they are the same shows in the numbers alone."]
@@ -478,13 +478,13 @@ def compare_data(
             "the numbers alone."
         ]
     if isinstance(cohort, Moments):
-        found = keyed_digest(key, fingerprint(cohort))
+        computed = keyed_digest(key, fingerprint(cohort))
     else:
-        found = keyed_digest(key, cohort.hash)
+        computed = keyed_digest(key, cohort.hash)
         if isinstance(cohort, Cohort) and manifest["kind"] == "study":
             # With the sessions, which a study uses, too.
-            found = cohort.digest(key)
-    if found == digest:
+            computed = cohort.digest(key)
+    if computed == digest:
         return [], ["The data are the same, to the last digit."]
     return ["The data are not those the page was made of, or the key is another page's: the digest differs."], []
 
@@ -497,12 +497,12 @@ def _check_reading(read: Mapping[str, Any], cohort: Cohort) -> None:
     UsageError
         What it was read with, or without.
     """
-    own = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
+    reading = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
     wanted = {"person": read.get("person"), "time": read.get("time"), "unit": read.get("unit", ROW)}
-    if differing := [name for name in own if own[name] != wanted[name]]:
-        given = [argument(name, str(wanted[name])) for name in differing if wanted[name] is not None]
-        said = f"with {' '.join(given)}" if given else f"without {argument(differing[0])}"
-        raise UsageError(f"the page was made of a table that was read {said}. Read the table so.")
+    if differing := [name for name in reading if reading[name] != wanted[name]]:
+        options = [argument(name, str(wanted[name])) for name in differing if wanted[name] is not None]
+        how = f"with {' '.join(options)}" if options else f"without {argument(differing[0])}"
+        raise UsageError(f"the page was made of a table that was read {how}. Read the table so.")
 
 
 def _check_labels(labels: Any, cohort: Cohort) -> None:
@@ -513,13 +513,13 @@ def _check_labels(labels: Any, cohort: Cohort) -> None:
     UsageError
         Which labels the table should be read with.
     """
-    told = {str(name): str(label) for name, label in labels.items()} if isinstance(labels, Mapping) else {}
-    if differing := {name: label for name, label in told.items() if cohort.labels.get(name) != label}:
-        own = [f"{name!r} {cohort.labels[name]!r}" for name in differing if name in cohort.labels]
+    stated = {str(name): str(label) for name, label in labels.items()} if isinstance(labels, Mapping) else {}
+    if differing := {name: label for name, label in stated.items() if cohort.labels.get(name) != label}:
+        actual = [f"{name!r} {cohort.labels[name]!r}" for name in differing if name in cohort.labels]
         # A manifest can say anything at any length.
-        given = argument("labels", {plain_label(name): plain_label(label) for name, label in differing.items()})
+        option = argument("labels", {plain_label(name): plain_label(label) for name, label in differing.items()})
         raise UsageError(
             "the page calls columns what the table does not"
-            f"{f', which calls {" and ".join(own)}' if own else ''}. If they hold what the page says, read the table "
-            f"with {given}."
+            f"{f', which calls {" and ".join(actual)}' if actual else ''}. If they hold what the page says, read the "
+            f"table with {option}."
         )
