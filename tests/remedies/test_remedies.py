@@ -106,7 +106,7 @@ COMPUTED = {
     ("cli/files.py", "of_one[0]"): ["instruments", "subscales"],
     ("cli/files.py", "single[0]"): ["sheet", "wide", "join", "labels"],
     ("cli/files.py", "surveys[0]"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
-    ("cli/files.py", "next(iter(given))"): list(inspect.signature(ReadOptions).parameters),
+    ("cli/files.py", "next(iter(stated))"): list(inspect.signature(ReadOptions).parameters),
     # Of a fit that was made before; three of the model's stand for an entry of an argument,
     # for the words of one, and for a value of one.
     ("cli/pages.py", "named"): [

@@ -61,7 +61,7 @@ def instruments(incomplete: str) -> list[str]:
     """COLUMN=INSTRUMENT, of the catalogue."""
     from alliance_bayes.instruments import INSTRUMENTS
 
-    return _after_name([one.name.casefold().replace("-", "_") for one in INSTRUMENTS], incomplete)
+    return _after_name([instrument.name.casefold().replace("-", "_") for instrument in INSTRUMENTS], incomplete)
 
 
 def engines(incomplete: str) -> list[str]:
@@ -81,8 +81,8 @@ def estimands(incomplete: str) -> list[str]:
     name, colon, _ = incomplete.partition(":")
     if not colon:
         return _beginning(ESTIMANDS, incomplete)
-    own = ESTIMANDS[name].own_options if name in ESTIMANDS else ()
-    return [f"{option}=" for option in _beginning((f"{name}:{one}" for one in own), incomplete)]
+    options = ESTIMANDS[name].own_options if name in ESTIMANDS else ()
+    return [f"{option}=" for option in _beginning((f"{name}:{key}" for key in options), incomplete)]
 
 
 def populations(incomplete: str) -> list[str]:
@@ -117,4 +117,6 @@ def settings(incomplete: str) -> list[str]:
 
     from alliance_bayes.simulation import SimulationSettings
 
-    return [f"{name}=" for name in _beginning((one.name for one in dataclasses.fields(SimulationSettings)), incomplete)]
+    return [
+        f"{name}=" for name in _beginning((field.name for field in dataclasses.fields(SimulationSettings)), incomplete)
+    ]

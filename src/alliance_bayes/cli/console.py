@@ -84,14 +84,14 @@ def progress() -> bool | Callable[[int, int, int], None]:
     """A bar on a terminal; elsewhere (a log, say) a line for each quarter of the draws."""
     if errors.is_terminal:
         return True
-    said = 0
+    quarter = 0
 
     def report(done: int, total: int, divergences: int) -> None:
-        nonlocal said
-        if done < total and done * 4 // total < said:
-            said = 0  # the next model
-        if done * 4 // total > said:
-            said = done * 4 // total
+        nonlocal quarter
+        if done < total and done * 4 // total < quarter:
+            quarter = 0  # the next model
+        if done * 4 // total > quarter:
+            quarter = done * 4 // total
             errors.print(f"  {done:,} of {total:,} draws, {divergences} divergences", style="dim")
 
     return report

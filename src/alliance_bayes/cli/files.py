@@ -271,42 +271,42 @@ def read(
     UsageError
         Options that do not go with what the path is.
     """
-    given = options.given()
+    stated = options.given()
     # How dates are written is also said of one table in which a column tells when its rows were.
-    surveys = [name for name in _OF_SURVEYS if name in given and not (name == "date_format" and "time" in given)]
+    surveys = [name for name in _OF_SURVEYS if name in stated and not (name == "date_format" and "time" in stated)]
     if surveys and (path is None or not path.is_dir()):
         raise ab.UsageError(
             f"{argument(surveys[0])} is for surveys and sessions, and needs a folder with the three tables. A table "
             "with one row a participant has its scores chosen: leave it out."
         )
     if path is None:
-        if given:
-            raise ab.UsageError(f"{argument(next(iter(given)))} tells how to read a table, and --demo reads none.")
+        if stated:
+            raise ab.UsageError(f"{argument(next(iter(stated)))} tells how to read a table, and --demo reads none.")
         return demonstration()
     if str(path) == "-":
         path = Path("/dev/stdin")
     if path.suffix == ".nc":
-        if given:
+        if stated:
             raise ab.UsageError(
                 f"'{path.name}' holds moments, not text. Leave out the options that tell how to read it."
             )
         return ab.load_moments(path)
-    arguments = _arguments(given)
+    arguments = _arguments(stated)
     if path.is_dir():
         from alliance_bayes.cohort.tables import TABLES
 
-        if long := [name for name in ("person", "time", "unit") if name in given]:
+        if long := [name for name in ("person", "time", "unit") if name in stated]:
             raise ab.UsageError(
                 f"{argument(long[0])} is for one table with several rows a person, and '{path.name}' is a folder of "
                 "three, of which the participants' has one. Leave it out; a card asks for one row a session by 'rows'."
             )
         arguments["columns"] = _mappings_of_tables(options.columns)
-        if of_one := [name for name in ("instruments", "subscales") if name in given]:
+        if of_one := [name for name in ("instruments", "subscales") if name in stated]:
             raise ab.UsageError(
                 f"{argument(of_one[0])} is for one table, and '{path.name}' is a folder of three, whose sessions are "
                 "rated 1 to 5. Leave it out."
             )
-        if single := [name for name in ("sheet", "wide", "join", "labels") if name in given]:
+        if single := [name for name in ("sheet", "wide", "join", "labels") if name in stated]:
             raise ab.UsageError(
                 f"{argument(single[0])} is for one table, and '{path.name}' is a folder of three. Leave it out."
             )
@@ -315,15 +315,15 @@ def read(
         from alliance_bayes.cohort.imputed import ImputedTables, read_one_or_several
 
         arguments["columns"] = column_mapping(options.columns)
-        found = read_one_or_several(path, **arguments, set_aside=set_aside)
-        if isinstance(found, ImputedTables):
+        table = read_one_or_several(path, **arguments, set_aside=set_aside)
+        if isinstance(table, ImputedTables):
             if not several:
                 raise ab.UsageError(
-                    f"'{path.name}' holds {len(found)} completed tables, numbered in '.imp', and this "
+                    f"'{path.name}' holds {len(table)} completed tables, numbered in '.imp', and this "
                     "command takes one table. 'alliance-bayes fit', 'report' and 'verify' take them."
                 )
-            return found
-        cohort = found
+            return table
+        cohort = table
     for note in cohort.notes:
         tell_problem("note", note)
     if set_aside and cohort.aside:
@@ -371,9 +371,9 @@ def _mappings_of_tables(pairs: list[str] | None) -> dict[str, dict[str, str]]:
     return mappings
 
 
-def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(stated: Mapping[str, Any]) -> dict[str, Any]:
     """Options as the arguments that they stand for, but for the mapping of columns."""
-    arguments = {name: value for name, value in given.items() if name != "columns"}
+    arguments = {name: value for name, value in stated.items() if name != "columns"}
     if "levels" in arguments:
         arguments["levels"] = _levels(arguments["levels"])
     if "prorate" in arguments:
@@ -456,11 +456,11 @@ def _table_of(folder: Path, name: str) -> Path:
     """The one file of a folder that holds a table; the usual one where none is there, so that reading says so."""
     from alliance_bayes.cohort.files import ENDINGS
 
-    found = [path for ending in ENDINGS if (path := folder / f"{name}{ending}").exists()]
-    if len(found) > 1:
-        listed = " and ".join(path.name for path in found)
+    paths = [path for ending in ENDINGS if (path := folder / f"{name}{ending}").exists()]
+    if len(paths) > 1:
+        listed = " and ".join(path.name for path in paths)
         raise ab.UsageError(f"'{folder}' holds the {name} more than once: {listed}. Remove all but one.")
-    return found[0] if found else folder / f"{name}.csv"
+    return paths[0] if paths else folder / f"{name}.csv"
 
 
 def check_file(output: Path, suffixes: tuple[str, ...], *inputs: Path | None) -> None:

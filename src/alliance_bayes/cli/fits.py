@@ -77,13 +77,13 @@ def card(
         return
     if output is not None:
         check_file(output, (".toml",), card_file(card))
-    made = model_of(card, model)
+    spec = model_of(card, model)
     if output is not None:
-        made.to_card(output)
+        spec.to_card(output)
     if as_json:
-        print_json({"output": None if output is None else str(output), "card": card_text(made)})
+        print_json({"output": None if output is None else str(output), "card": card_text(spec)})
     else:
-        print(card_text(made) if output is None else output, end="" if output is None else "\n")
+        print(card_text(spec) if output is None else output, end="" if output is None else "\n")
 
 
 @grouped
@@ -101,16 +101,19 @@ def fit(
     """Fit a model to a table and keep the draws."""
     check_file(output, (".nc", ".zarr"), card_file(card), cohort)
     check_source("fit", cohort, demo)
-    made = fitted(model_of(card, model, levels_of(reading)), cohort, reading, sampling, same_people)
-    made.save(output)
+    result = fitted(model_of(card, model, levels_of(reading)), cohort, reading, sampling, same_people)
+    result.save(output)
     if as_json:
-        ran = {key: made.info.get(key) for key in ("engine", "sampler", "engine_reason", "fallback", "seed")}
-        shape = {"chains": made.shape[0], "draws": made.shape[1]}
-        spec = {"formula": made.spec.formula, "family": made.spec.family, "card": made.spec.card.name}
-        print_json({"output": str(output), **spec, **ran, **shape, "flow": flow_record(made.flow)})
+        ran = {key: result.info.get(key) for key in ("engine", "sampler", "engine_reason", "fallback", "seed")}
+        shape = {"chains": result.shape[0], "draws": result.shape[1]}
+        spec = {"formula": result.spec.formula, "family": result.spec.family, "card": result.spec.card.name}
+        print_json({"output": str(output), **spec, **ran, **shape, "flow": flow_record(result.flow)})
         return
-    print(made.flow)
-    print(f"\n{output}: {made.shape[0]} chains x {made.shape[1]} draws by {engine_words(made)}, seed {sampling.seed}")
+    print(result.flow)
+    print(
+        f"\n{output}: {result.shape[0]} chains x {result.shape[1]} draws by {engine_words(result)}, "
+        f"seed {sampling.seed}"
+    )
 
 
 def fitted(
@@ -160,23 +163,23 @@ def attrition(
     """Compare those who were not observed with those who were, and weigh those who were for the others."""
     if output is not None:
         check_file(output, (".csv",), cohort)
-    [asked] = models_or_columns([of])
+    [needed] = models_or_columns([of])
     taken = read(cohort, reading)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError(f"'{cohort.name}' holds moments, which hold nobody who was left out. Give a table.")
-    found = ab.attrition(taken, asked, formula=formula, small=small, **sampling.arguments(), progress=progress())
+    result = ab.attrition(taken, needed, formula=formula, small=small, **sampling.arguments(), progress=progress())
     if output is not None:
-        ab.write_cohort(found.weighted(), output)
-    told = {"people": len(found.observed), "observed": int(found.observed.sum()), "effective": found.effective}
+        ab.write_cohort(result.weighted(), output)
+    counts = {"people": len(result.observed), "observed": int(result.observed.sum()), "effective": result.effective}
     if as_json:
-        rows = found.differences.drop(columns="least").to_dict("records")
-        written = {"output": None if output is None else str(output), "formula": found.fit.spec.formula}
-        print_json({**told, "unsupported": found.unsupported, **written, "differences": rows})
+        rows = result.differences.drop(columns="least").to_dict("records")
+        written = {"output": None if output is None else str(output), "formula": result.fit.spec.formula}
+        print_json({**counts, "unsupported": result.unsupported, **written, "differences": rows})
         return
-    print(f"{told['observed']:,} of {told['people']:,} observed")
-    print(f"effective sample size with their weights: {found.effective:,.1f}")
-    print(f"{found.unsupported:.1%} of the others were less likely to be observed than anybody who was\n")
-    print(found.differences.drop(columns="least").round(2).to_string(index=False, na_rep=""))
+    print(f"{counts['observed']:,} of {counts['people']:,} observed")
+    print(f"effective sample size with their weights: {result.effective:,.1f}")
+    print(f"{result.unsupported:.1%} of the others were less likely to be observed than anybody who was\n")
+    print(result.differences.drop(columns="least").round(2).to_string(index=False, na_rep=""))
 
 
 @grouped
@@ -200,17 +203,17 @@ def effects(
     moved = {name: number_or_text(text) for name, text in pairs(delta or [], "--delta", "who5_followup=-5").items()}
     from alliance_bayes.checks.nameless import Nameless
 
-    made: FitWithEffects = ab.load_fit(fit)
+    loaded: FitWithEffects = ab.load_fit(fit)
     if moved:
-        made = made.with_delta(moved, seed=seed)
-    table, nameless = effects_of(made, arguments, seed), Nameless.of(made)
+        loaded = loaded.with_delta(moved, seed=seed)
+    table, nameless = effects_of(loaded, arguments, seed), Nameless.of(loaded)
     records = nameless.records(table.to_records_list())
     if as_json:
         print_json({"effects": records, "left_out": list(table.left_out)})
         return
     if nameless.numbers:
         named = {
-            key: table[key].where(table[key].isna(), [str(one[key]) for one in records]) for key in ("level", "versus")
+            key: table[key].where(table[key].isna(), [str(row[key]) for row in records]) for key in ("level", "versus")
         }
         table = table.assign(**named).rename(index=nameless.label)
     shown = [name for name in (*_SHOWN, *_FIGURES) if name != "at" or table["at"].notna().any()]
@@ -243,14 +246,15 @@ def check(
 ) -> None:
     """Posterior checks of a fit and of its effects; exit status 1 when conclusions are withheld."""
     arguments = options.read()
-    made = ab.load_fit(fit)
-    given: dict[str, Any] = {"rate": rate, "replicates": replicates, "seed": seed}
-    report = made.check(checks=checks, effects=effects_of(made, arguments), **given)
+    loaded = ab.load_fit(fit)
+    settings: dict[str, Any] = {"rate": rate, "replicates": replicates, "seed": seed}
+    report = loaded.check(checks=checks, effects=effects_of(loaded, arguments), **settings)
     if as_json:
-        found = {
-            one.name: {"title": one.title, "verdict": one.verdict, "sentence": one.sentence} for one in report.results
+        results = {
+            result.name: {"title": result.title, "verdict": result.verdict, "sentence": result.sentence}
+            for result in report.results
         }
-        print_json({"passed": report.gate.passed, "reasons": list(report.gate.reasons), "checks": found})
+        print_json({"passed": report.gate.passed, "reasons": list(report.gate.reasons), "checks": results})
     else:
         print(report)
     if not report.gate.passed:
@@ -297,17 +301,17 @@ def compare(
     scores = by_prediction(loaded, **levels)
     left_out, shown = [], [(scores.table, scores.sentence)]
     try:
-        said = conclusions(loaded, predictor=predictor, prob=prob, **limits)
-        shown.append((said.table, said.sentence))
+        result = conclusions(loaded, predictor=predictor, prob=prob, **limits)
+        shown.append((result.table, result.sentence))
     except ab.AllianceBayesError as error:
         # Fits that share no predictor are compared by their predictions all the same.
         if predictor is not None:
             raise
         left_out.append(error.worded(interface.get()))
     if as_json:
-        told = [{"sentence": sentence, "rows": table} for table, sentence in shown[1:]]
-        found = {"sentence": scores.sentence, "models": scores.table, "sampled": scores.sampled}
-        print_json({**found, "conclusions": told[0] if told else None, "left_out": left_out})
+        records = [{"sentence": sentence, "rows": table} for table, sentence in shown[1:]]
+        scored = {"sentence": scores.sentence, "models": scores.table, "sampled": scores.sampled}
+        print_json({**scored, "conclusions": records[0] if records else None, "left_out": left_out})
         return
     for table, sentence in shown:
         print(table.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
@@ -318,5 +322,5 @@ def compare(
 
 def engine_words(fitted: ab.Fit) -> str:
     """Which engine ran, and why if it was not the first choice."""
-    said = [fitted.info[key] for key in ("sampler", "engine_reason", "fallback") if key in fitted.info]
-    return f"the {fitted.info['engine']} engine{f' ({": ".join(said)})' if said else ''}"
+    reasons = [fitted.info[key] for key in ("sampler", "engine_reason", "fallback") if key in fitted.info]
+    return f"the {fitted.info['engine']} engine{f' ({": ".join(reasons)})' if reasons else ''}"

@@ -35,41 +35,41 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, type[OptionGroup]] = {}
     parameters: list[inspect.Parameter] = []
-    for key, one in signature.parameters.items():
-        if isinstance(one.annotation, type) and issubclass(one.annotation, OptionGroup):
-            groups[key] = one.annotation
-            parameters += _options_of(one.annotation)
+    for key, parameter in signature.parameters.items():
+        if isinstance(parameter.annotation, type) and issubclass(parameter.annotation, OptionGroup):
+            groups[key] = parameter.annotation
+            parameters += _options_of(parameter.annotation)
         else:
-            parameters.append(one.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
     fields = {key: [field.name for field in dataclasses.fields(group)] for key, group in groups.items()}
 
     @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
-        _take_ways(given)
-        made = {key: groups[key](**{name: given.pop(name) for name in names}) for key, names in fields.items()}
-        command(**given, **made)
+    def wrapped(**values: Any) -> None:
+        _take_ways(values)
+        options = {key: groups[key](**{name: values.pop(name) for name in names}) for key, names in fields.items()}
+        command(**values, **options)
 
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return wrapped
 
 
-def _take_ways(given: dict[str, Any]) -> None:
+def _take_ways(values: dict[str, Any]) -> None:
     """Take what becomes of incomplete rows out of the texts for missing values, none of which is called so."""
-    texts = given.get("missing")
-    if "impute" not in given or not isinstance(texts, list):
+    texts = values.get("missing")
+    if "impute" not in values or not isinstance(texts, list):
         return
     for way, chosen in (("impute", True), ("drop", False)):
         if way in texts:
-            given["impute"] = chosen
-            given["missing"] = [text for text in texts if text not in ("impute", "drop")] or None
+            values["impute"] = chosen
+            values["missing"] = [text for text in texts if text not in ("impute", "drop")] or None
 
 
 def _options_of(group: type[OptionGroup]) -> list[inspect.Parameter]:
     # Evaluated here, since whoever builds the parser from them does not know the group's module.
     options = list(inspect.signature(group, eval_str=True).parameters.values())
-    for one in options:
-        for said in get_args(one.annotation)[1:]:
-            if isinstance(said, typer.models.OptionInfo):
-                said.rich_help_panel = group.panel
+    for option in options:
+        for metadata in get_args(option.annotation)[1:]:
+            if isinstance(metadata, typer.models.OptionInfo):
+                metadata.rich_help_panel = group.panel
     return options

@@ -238,13 +238,13 @@ class ModelOptions(OptionGroup):
         UsageError
             An option that is not of its form.
         """
-        given = self.given()
-        made: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
-        made |= {name: [one for one in given[name] if one.strip()] for name in _LISTS if name in given}
+        stated = self.given()
+        keys: dict[str, Any] = {name: stated[name] for name in _PLAIN if name in stated}
+        keys |= {name: [text for text in stated[name] if text.strip()] for name in _LISTS if name in stated}
         if self.impute is not None:
-            made["missing"] = "impute" if self.impute else "drop"
-        if "contrast" in given:
-            made["contrast"] = list(given["contrast"])
+            keys["missing"] = "impute" if self.impute else "drop"
+        if "contrast" in stated:
+            keys["contrast"] = list(stated["contrast"])
         priors = {} if self.priors is None else {"set": self.priors}
         # A name holds "=" nowhere, and a distribution might.
         priors |= pairs(self.prior or [], "--prior", "alliance=Normal(0, 2)")
@@ -267,7 +267,7 @@ class ModelOptions(OptionGroup):
             "covariates": pairs(self.covariates or [], "--covariate", "age=precision"),
             "among": options_by_name(self.among or [], "--among", "who5_baseline:at_most=28"),
         }
-        return made | {name: table for name, table in tables.items() if table} | _words(self.words or [])
+        return keys | {name: table for name, table in tables.items() if table} | _words(self.words or [])
 
 
 #: What is given where nothing is.
@@ -315,27 +315,27 @@ def model_of(text: str, options: ModelOptions = MODEL, levels: Sequence[str] = (
 
 def _merged(table: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
     """A card's keys with others in their place; of tables, entry by entry."""
-    made = dict(table)
+    merged = dict(table)
     for name, value in keys.items():
-        before = made.get(name)
-        made[name] = {**before, **value} if name in _TABLES and isinstance(before, Mapping) else value
-    return made
+        before = merged.get(name)
+        merged[name] = {**before, **value} if name in _TABLES and isinstance(before, Mapping) else value
+    return merged
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What is no longer as the card has it, in the words of cards."""
-    found = []
+    differences = []
     for name, value in after.items():
         if name in _WORDS or before.get(name) == value:
             continue
         if name in _TABLES:
             old = before.get(name) or {}
-            found += [
-                _replaced(f"{name}.{key}", old.get(key), one) for key, one in value.items() if old.get(key) != one
+            differences += [
+                _replaced(f"{name}.{key}", old.get(key), new) for key, new in value.items() if old.get(key) != new
             ]
         else:
-            found.append(_replaced(name, before.get(name), value))
-    return found
+            differences.append(_replaced(name, before.get(name), value))
+    return differences
 
 
 def _replaced(key: str, before: Any, after: Any) -> str:
@@ -345,7 +345,7 @@ def _replaced(key: str, before: Any, after: Any) -> str:
 
 def _words(texts: Sequence[str]) -> dict[str, Any]:
     """KEY=TEXT texts as a card's words."""
-    found: dict[str, Any] = {}
+    by_key: dict[str, Any] = {}
     for text in texts:
         key, equals, words = (part.strip() for part in text.partition("="))
         if key not in _WORDS or not equals:
@@ -354,10 +354,10 @@ def _words(texts: Sequence[str]) -> dict[str, Any]:
                 f"{', '.join(_WORDS)}."
             )
         if key in ("assumptions", "sources"):
-            found.setdefault(key, []).append(words)
-        elif found.setdefault(key, words) != words:
+            by_key.setdefault(key, []).append(words)
+        elif by_key.setdefault(key, words) != words:
             raise ab.UsageError(f"--words gives two texts for {key!r}. Choose one.")
-    return found
+    return by_key
 
 
 def card_file(text: str) -> Path | None:

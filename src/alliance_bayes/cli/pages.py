@@ -92,21 +92,21 @@ def report(
         _refuse_of_fit(model, reading, sampling)
         if demo or cohort is not None or same_people:
             raise ab.UsageError("a fit already has its cohort. Give either a fit, or a card and a cohort.")
-        made = ab.load_fit(card)
+        fit = ab.load_fit(card)
     else:
         check_source("report", cohort, demo)
         chosen = model_of(card, model, levels_of(reading))
         say(f"fitting '{chosen.card.name}'")
-        made = fitted(chosen, cohort, reading, sampling, same_people)
-    say(f"{made.shape[0]} chains of {made.shape[1]:,} draws by {engine_words(made)}")
+        fit = fitted(chosen, cohort, reading, sampling, same_people)
+    say(f"{fit.shape[0]} chains of {fit.shape[1]:,} draws by {engine_words(fit)}")
     say("computing effects and running the checks")
-    found = effects_of(made, arguments)
-    checks = made.check(effects=found)
+    table = effects_of(fit, arguments)
+    checks = fit.check(effects=table)
     say("writing the report")
-    own: dict[str, Any] = {
+    page_options: dict[str, Any] = {
         name: getattr(page, name) for name in ("sections", "prob", "small", "title", "name_providers")
     }
-    written = made.report(output, effects=found, checks=checks, key=key, **own)
+    written = fit.report(output, effects=table, checks=checks, key=key, **page_options)
     _take(written, bundle, docx=docx)
     _tell(output, written.findings, withheld=written.withheld, as_json=as_json)
 
@@ -114,8 +114,8 @@ def report(
 def _refuse_of_fit(*groups: OptionGroup) -> None:
     """Options of a model, of reading and of sampling say nothing of a fit, which has all of that behind it."""
     for group in groups:
-        if given := group.given():
-            named = next(iter(given))
+        if stated := group.given():
+            named = next(iter(stated))
             raise ab.UsageError(
                 f"{argument(named)} has no effect on a fit, which was made before. Give it to 'alliance-bayes fit', "
                 "or give a card and a cohort."
@@ -222,7 +222,7 @@ def study(
     if isinstance(taken, ab.Moments):
         raise ab.UsageError("the study needs rows, and moments hold none. Give a table, or fit single models to them.")
     warn(taken)
-    done = ab.run_study(
+    result = ab.run_study(
         taken,
         full=full,
         keep=output.with_suffix(".kept") if full and keep is None else keep,
@@ -241,9 +241,9 @@ def study(
         **({} if alliance_margin is None else {"alliance_margin": alliance_margin}),
     )
     say("writing the report")
-    _take(done.report(output, key=key), bundle, docx=docx)
-    not_done = [reason for part in done.parts.values() for reason in part.left_out]
-    _tell(output, done.findings, withheld=done.withheld, as_json=as_json, not_done=not_done)
+    _take(result.report(output, key=key), bundle, docx=docx)
+    not_done = [reason for part in result.parts.values() for reason in part.left_out]
+    _tell(output, result.findings, withheld=result.withheld, as_json=as_json, not_done=not_done)
 
 
 @grouped
@@ -268,27 +268,27 @@ def verify(
     """Fit a page's models again, write the page again, and compare the two; exit status 1 when they differ."""
     check_source("verify", cohort, demo)
     taken = read(cohort, reading, several=True)
-    found = ab.verify_report(report, taken, key=key, tell=say)
+    result = ab.verify_report(report, taken, key=key, tell=say)
     if as_json:
-        record = {"report": str(report), "verified": found.passed, "problems": found.problems, "notes": found.notes}
-        print_json({**record, "figures": found.summary() if found.figures else []})
+        record = {"report": str(report), "verified": result.passed, "problems": result.problems, "notes": result.notes}
+        print_json({**record, "figures": result.summary() if result.figures else []})
     else:
-        _print_comparison(report, found)
-    if not found.passed:
+        _print_comparison(report, result)
+    if not result.passed:
         raise typer.Exit(1)
 
 
-def _print_comparison(report: Path, found: ab.Verification) -> None:
-    if found.figures:
-        shown = found.summary().to_string(index=False, na_rep="", float_format=lambda value: f"{value:.2f}")
+def _print_comparison(report: Path, result: ab.Verification) -> None:
+    if result.figures:
+        shown = result.summary().to_string(index=False, na_rep="", float_format=lambda value: f"{value:.2f}")
         print(shown)
         print()
-    for note in found.notes:
+    for note in result.notes:
         print(f"  * {note}")
-    for problem in found.problems:
+    for problem in result.problems:
         errors.print(f"differs: {problem}")
     print(
         f"{report}: verified, the page is what its models and the data give"
-        if found.passed
-        else f"{report}: NOT verified, {len(found.problems):,} problems"
+        if result.passed
+        else f"{report}: NOT verified, {len(result.problems):,} problems"
     )

@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 def command_line(name: str) -> CommandLine:
     """How a command words what remedies ask for, by the options that it and the others have."""
     options = {
-        key: {one.name: max(one.opts, key=len) for one in command.params if one.param_type_name == "option"}
+        key: {param.name: max(param.opts, key=len) for param in command.params if param.param_type_name == "option"}
         for key, command in _commands().items()
     }
     # Of several commands that have an option that of 'fit', or else the first: not that of 'study'.
@@ -62,8 +62,8 @@ def command_line(name: str) -> CommandLine:
 
 
 def _interface(arguments: list[str] | None) -> Interface:
-    given = sys.argv[1:] if arguments is None else arguments
-    return command_line(given[0]) if given and given[0] in _commands() else PYTHON
+    argv = sys.argv[1:] if arguments is None else arguments
+    return command_line(argv[0]) if argv and argv[0] in _commands() else PYTHON
 
 
 @cache
@@ -93,14 +93,14 @@ def _status(arguments: list[str] | None, came: list[int]) -> int:
         errors.print(f"error: {error.worded(words)}")
         return 2
     except OSError as error:
-        said = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+        reason = (error.strerror or str(error) or type(error).__name__).rstrip(".")
         place = f": '{error.filename}'" if error.filename else ""
-        errors.print(f"error: {said}{place}. Check that files can be read and written, and that there is space.")
+        errors.print(f"error: {reason}{place}. Check that files can be read and written, and that there is space.")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         request = came[0] if came else signal.SIGINT
-        said = "interrupted" if request == signal.SIGINT else f"stopped by {signal.Signals(request).name}"
-        errors.print(f"{said}; no file was left half-written.")
+        cause = "interrupted" if request == signal.SIGINT else f"stopped by {signal.Signals(request).name}"
+        errors.print(f"{cause}; no file was left half-written.")
         return 128 + request
     except MemoryError:
         errors.print("error: the memory of this computer is not enough for that. Ask for fewer draws or fewer rows.")
@@ -113,16 +113,16 @@ def _status(arguments: list[str] | None, came: list[int]) -> int:
 def _unexpected(error: Exception) -> str:
     """What went wrong that nobody had thought of, on one line, and whom to tell."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(ab.__file__).parent)]
-    place = own[-1] if own else frames[-1]
-    said = " ".join(str(error).split())
-    told = f"{type(error).__name__}: {said[:300]}" if said else type(error).__name__
+    inside = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(ab.__file__).parent)]
+    place = inside[-1] if inside else frames[-1]
+    message = " ".join(str(error).split())
+    fault = f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__
     urls = [url.partition(", ") for url in metadata("alliance_bayes").get_all("Project-URL") or ()]
     trackers = [url for label, _, url in urls if label.casefold() in ("issues", "bug tracker", "tracker")]
     where = f"at {trackers[0]}" if trackers else "to the developers named in CITATION.cff"
     return (
         "error: something went wrong that should not have, and nothing that this command printed or wrote should be "
-        f"used: {told} ({Path(place.filename).name}, line {place.lineno}, version {ab.__version__}). Please report "
+        f"used: {fault} ({Path(place.filename).name}, line {place.lineno}, version {ab.__version__}). Please report "
         f"this line and the command {where}, once you have seen that they name nobody."
     )
 

@@ -76,16 +76,16 @@ def simulate(
 
 def _settings(texts: list[str]) -> dict[str, Any]:
     """NAME=NUMBER and NAME.LEVEL=NUMBER texts as settings of a simulation."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name, text in pairs(texts, "--set", "alliance_slope=0").items():
         setting, dot, level = name.partition(".")
         number = number_in(text)
         if number is None:
             raise ab.UsageError(f"--set {name}={text}: {text!r} is no number.")
-        if isinstance(found.get(setting, {} if dot else None), dict) != bool(dot):
+        if isinstance(settings.get(setting, {} if dot else None), dict) != bool(dot):
             raise ab.UsageError(f"--set gives {setting!r} both a number and numbers by level. Choose one.")
-        found[setting] = {**found.get(setting, {}), level: number} if dot else number
-    return found
+        settings[setting] = {**settings.get(setting, {}), level: number} if dot else number
+    return settings
 
 
 @grouped
@@ -107,15 +107,15 @@ def validate(
     print(taken.flow)
     print()
     print(_listing(taken.summary()))
-    if told := taken.missing_by_reason:
+    if missing := taken.missing_by_reason:
         print("\nMissing, as far as the table says why:")
-        for name, found in told.items():
-            print(f"  - {name}: {', '.join(f'{n:,} {reason}' for reason, n in found.items())}")
+        for name, counts in missing.items():
+            print(f"  - {name}: {', '.join(f'{n:,} {reason}' for reason, n in counts.items())}")
     if doubts := taken.doubts():
         print("\nWarnings of what is likely to be a mistake, and stops no analysis:")
         print(*(f"  - {doubt.problem.worded(interface.get())}" for doubt in doubts), sep="\n")
     if taken.aside:
-        problems = [problem for found in taken.aside.values() for problem in found]
+        problems = [problem for wrong in taken.aside.values() for problem in wrong]
         print(f"\n{len(taken.aside)} further column(s) cannot be read, which matters to a model that uses them only:")
         shown = [problem.worded(interface.get()) for problem in problems[: ab.DataError.shown]]
         print(*(f"  - {problem}" for problem in shown), sep="\n")
@@ -186,8 +186,8 @@ def reduce(
     model, mapping = model_of(card, options), column_mapping(columns)
     if model.parsed.windows and sum(Path(source).suffix != ".nc" for source in sources) > 1:
         raise ab.UsageError(
-            f"the model has {', '.join(made.name for made in model.parsed.windows)}, which are made of all rows of a "
-            "table, and several tables were given. Give them as one, by a pattern such as 'cohort/*.parquet'."
+            f"the model has {', '.join(window.name for window in model.parsed.windows)}, which are made of all rows of "
+            "a table, and several tables were given. Give them as one, by a pattern such as 'cohort/*.parquet'."
         )
     from alliance_bayes.cohort.cells import MISSING
 

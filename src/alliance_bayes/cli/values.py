@@ -27,15 +27,15 @@ class Command(typer.core.TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse other numbers before anything is done."""
-        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
-        for one in self.params:
-            annotation = one.type_descriptor.annotation  # type: ignore[attr-defined]
+        values, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        for param in self.params:
+            annotation = param.type_descriptor.annotation  # type: ignore[attr-defined]
             kinds = getattr(annotation, "__args__", (annotation,))
-            texts = given.get(str(one.name))
+            texts = values.get(str(param.name))
             for text in texts if isinstance(texts, (list, tuple)) else [texts]:
                 if isinstance(text, str) and kinds[0] in (int, float) and not _is_written(text, kinds[0]):
-                    what = "a whole number" if kinds[0] is int else "a number"
-                    raise typer.BadParameter(f"{text!r} is not {what}.", ctx=ctx, param=one)  # type: ignore[arg-type]
+                    kind = "a whole number" if kinds[0] is int else "a number"
+                    raise typer.BadParameter(f"{text!r} is not {kind}.", ctx=ctx, param=param)  # type: ignore[arg-type]
         return super().parse_args(ctx, args)
 
 
@@ -51,15 +51,15 @@ def pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
     UsageError
         A text without a name, an equals sign or a value, or a name that has two.
     """
-    found: dict[str, str] = {}
+    mapping: dict[str, str] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
-            what, _, _ = example.partition("=")
-            raise ab.UsageError(f"{option} {text!r} should be NAME=VALUE, such as {option} {what}={_quoted(example)}.")
-        if found.setdefault(name, value) != value:
-            raise ab.UsageError(f"{option} gives {name!r} twice, as {found[name]!r} and {value!r}. Choose one.")
-    return found
+            key, _, _ = example.partition("=")
+            raise ab.UsageError(f"{option} {text!r} should be NAME=VALUE, such as {option} {key}={_quoted(example)}.")
+        if mapping.setdefault(name, value) != value:
+            raise ab.UsageError(f"{option} gives {name!r} twice, as {mapping[name]!r} and {value!r}. Choose one.")
+    return mapping
 
 
 def _quoted(example: str) -> str:
@@ -75,13 +75,13 @@ def options_by_name(texts: Sequence[str], option: str, example: str) -> dict[str
     UsageError
         A text of another form.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_name: dict[str, dict[str, Any]] = {}
     for text in texts:
         name, options = _named(text, option, f"NAME:OPTION=VALUE,..., such as {option} {example}")
         if not options:
             raise ab.UsageError(f"{option} {text!r} should be NAME:OPTION=VALUE,..., such as {option} {example}.")
-        found[name] = {**found.get(name, {}), **options}
-    return found
+        by_name[name] = {**by_name.get(name, {}), **options}
+    return by_name
 
 
 def estimands_of(texts: Sequence[str]) -> dict[str, dict[str, object]]:
@@ -126,7 +126,7 @@ def values_at(texts: Sequence[str]) -> dict[str, list[str]]:
     UsageError
         A text without a column, an equals sign or a value.
     """
-    found: dict[str, list[str]] = {}
+    by_column: dict[str, list[str]] = {}
     for text in texts:
         column, equals, rest = text.partition("=")
         try:
@@ -139,8 +139,8 @@ def values_at(texts: Sequence[str]) -> dict[str, list[str]]:
                 f"--at {text!r} should be COLUMN=VALUE or COLUMN=VALUE,VALUE,..., such as --at month=12. A value with "
                 "a comma is written in quotation marks."
             )
-        found.setdefault(column.strip(), []).extend(values)
-    return found
+        by_column.setdefault(column.strip(), []).extend(values)
+    return by_column
 
 
 def numbers_at(values: Mapping[str, Sequence[str]], frame: pd.DataFrame) -> dict[str, list[str | float]]:
