@@ -349,7 +349,7 @@ class Model(ModelSpec):
         people, beside, gaps, spec = None, None, None, self
         of_rows = isinstance(unit, str) and unit == ROW
         reading = {"person": person, "time": time, "instruments": instruments, "unit": None if of_rows else unit}
-        reading = {name: given for name, given in reading.items() if given is not None}
+        reading = {name: value for name, value in reading.items() if value is not None}
         tables: ImputedTables | None = None
         if not isinstance(cohort, Moments):
             cohort, reading = read_one_or_several(cohort, set_aside=True, **reading), {}
@@ -396,25 +396,29 @@ class Model(ModelSpec):
                 "out of the model."
             )
         advice = [
-            *(role_wanted(one.name, len(one.levels), design.rows.n) for one in design.factors if not one.role.known),
+            *(
+                role_wanted(factor.name, len(factor.levels), design.rows.n)
+                for factor in design.factors
+                if not factor.role.known
+            ),
             *lone_levels(design),
             spec.set_without_use(design, priors),
             "" if lagged is None else lagged.warning,
         ]
-        for said in filter(None, advice):
-            logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", said)
+        for line in filter(None, advice):
+            logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", line)
         if tables is not None:
-            others = [self._applied(one, same_people) for one in tables[1:]]
-            refuse_other_rows([rows, *(one[4] for one in others)], spec.columns)
-            designs = [design, *(one[1] for one in others)]
+            others = [self._applied(table, same_people) for table in tables[1:]]
+            refuse_other_rows([rows, *(other[4] for other in others)], spec.columns)
+            designs = [design, *(other[1] for other in others)]
             total = (
                 (DRAWS["nuts"] if why_not_collapsed(design, priors) else DRAWS["collapsed"]) if draws is None else draws
             )
             seeds = iter(np.random.SeedSequence(settings.seed).generate_state(len(designs)))
 
-            def sampled(one: Design, own: PriorTable, each: int) -> tuple[xr.DataTree, dict[str, Any]]:
+            def sampled(filled: Design, stated: PriorTable, each: int) -> tuple[xr.DataTree, dict[str, Any]]:
                 again = dataclasses.replace(settings, seed=int(next(seeds)))
-                return sample(one, own, again, engine=engine, draws=each, progress=False, label=self.card.name)
+                return sample(filled, stated, again, engine=engine, draws=each, progress=False, label=self.card.name)
 
             design, priors, tree, ran = fit_tables(
                 spec, designs, sampled, draws=total, chains=settings.chains, seed=settings.seed
@@ -422,10 +426,10 @@ class Model(ModelSpec):
         elif gaps is not None and incomplete(spec, gaps):
             reason = why_not_collapsed(design, priors)
             if sampler != SamplerSettings.sampler or (engine == "nuts" and not reason):
-                asked = argument("engine", "nuts") if engine == "nuts" else argument("sampler", sampler)
+                option = argument("engine", "nuts") if engine == "nuts" else argument("sampler", sampler)
                 raise UsageError(
                     "where values are imputed, the parameters are drawn between them by the collapsed engine, or by "
-                    f"steps of their own where that cannot take the model. Leave {asked} out, or the imputation."
+                    f"steps of their own where that cannot take the model. Leave {option} out, or the imputation."
                 )
             if engine == "collapsed" and reason:
                 raise ModelError(
@@ -467,7 +471,7 @@ class Model(ModelSpec):
         if not isinstance(cohort, Cohort):
             cohort = read_cohort(cohort, set_aside=True)
         shared = self._shared(same_people)
-        given = cohort
+        original = cohort
         cohort, about = self._weighted(cohort)
         rows = self.derive(cohort, beside=shared)
         spec, rows = self.on_scales_of(rows).of_persons(rows)
@@ -483,23 +487,23 @@ class Model(ModelSpec):
         about |= {
             "cohort_source": rows.source,
             # Of what was given, since that is what a page is verified with.
-            "cohort_hash": given.hash,
+            "cohort_hash": original.hash,
             "missing": {name: int(rows.data[name].isna().sum()) for name in self.columns},
         }
         if labels := {name: rows.labels[name] for name in self.columns if name in rows.labels}:
             about["labels"] = labels
         if (persons := rows.persons) is not None:
             lacking = {name: persons[rows.data[name].isna().to_numpy()] for name in self.columns}
-            about["missing_people"] = {name: int(np.unique(theirs).size) for name, theirs in lacking.items()}
-        if made := {name: dataclasses.asdict(rows.prorated[name]) for name in self.columns if name in rows.prorated}:
-            about["prorated"] = made
+            about["missing_people"] = {name: int(np.unique(codes).size) for name, codes in lacking.items()}
+        if filled := {name: dataclasses.asdict(rows.prorated[name]) for name in self.columns if name in rows.prorated}:
+            about["prorated"] = filled
         if spec.missing != "impute" and rows.persons is None:
-            kept = rows.data[shared or list(spec.columns)].notna().all(axis=1).to_numpy()
-            if not kept.all():
-                about["left_out"] = records(compared(rows, kept, {self.weights or ""}))
+            used = rows.data[shared or list(spec.columns)].notna().all(axis=1).to_numpy()
+            if not used.all():
+                about["left_out"] = records(compared(rows, used, {self.weights or ""}))
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
-        about |= {name: dict(told) for name, told in (("wide", cohort.wide), ("join", cohort.join)) if told}
+        about |= {name: dict(mapping) for name, mapping in (("wide", cohort.wide), ("join", cohort.join)) if mapping}
         return spec, self._design(stated, frame, chosen, about), flow, about, chosen, rows
 
     def _design(self, spec: ModelSpec, frame: pd.DataFrame, rows: Cohort, about: dict[str, Any]) -> Design:
@@ -524,8 +528,8 @@ class Model(ModelSpec):
         if self.weights_kind == "sampling":
             positive = with_positive_weights(cohort, weights_of(cohort, self.weights, "sampling"))
             return positive, {"weights": {"column": self.weights, "kind": "sampling", "rows": len(cohort)}}
-        made = repeated(cohort, self.weights, cohort.person or self._declared_person(cohort))
-        return made, {"weights": {"column": self.weights, "kind": "frequency", "rows": len(cohort)}}
+        copies = repeated(cohort, self.weights, cohort.person or self._declared_person(cohort))
+        return copies, {"weights": {"column": self.weights, "kind": "frequency", "rows": len(cohort)}}
 
     def _declared_person(self, cohort: Cohort) -> str | None:
         """The column of a pooled factor that is known to be one of persons who have several rows."""
@@ -536,12 +540,12 @@ class Model(ModelSpec):
     def _shared(self, same_people: Sequence[ModelSpec | str]) -> list[str]:
         """The columns of this and other models, sorted; none where there are no others."""
         several = isinstance(same_people, Iterable) and not isinstance(same_people, str | ModelSpec)
-        if not several or not all(isinstance(one, str | ModelSpec) for one in same_people):
+        if not several or not all(isinstance(entry, str | ModelSpec) for entry in same_people):
             raise UsageError(
                 f"{argument('same_people')} should be a list of models and names of columns but got {same_people!r}. "
                 "Put it in a list."
             )
-        columns = {name for one in same_people for name in ([one] if isinstance(one, str) else one.columns)}
+        columns = {name for entry in same_people for name in ([entry] if isinstance(entry, str) else entry.columns)}
         return sorted(columns | set(self.columns)) if columns else []
 
 
@@ -668,10 +672,10 @@ class Fit(FitWithEffects):
         from alliance_bayes.report import Report
         from alliance_bayes.report.page import check_target, key_of
 
-        given = options.pop("key", None)
+        key_file = options.pop("key", None)
         if path is not None:
-            check_target(path, key=given)
-        key = key_of(None if path is None else Path(path), given)
+            check_target(path, key=key_file)
+        key = key_of(None if path is None else Path(path), key_file)
         effects = options.pop("effects", None)
         effects = self.effects() if effects is None else effects
         checks = options.pop("checks", None)

@@ -136,10 +136,10 @@ def check_folder(folder: Path) -> None:
         The system refuses to write there.
     """
     place = Path(os.path.realpath(folder))
-    there = next(path for path in (place, *place.parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise UsageError(f"'{there if there != place else folder}' is a file, and no folder. Choose another name.")
-    _probe(folder, there, "file" if there == place else place.relative_to(there).parts[0])
+    nearest = next(path for path in (place, *place.parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise UsageError(f"'{nearest if nearest != place else folder}' is a file, and no folder. Choose another name.")
+    _probe(folder, nearest, "file" if nearest == place else place.relative_to(nearest).parts[0])
 
 
 def make_folder(folder: Path) -> None:
@@ -173,18 +173,18 @@ def _place(target: Path) -> Path:
     """Where a target is, links followed, once it is clear that what is there may be replaced."""
     try:
         place = Path(os.path.realpath(target))
-        there = place.lstat() if os.path.lexists(place) else None
+        status = place.lstat() if os.path.lexists(place) else None
     except (OSError, ValueError) as error:
         raise UsageError(f"'{target}' cannot be the name of a file ({error}). Choose another name.") from error
     if not place.parent.is_dir():
         if os.path.islink(target):
             raise UsageError(f"'{target}' points to '{place}', whose folder does not exist. Create it first.")
         raise UsageError(f"the folder of '{target}' does not exist. Create it first.")
-    if there is None and not os.path.exists(target):
+    if status is None and not os.path.exists(target):
         return place
-    is_folder = there is not None and stat.S_ISDIR(there.st_mode)
+    is_folder = status is not None and stat.S_ISDIR(status.st_mode)
     # The system's own link to a file that is deleted, yet open, points nowhere.
-    if there is None or not (is_folder or stat.S_ISREG(there.st_mode)):
+    if status is None or not (is_folder or stat.S_ISREG(status.st_mode)):
         raise UsageError(f"'{target}' is there and is no file. Choose another name.")
     # All that is in a folder goes when a store takes its place.
     if is_folder and target.suffix != ".zarr":
@@ -193,21 +193,21 @@ def _place(target: Path) -> Path:
         raise UsageError(f"'{target}' is a folder that holds no Zarr store. Choose another name.")
     if not is_folder and target.suffix == ".zarr":
         raise UsageError(f"'{target}' is a file, and no Zarr store. Choose another name.")
-    if not os.access(place, os.W_OK) or _is_anothers(there, place.parent):
+    if not os.access(place, os.W_OK) or _is_anothers(status, place.parent):
         raise UsageError(f"'{target}' is write-protected. Choose another name, or permit writing to it.")
     if _is_mounted(place):
         raise UsageError(f"'{target}' is mounted by itself, and cannot be replaced. Mount its folder in its place.")
     for number, stream in enumerate(("input", "output", "error")):
         with suppress(OSError):
-            if os.path.samestat(there, os.fstat(number)):
+            if os.path.samestat(status, os.fstat(number)):
                 raise UsageError(f"'{target}' is standard {stream}, and no file of its own. Choose another name.")
     return place
 
 
-def _is_anothers(there: os.stat_result, parent: Path) -> bool:
+def _is_anothers(status: os.stat_result, parent: Path) -> bool:
     """Whether a file is in a folder, as that for temporary files, where none but its owner may replace it."""
     folder = parent.stat()
-    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (0, there.st_uid, folder.st_uid)
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (0, status.st_uid, folder.st_uid)
 
 
 def _is_mounted(place: Path) -> bool:
@@ -220,11 +220,11 @@ def _is_mounted(place: Path) -> bool:
     return any(line.split(" ")[4] == escaped for line in table.splitlines())
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same(path: Path, other: Path) -> bool:
     try:
-        return os.path.samefile(one, other)
+        return os.path.samefile(path, other)
     except (OSError, ValueError):
-        return os.path.realpath(one) == os.path.realpath(other)
+        return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _refused(target: Path, error: OSError) -> WriteError:
@@ -233,13 +233,13 @@ def _refused(target: Path, error: OSError) -> WriteError:
 
 
 def _reason(error: OSError) -> str:
-    said = " ".join((error.strerror or str(error) or type(error).__name__).split())
-    return said[:1].lower() + said[1:]
+    text = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    return text[:1].lower() + text[1:]
 
 
 def _settle(draft: Path) -> None:
     """Have what was written reach the disk: some file systems find out only then that it is full."""
-    for path in [found for found in draft.rglob("*") if found.is_file()] if draft.is_dir() else [draft]:
+    for path in [file for file in draft.rglob("*") if file.is_file()] if draft.is_dir() else [draft]:
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -115,10 +115,10 @@ class Attrition:
         return paint_differences(ax, self.differences)
 
     def __repr__(self) -> str:
-        n, there = len(self.observed), int(self.observed.sum())
+        n, n_seen = len(self.observed), int(self.observed.sum())
         notable = int((self.differences["difference"].abs() > NOTABLE).sum())
         return (
-            f"Attrition({there:,} of {n:,} observed; {notable} of {len(self.differences)} standardised differences "
+            f"Attrition({n_seen:,} of {n:,} observed; {notable} of {len(self.differences)} standardised differences "
             f"above {NOTABLE}; effective sample size {self.effective:,.1f}; {self.unsupported:.0%} of the others "
             "unlike anybody observed)"
         )
@@ -227,14 +227,14 @@ def _predictors(cohort: Cohort, needed: Sequence[str], observed: np.ndarray) -> 
         if (name in needed and gaps.any()) or gaps[~observed].mean() > 0.5 or not name.isidentifier():
             continue
         if isinstance(column.dtype, pd.CategoricalDtype):
-            made = column.cat.remove_unused_categories()
+            levels = column.cat.remove_unused_categories()
             if gaps.any():
-                unknown = _free(_UNKNOWN, made.cat.categories)
-                made = made.cat.add_categories([unknown]).fillna(unknown)
-            n_levels = made.nunique()
+                unknown = _free(_UNKNOWN, levels.cat.categories)
+                levels = levels.cat.add_categories([unknown]).fillna(unknown)
+            n_levels = levels.nunique()
             if not 1 < n_levels <= _MOST_LEVELS:
                 continue
-            data[name] = made
+            data[name] = levels
             terms.append(name if n_levels <= _COMMON_LEVELS else f"(1 | {name})")
         elif pd.api.types.is_numeric_dtype(column.dtype) and column.nunique() > 1:
             data[name] = column.fillna(column.mean())

@@ -27,10 +27,10 @@ def bin_numbers(values: npt.ArrayLike, edges: np.ndarray) -> np.ndarray:
         edge too.
     """
     numbers = np.asarray(values, dtype=float)
-    found = np.searchsorted(edges, numbers, side="right") - 1
+    index = np.searchsorted(edges, numbers, side="right") - 1
     last = edges.size - 2
-    found = np.where(numbers == edges[-1], last, found)
-    return np.where((found > last) | np.isnan(numbers), -1, found)
+    index = np.where(numbers == edges[-1], last, index)
+    return np.where((index > last) | np.isnan(numbers), -1, index)
 
 
 def bin_counts(values: npt.ArrayLike, edges: np.ndarray, weights: npt.ArrayLike | None = None) -> np.ndarray:

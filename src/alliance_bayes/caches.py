@@ -71,9 +71,9 @@ def _temporary() -> Path | None:
             pass
         except (OSError, ValueError):
             continue
-        found = os.lstat(folder)
-        private = found.st_uid == os.geteuid() and not found.st_mode & 0o077
-        if stat.S_ISDIR(found.st_mode) and private and os.access(folder, os.W_OK | os.X_OK):
+        status = os.lstat(folder)
+        private = status.st_uid == os.geteuid() and not status.st_mode & 0o077
+        if stat.S_ISDIR(status.st_mode) and private and os.access(folder, os.W_OK | os.X_OK):
             return Path(folder)
     return None
 
@@ -82,11 +82,11 @@ def _temporary_files() -> str | None:
     import tempfile
 
     try:
-        found = tempfile.gettempdir()
+        folder = tempfile.gettempdir()
     except OSError:
         return None
     # The working folder is the last that is tried, and no place for this.
-    return None if found == os.getcwd() and found not in map(os.environ.get, ("TMPDIR", "TEMP", "TMP")) else found
+    return None if folder == os.getcwd() and folder not in map(os.environ.get, ("TMPDIR", "TEMP", "TMP")) else folder
 
 
 def _can_hold(folder: str) -> bool:

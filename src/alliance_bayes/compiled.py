@@ -36,11 +36,11 @@ def njit(*, cache: bool = True, **options: Any) -> Any:
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
-        made: Any = numba.njit(**options)(function)
+        dispatcher: Any = numba.njit(**options)(function)
         # With NUMBA_DISABLE_JIT it is the function itself.
-        if cache and hasattr(made, "enable_caching"):
+        if cache and hasattr(dispatcher, "enable_caching"):
             try:
-                made._cache = _Cache(made.py_func)
+                dispatcher._cache = _Cache(dispatcher.py_func)
             except RuntimeError:
                 _tell(f"neither the installation nor the home folder can be written to, {_EACH_RUN}")
             if folder := settled():
@@ -48,7 +48,7 @@ def njit(*, cache: bool = True, **options: Any) -> Any:
                     "neither the installation nor the home folder can be written to, so compiled code is kept in "
                     f"'{folder}'. Set NUMBA_CACHE_DIR to keep it elsewhere."
                 )
-        return made
+        return dispatcher
 
     return compiled
 
@@ -57,7 +57,7 @@ def njit(*, cache: bool = True, **options: Any) -> Any:
 def _state_of_package() -> str:
     """Digest of when the files that a kernel can be made of were written, and how long they are."""
     root = str(Path(__file__).parent)
-    found, folders = [], [root]
+    states, folders = [], [root]
     while folders:
         folder = folders.pop()
         with os.scandir(folder) as entries:
@@ -66,10 +66,10 @@ def _state_of_package() -> str:
                     continue
                 if entry.name.endswith(".py"):
                     state = entry.stat()
-                    found.append((entry.path, state.st_mtime_ns, state.st_size))
+                    states.append((entry.path, state.st_mtime_ns, state.st_size))
                 elif entry.is_dir() and entry.name != "__pycache__":
                     folders.append(entry.path)
-    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
+    return hashlib.sha256(repr(sorted(states)).encode()).hexdigest()
 
 
 class _Cache(FunctionCache):

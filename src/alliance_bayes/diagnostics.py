@@ -75,20 +75,20 @@ def convergence(draws: np.ndarray, limits: np.ndarray, *, order: np.ndarray | No
         return out
     if n % 2:
         # Chains are split in halves; the middle draws are left out, and have no rank.
-        kept = np.delete(draws[use], n // 2, axis=2).reshape(int(use.sum()), -1)
-        order = np.argsort(kept, axis=1)
+        used = np.delete(draws[use], n // 2, axis=2).reshape(int(use.sum()), -1)
+        order = np.argsort(used, axis=1)
     else:
-        kept = flat[use]
-        order = np.argsort(kept, axis=1) if order is None else order[use]
-    kept, limits = _in_own_unit(kept, limits[use].astype(float))
-    found = _diagnoses(
-        np.ascontiguousarray(kept),
+        used = flat[use]
+        order = np.argsort(used, axis=1) if order is None else order[use]
+    used, limits = _in_own_unit(used, limits[use].astype(float))
+    figures = _diagnoses(
+        np.ascontiguousarray(used),
         np.ascontiguousarray(order),
         np.ascontiguousarray(limits),
         2 * chains,
-        _score_table(kept.shape[1]),
+        _score_table(used.shape[1]),
     )
-    for name, values in zip(names, found.T, strict=True):
+    for name, values in zip(names, figures.T, strict=True):
         out[name][use] = values
     # Infinite draws have no mean.
     out["ess_mean"][~np.isfinite(flat).all(axis=1)] = np.nan
@@ -144,7 +144,7 @@ def _in_own_unit(draws: np.ndarray, *beside: np.ndarray) -> list[np.ndarray]:
         return [draws, *beside]
     powers = np.zeros(len(draws), dtype=int)
     powers[odd] = -np.frexp(np.where(np.isfinite(draws[odd]), np.abs(draws[odd]), 0.0).max(axis=inner))[1]
-    return [np.ldexp(one, powers.reshape(-1, *[1] * (one.ndim - 1))) for one in (draws, *beside)]
+    return [np.ldexp(array, powers.reshape(-1, *[1] * (array.ndim - 1))) for array in (draws, *beside)]
 
 
 @njit(cache=True, nogil=True)
@@ -310,8 +310,8 @@ def normal_scores(flat: np.ndarray, order: np.ndarray) -> np.ndarray:
     """
     out = np.empty((2, *flat.shape))
     table = _score_table(flat.shape[1])
-    for one, places, scores, folded in zip(flat, order, *out, strict=True):
-        _score(np.ascontiguousarray(one), np.ascontiguousarray(places), table, scores, folded)
+    for values, places, scores, folded in zip(flat, order, *out, strict=True):
+        _score(np.ascontiguousarray(values), np.ascontiguousarray(places), table, scores, folded)
     return out
 
 
@@ -396,8 +396,8 @@ def diagnose(posterior: xr.Dataset) -> pd.DataFrame:
             tails = np.quantile(flat[able].reshape(able.sum(), -1), [0.05, 0.95], axis=1).T
             # Chains that stand still at different places have an infinite R-hat.
             with np.errstate(divide="ignore", invalid="ignore"):
-                for figure, found in convergence(flat[able], tails).items():
-                    figures[figure][able] = found
+                for figure, estimates in convergence(flat[able], tails).items():
+                    figures[figure][able] = estimates
         block = block.assign(**figures)
         block["constant"] = constant
         block["by_construction"] = constant & _diagonal(str(name), draws.shape[:-2])

@@ -213,18 +213,18 @@ class FittedModel:
         UsageError
             No values were drawn, or fewer tables are kept.
         """
-        kept = self.imputation
-        if kept is None:
+        drawn = self.imputation
+        if drawn is None:
             raise UsageError(
                 "no values were imputed: the model leaves incomplete rows out. Ask for it: "
                 f"{setting('missing', 'impute')}."
             )
-        if tables is not None and not is_whole(tables, 1, kept.tables):
+        if tables is not None and not is_whole(tables, 1, drawn.tables):
             raise UsageError(
-                f"{argument('tables')} should be a whole number from 1 to {kept.tables} but got {tables!r}."
+                f"{argument('tables')} should be a whole number from 1 to {drawn.tables} but got {tables!r}."
             )
-        chosen = np.linspace(0, kept.tables - 1, kept.tables if tables is None else tables).round().astype(int)
-        return [kept.completed(self.design.frame, int(table)) for table in chosen]
+        chosen = np.linspace(0, drawn.tables - 1, drawn.tables if tables is None else tables).round().astype(int)
+        return [drawn.completed(self.design.frame, int(table)) for table in chosen]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -262,10 +262,10 @@ class FittedModel:
         if not is_whole(by, 1, self.shape[1]):
             raise UsageError(f"by should be a whole number from 1 to {self.shape[1]} but got {by!r}.")
         groups = {name: self.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
-        kept = {name: group.isel(draw=slice(None, None, by)) for name, group in groups.items()}
+        thinned = {name: group.isel(draw=slice(None, None, by)) for name, group in groups.items()}
         if self.imputation is not None:
-            kept[GROUP] = self.imputation.thinned(by).dataset()
-        return replace(self, tree=xr.DataTree.from_dict(kept))
+            thinned[GROUP] = self.imputation.thinned(by).dataset()
+        return replace(self, tree=xr.DataTree.from_dict(thinned))
 
     @property
     def parameters(self) -> Mapping[str, np.ndarray]:
@@ -399,13 +399,13 @@ class FittedModel:
         numpy.ndarray
             Shape (n_draws, n_labels, n_factor_terms).
         """
-        asked = (tuple(labels), seed)
-        kept = self._new_levels.get(factor)
-        if kept is None or kept[0] != asked:
+        key = (tuple(labels), seed)
+        cached = self._new_levels.get(factor)
+        if cached is None or cached[0] != key:
             # Blocks of draws ask for the same levels one after the other.
             drawn = np.stack([self._new_level(factor, label, seed) for label in labels], axis=1)
-            kept = self._new_levels[factor] = (asked, drawn)
-        return kept[1]
+            cached = self._new_levels[factor] = (key, drawn)
+        return cached[1]
 
     def level_covariance(self, factor: str) -> np.ndarray:
         """Covariance of the terms' effects over all levels that a factor could have.
@@ -482,16 +482,16 @@ class FittedModel:
             By name, shape (n_draws,); ``sigma`` of shape (n_draws, n_rows) where it differs between rows, ``cutpoints``
             of shape (n_draws, n_levels - 1).
         """
-        own = {name: values[which] for name, values in self.parameters.items()}
+        parameters = {name: values[which] for name, values in self.parameters.items()}
         if self.design.sigma is not None:
             columns = (self.design.rows if rows is None else rows).sigma
             assert columns is not None
-            own["sigma"] = own["sigma"][:, None] * np.exp(self.stacked[GAMMA][which] @ columns.T)
+            parameters["sigma"] = parameters["sigma"][:, None] * np.exp(self.stacked[GAMMA][which] @ columns.T)
         if self.design.residual is not None:
             if residual is None:
                 residual = (self.design.rows if rows is None else rows).residual
-            own["sigma"] = own["sigma"][:, residual]
-        return own
+            parameters["sigma"] = parameters["sigma"][:, residual]
+        return parameters
 
     def predict(self, frame: pd.DataFrame | None = None, *, kind: str = "mean", seed: int = 0) -> xr.DataArray:
         """Predictions for participants.
@@ -541,11 +541,13 @@ class FittedModel:
         out = np.empty((self.shape[0] * self.shape[1], n))
         rng = np.random.default_rng(seed)
         for which in self.blocks(n):
-            eta, own = self.linear_predictor(rows, which=which, seed=seed), self.parameters_at(which, rows)
+            eta, parameters = self.linear_predictor(rows, which=which, seed=seed), self.parameters_at(which, rows)
             family = self.design.family
             outcome = self.design.outcome if rows is None else self.design.outcome.of(rows.trials)
             out[which] = (
-                family.expectation(eta, own, outcome) if kind == "mean" else family.simulate(eta, own, outcome, rng)
+                family.expectation(eta, parameters, outcome)
+                if kind == "mean"
+                else family.simulate(eta, parameters, outcome, rng)
             )
         return xr.DataArray(
             self.with_chains(out),
@@ -603,8 +605,8 @@ class FittedModel:
         self.need_rows("the pointwise log likelihood")
         design = self.design
         rows = design.rows.take(at)
-        eta, own = self.linear_predictor(rows, which=which), self.parameters_at(which, rows)
-        return design.family.log_density(eta, own, design.outcome.take(at))
+        eta, parameters = self.linear_predictor(rows, which=which), self.parameters_at(which, rows)
+        return design.family.log_density(eta, parameters, design.outcome.take(at))
 
     @property
     def _analysed(self) -> str:
@@ -652,8 +654,8 @@ class FittedModel:
 
 def seen(fit: FittedModel, *names: str) -> np.ndarray:
     """Whether each analysed row has an observed value of some columns, shape (n,); of one with an error none has."""
-    found = np.ones(len(fit.design.frame), dtype=bool)
+    observed = np.ones(len(fit.design.frame), dtype=bool)
     if fit.imputation is not None:
         for name in names:
-            found[fit.imputation.places.get(name, np.zeros(0, dtype=np.int64))] = False
-    return found
+            observed[fit.imputation.places.get(name, np.zeros(0, dtype=np.int64))] = False
+    return observed

@@ -46,7 +46,7 @@ def is_text_list(value: object) -> TypeGuard[list[str] | tuple[str, ...]]:
 
     A set is none: the order of its elements, which draws and tables follow, is another one in every process.
     """
-    return isinstance(value, list | tuple) and all(isinstance(one, str) and one for one in value)
+    return isinstance(value, list | tuple) and all(isinstance(text, str) and text for text in value)
 
 
 def is_several(value: object) -> TypeGuard[Iterable[Any]]:

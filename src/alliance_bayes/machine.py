@@ -22,14 +22,14 @@ def available_memory() -> int | None:
 
     The least of what the system, the container and the process's own limit leave.
     """
-    found = [left for left in (_of_system(), _of_groups(), _of_process()) if left is not None]
-    return max(min(found), 0) if found else None
+    bounds = [left for left in (_of_system(), _of_groups(), _of_process()) if left is not None]
+    return max(min(bounds), 0) if bounds else None
 
 
 def _of_system() -> int | None:
-    told = _pairs(_PROC / "meminfo")
-    if "MemAvailable:" in told:
-        return 1024 * (told["MemAvailable:"] + told.get("SwapFree:", 0))
+    memory = _pairs(_PROC / "meminfo")
+    if "MemAvailable:" in memory:
+        return 1024 * (memory["MemAvailable:"] + memory.get("SwapFree:", 0))
     # Elsewhere only what is built in is known.
     with contextlib.suppress(OSError, ValueError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -39,17 +39,17 @@ def _of_system() -> int | None:
 def _of_groups() -> int | None:
     """What the limits of the process's control groups leave (version 2)."""
     lines = _text(_PROC / "self" / "cgroup").splitlines()
-    own = next((line[3:] for line in lines if line.startswith("0::/")), None)
-    if own is None:
+    path = next((line[3:] for line in lines if line.startswith("0::/")), None)
+    if path is None:
         return None
     left = []
-    folder = _GROUPS / own.lstrip("/")
+    folder = _GROUPS / path.lstrip("/")
     for group in (folder, *folder.parents):
         most, used = _number(group / "memory.max"), _number(group / "memory.current")
         if most is not None and used is not None:
             # Files that are kept in memory give way.
-            told = _pairs(group / "memory.stat")
-            left.append(most - used + told.get("inactive_file", 0) + told.get("active_file", 0))
+            usage = _pairs(group / "memory.stat")
+            left.append(most - used + usage.get("inactive_file", 0) + usage.get("active_file", 0))
         if group == _GROUPS:
             break
     return min(left, default=None)

@@ -15,7 +15,9 @@ _LEFT = ' style="text-align: left"'
 
 def escaped(text: object, most: int = MOST_LETTERS) -> str:
     """Text from anywhere as HTML: no markup, no control over what is beside it, and no longer than a cell bears."""
-    plain = "".join(one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in str(text)[: most + 1])
+    plain = "".join(
+        char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in str(text)[: most + 1]
+    )
     return escape(plain if len(plain) <= most else f"{plain[: most - 1]}…")
 
 
@@ -41,8 +43,8 @@ def overview(heading: str, facts: Iterable[tuple[str, object]] = (), *parts: str
     *parts
         What follows, as HTML.
     """
-    said = " · ".join(f"{escape(name)}: {escaped(value, 400)}" for name, value in facts if str(value))
-    return f"<div><p><strong>{escaped(heading, 400)}</strong>{'<br>' if said else ''}{said}</p>{''.join(parts)}</div>"
+    line = " · ".join(f"{escape(name)}: {escaped(value, 400)}" for name, value in facts if str(value))
+    return f"<div><p><strong>{escaped(heading, 400)}</strong>{'<br>' if line else ''}{line}</p>{''.join(parts)}</div>"
 
 
 def table(
@@ -60,10 +62,10 @@ def table(
         What it holds.
     """
     left = set(words)
-    own = [_LEFT if place in left else "" for place in range(len(headings))]
-    head = "".join(f"<th{style}>{escaped(text)}</th>" for text, style in zip(headings, own, strict=True))
+    styles = [_LEFT if place in left else "" for place in range(len(headings))]
+    head = "".join(f"<th{style}>{escaped(text)}</th>" for text, style in zip(headings, styles, strict=True))
     body = "".join(
-        f"<tr>{''.join(f'<td{style}>{escaped(cell)}</td>' for cell, style in zip(row, own, strict=True))}</tr>"
+        f"<tr>{''.join(f'<td{style}>{escaped(cell)}</td>' for cell, style in zip(row, styles, strict=True))}</tr>"
         for row in rows[:MOST_ROWS]
     )
     more = f"<p>{MOST_ROWS} of {len(rows):,} rows.</p>" if len(rows) > MOST_ROWS else ""

@@ -43,23 +43,23 @@ def private_folder(parent: Path) -> Iterator[Path]:
     OSError
         The system refuses.
     """
-    made: Path | None = None
+    folder: Path | None = None
     lock: int | None = None
     try:
         with undisturbed():
             remove_leftovers(parent)
-            made, lock = _made(parent)
-        yield made / _WORK
+            folder, lock = _made(parent)
+        yield folder / _WORK
     finally:
         with undisturbed():
-            if made is not None:
+            if folder is not None:
                 with suppress(OSError):
-                    _emptied(made)
+                    _emptied(folder)
             if lock is not None:
                 os.close(lock)
                 # Over a network a file that is open keeps its folder.
                 with suppress(OSError):
-                    os.rmdir(made)  # type: ignore[arg-type]
+                    os.rmdir(folder)  # type: ignore[arg-type]
 
 
 def remove_leftovers(parent: Path) -> None:
@@ -70,8 +70,8 @@ def remove_leftovers(parent: Path) -> None:
     """
     with suppress(OSError):
         with os.scandir(parent) as entries:
-            found = [entry.name for entry in entries if _NAME.fullmatch(entry.name)]
-        for name in found:
+            names = [entry.name for entry in entries if _NAME.fullmatch(entry.name)]
+        for name in names:
             with suppress(OSError):
                 _remove_leftover(parent, name)
 
@@ -79,24 +79,24 @@ def remove_leftovers(parent: Path) -> None:
 def _made(parent: Path) -> tuple[Path, int | None]:
     """A new folder and its lock; without one where the file system knows none."""
     while True:
-        made = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX))
         lock: int | None = None
         try:
-            lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            held = _locked(lock)
-            (made / _WORK).mkdir()
-            if held:
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            locked = _locked(lock)
+            (folder / _WORK).mkdir()
+            if locked:
                 # Another may have removed it just before.
-                os.stat(made / _LOCK)
-                return made, lock
+                os.stat(folder / _LOCK)
+                return folder, lock
             # A file that anybody can lock would tell a lie.
-            os.unlink(made / _LOCK)
+            os.unlink(folder / _LOCK)
             os.close(lock)
-            return made, None
+            return folder, None
         except BaseException as error:
             if lock is not None:
                 os.close(lock)
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             # Before its lock was held another run took it for a leftover: then there is a next one.
             if not isinstance(error, (BlockingIOError, FileNotFoundError)) or not parent.is_dir():
                 raise
@@ -141,21 +141,21 @@ def _remove_leftover(parent: Path, name: str) -> None:
         os.close(folder)
 
 
-def _emptied(made: Path) -> None:
-    folder = os.open(made, _FOLDER)
+def _emptied(folder: Path) -> None:
+    handle = os.open(folder, _FOLDER)
     try:
         for left in reversed(range(_TRIES)):
             try:
-                _empty(folder, made.parent)
-                os.rmdir(made)
+                _empty(handle, folder.parent)
+                os.rmdir(folder)
                 return
             except OSError:
                 # A thread that nobody waited for may be writing yet; over a network the open lock has another name.
-                if not left or all(name.startswith(".nfs") for name in os.listdir(folder)):
+                if not left or all(name.startswith(".nfs") for name in os.listdir(handle)):
                     raise
                 time.sleep(0.05)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def _empty(folder: int, parent: Path) -> None:

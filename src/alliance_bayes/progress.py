@@ -80,10 +80,10 @@ def _below_cell(label: str) -> Iterator[Report]:
     started = last = time.monotonic()
 
     def line(done: int, total: int, divergences: int, *, begun: str = "compiling") -> dict[str, str]:
-        told = f"{done:,}/{total:,} draws, {divergences:,} divergences" if total else begun
-        said = f"{label}: {told}, {time.monotonic() - started:.0f} s"
+        counts = f"{done:,}/{total:,} draws, {divergences:,} divergences" if total else begun
+        text = f"{label}: {counts}, {time.monotonic() - started:.0f} s"
         bar = f'<progress value="{done}" max="{total}"></progress> ' if total else ""
-        return {"text/plain": said, "text/html": f"<div>{bar}{escape(said)}</div>"}
+        return {"text/plain": text, "text/html": f"<div>{bar}{escape(text)}</div>"}
 
     shown = display(line(0, 0, 0), raw=True, display_id=True)
     state = (0, 0, 0)

@@ -12,8 +12,8 @@ class ReadOnly[K, V](Mapping[K, V]):
 
     __slots__ = ("_held",)
 
-    def __init__(self, held: Mapping[K, V]) -> None:
-        self._held = dict(held)
+    def __init__(self, mapping: Mapping[K, V]) -> None:
+        self._held = dict(mapping)
 
     def __getitem__(self, key: K) -> V:
         return self._held[key]

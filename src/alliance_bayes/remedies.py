@@ -148,8 +148,8 @@ class CommandLine:
         """``--family gaussian`` where the command has the option, else ``family = "gaussian"`` in the card."""
         if value is not None and name in self.options:
             if name == "scales" and isinstance(value, Mapping):
-                facts = (f"{key}:{_facts(one, '=', ',')}" for key, one in value.items())
-                return " ".join(_given(self.options[name], one) for one in facts)
+                facts = (f"{key}:{_facts(entry, '=', ',')}" for key, entry in value.items())
+                return " ".join(_given(self.options[name], fact) for fact in facts)
             return _option(self.options[name], value)
         if value is None:
             return name
@@ -158,7 +158,7 @@ class CommandLine:
                 f"[scales.{_toml_key(key)}] with {_facts(facts, ' = ')} in the card" for key, facts in value.items()
             )
         if isinstance(value, Mapping):
-            keys = "; ".join(f"{_toml_key(key)} = {toml_value(one)}" for key, one in value.items())
+            keys = "; ".join(f"{_toml_key(key)} = {toml_value(entry)}" for key, entry in value.items())
             return f"{keys} under [{name}] in the card"
         return f"{name} = {'...' if value is ... else toml_value(value)} in the card"
 
@@ -173,17 +173,17 @@ PYTHON = Python()
 def worded(text: str, interface: Interface = PYTHON) -> str:
     """A text whose fields an interface has worded; what looks like a field and is none stays as it is."""
 
-    def said(found: re.Match[str]) -> str:
-        kind, name, value = found.groups()
+    def replacement(match: re.Match[str]) -> str:
+        kind, name, value = match.groups()
         if kind == "call":
-            return interface.call(name) if name in CALLS else found.group()
+            return interface.call(name) if name in CALLS else match.group()
         try:
-            given = ... if value == "..." else json.loads(value)
+            parsed = ... if value == "..." else json.loads(value)
         except (ValueError, RecursionError):
-            return found.group()
-        return (interface.argument if kind == "argument" else interface.setting)(name, given)
+            return match.group()
+        return (interface.argument if kind == "argument" else interface.setting)(name, parsed)
 
-    return _FIELD.sub(said, text)
+    return _FIELD.sub(replacement, text)
 
 
 class Message(str):
@@ -200,9 +200,9 @@ class Message(str):
     def __new__(cls, text: str) -> Message:
         """Of a text with fields, or of another message."""
         template = getattr(text, "template", text)
-        made = super().__new__(cls, worded(template))
-        made.template = template
-        return made
+        message = super().__new__(cls, worded(template))
+        message.template = template
+        return message
 
 
 def _facts(facts: object, equals: str, between: str = ", ") -> str:
@@ -220,13 +220,13 @@ def _option(option: str, value: Value) -> str:
     if isinstance(value, Mapping):
         pairs = [
             (f"{key}.{inner}", column)
-            for key, one in value.items()
-            for inner, column in (one.items() if isinstance(one, Mapping) else [("", one)])
+            for key, entry in value.items()
+            for inner, column in (entry.items() if isinstance(entry, Mapping) else [("", entry)])
         ]
-        return " ".join(_given(option, f"{key.removesuffix('.')}={_listed(one)}") for key, one in pairs)
+        return " ".join(_given(option, f"{key.removesuffix('.')}={_listed(entry)}") for key, entry in pairs)
     if isinstance(value, (str, int, float)):
         return _given(option, str(value))
-    return " ".join(_given(option, one) for one in value)
+    return " ".join(_given(option, entry) for entry in value)
 
 
 def _given(option: str, value: str) -> str:
@@ -239,7 +239,7 @@ def _given(option: str, value: str) -> str:
 
 def _listed(value: object) -> str:
     if isinstance(value, (list, tuple)):
-        return ",".join(f'"{one}"' if "," in one else one for one in value)
+        return ",".join(f'"{text}"' if "," in text else text for text in value)
     return str(value)
 
 
@@ -250,7 +250,7 @@ def toml_value(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml_value, value))}]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {toml_value(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{key} = {toml_value(entry)}" for key, entry in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value:g}"
 
 

@@ -193,21 +193,21 @@ def _fit(
     if not isinstance(info["engine"], str) or set(_json(attributes, "centres")) != set(design.centres):
         raise ValueError("engine or centres are of another model")
     for key, kind in (("long", str | None), ("missing_people", int), ("labels", str), ("wide", str), ("join", str)):
-        told = info.get(key, {})
-        if not isinstance(told, dict) or not all(isinstance(value, kind) for value in told.values()):
+        mapping = info.get(key, {})
+        if not isinstance(mapping, dict) or not all(isinstance(value, kind) for value in mapping.values()):
             raise ValueError(f"{key!r} of its info is no mapping of what it should be")
     if not is_told(info.get("left_out", [])):
         raise ValueError("'left_out' of its info is no comparison of people")
-    told = info.get("prorated", {})
-    if not isinstance(told, dict) or not all(Prorated.is_told(value) for value in told.values()):
+    mapping = info.get("prorated", {})
+    if not isinstance(mapping, dict) or not all(Prorated.is_told(value) for value in mapping.values()):
         raise ValueError("'prorated' of its info is no mapping of what it should be")
     rows = None if moments is not None else _people(tree["constant_data"].to_dataset(), len(design.frame))
     people = rows if moments is None else people_of(moments, design.frame)
     groups = {"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}
     if GROUP in tree.children:
-        kept = Imputed.of(tree[GROUP].to_dataset())
-        kept.check(design.frame, (stored.sizes["chain"], stored.sizes["draw"]), len(design.terms))
-        groups[GROUP] = kept.dataset()
+        imputed = Imputed.of(tree[GROUP].to_dataset())
+        imputed.check(design.frame, (stored.sizes["chain"], stored.sizes["draw"]), len(design.terms))
+        groups[GROUP] = imputed.dataset()
     if design.weights is not None and not design.points:
         design = dataclasses.replace(design, persons=people)
     return fit_type(

@@ -148,11 +148,11 @@ class _Sink(io.RawIOBase):
         size, at = len(left), self._at
         while left and self._error is None:
             try:
-                done = os.pwrite(self._file.fileno(), left, at)
+                written = os.pwrite(self._file.fileno(), left, at)
             except OSError as error:
                 self._error = error
                 break
-            left, at = left[done:], at + done
+            left, at = left[written:], at + written
         self._at += size
         self._end = max(self._end, self._at)
         return size
@@ -208,14 +208,14 @@ def read_tree(path: Path, *, what: str, remedy: str) -> xr.DataTree:
             attributes, groups = _description(read("/", _DESCRIPTION, None))
             if sum(_bytes(entry) for variables in groups.values() for entry in variables.values()) > _stored(path):
                 raise _UnlikeError("its variables would take more than the file holds")
-            made = {group: _dataset(group, variables, read) for group, variables in groups.items()}
+            datasets = {group: _dataset(group, variables, read) for group, variables in groups.items()}
     except _UnlikeError as error:
         raise FileFormatError(f"'{name}' cannot be read as {what}: {error}. {remedy}") from error
     # Libraries raise errors of every kind on files that were made to break them; each means the same to a reader.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FileFormatError(f"'{name}' cannot be read as {what}: it is damaged ({reason}). {remedy}") from error
-    tree = xr.DataTree.from_dict(made)
+    tree = xr.DataTree.from_dict(datasets)
     tree.attrs = attributes
     return tree
 
@@ -348,20 +348,20 @@ def _stored(path: Path) -> int:
     """Bytes that a file, or the files of a store, hold: holes, which cost nothing to make, do not count."""
     if not path.is_dir():
         return _held(path)
-    found = 0
+    total = 0
     for count, file in enumerate(path.rglob("*")):
         if count > 10 * _NODES:
             raise _UnlikeError("it holds too many files")
         if not file.is_symlink() and file.is_file():
-            found += _held(file)
-    return found
+            total += _held(file)
+    return total
 
 
 def _held(path: Path) -> int:
     size = path.stat().st_size
     if not hasattr(os, "SEEK_HOLE"):
         return size
-    held = place = 0
+    n_bytes = place = 0
     with path.open("rb") as file:
         while place < size:
             try:
@@ -369,8 +369,8 @@ def _held(path: Path) -> int:
             except OSError:  # nothing but a hole up to the end
                 break
             place = os.lseek(file.fileno(), start, os.SEEK_HOLE)
-            held += place - start
-    return held
+            n_bytes += place - start
+    return n_bytes
 
 
 # ---------------------------------------------------------------------------------------------------- NetCDF
@@ -388,7 +388,7 @@ def _netcdf(path: Path) -> Iterator[_Reader]:
     with path.open("rb") as start:
         if start.read(len(_MAGIC)) != _MAGIC:
             raise _UnlikeError("it is no NetCDF 4 file")
-    held = _stored(path)
+    file_bytes = _stored(path)
 
     def dataset(group: str, name: str) -> Any:
         place = file.id
@@ -402,15 +402,15 @@ def _netcdf(path: Path) -> Iterator[_Reader]:
         return place if isinstance(place, h5d.DatasetID) else None
 
     def read(group: str, name: str, entry: Mapping[str, Any] | None) -> Any:
-        found = dataset(group, name)
-        if found is None:
+        node = dataset(group, name)
+        if node is None:
             if entry is None:
                 return None
             raise _UnlikeError(f"variable '{_place(group, name)}' is missing")
-        place, kind, shape = _place(group, name), found.get_type(), found.shape
+        place, kind, shape = _place(group, name), node.get_type(), node.shape
         if entry is None and (kind.get_class() != h5t.INTEGER or kind.get_size() != 1 or len(shape or ()) != 1):
             return None
-        created = found.get_create_plist()
+        created = node.get_create_plist()
         if created.get_layout() not in (h5d.CONTIGUOUS, h5d.COMPACT) or created.get_external_count():
             raise _UnlikeError(f"variable '{place}' is not stored as plain bytes in the file itself")
         text = entry is not None and entry["type"] == _TEXT
@@ -418,7 +418,7 @@ def _netcdf(path: Path) -> Iterator[_Reader]:
             plain = isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str() and kind.get_size() == 1
         else:
             plain = isinstance(kind, (h5t.TypeIntegerID, h5t.TypeFloatID))
-        if not plain or found.get_space().get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
+        if not plain or node.get_space().get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
             raise _UnlikeError(f"variable '{place}' is of another type")
         if entry is None:
             stored = np.dtype(np.uint8)
@@ -428,13 +428,13 @@ def _netcdf(path: Path) -> Iterator[_Reader]:
             if list(shape[:-1] if text else shape) != entry["shape"] or (not text and kind.dtype != stored):
                 raise _UnlikeError(f"variable '{place}' is of another shape or type")
         count = math.prod(shape)
-        if count and found.get_storage_size() != count * stored.itemsize:
+        if count and node.get_storage_size() != count * stored.itemsize:
             raise _UnlikeError(f"variable '{place}' is not stored whole")
-        if count * stored.itemsize > held:
+        if count * stored.itemsize > file_bytes:
             raise _UnlikeError("its variables would take more than the file holds")
         values = np.empty(shape, stored)
         if count:
-            found.read(h5s.ALL, h5s.ALL, values, kind if text else h5t.py_create(stored))
+            node.read(h5s.ALL, h5s.ALL, values, kind if text else h5t.py_create(stored))
         if entry is None:
             return values.tobytes().decode()
         if text:

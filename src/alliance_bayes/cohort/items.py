@@ -131,7 +131,7 @@ class Prorated:
 BUILT_IN_SCORES: tuple[Score, ...] = tuple(
     Score(name, ALLIANCE2 if name == "alliance" else WHO5, items) for name, items in ITEMS.items()
 )
-_BUILT_IN = {one.name: one for one in BUILT_IN_SCORES}
+_BUILT_IN = {score.name: score for score in BUILT_IN_SCORES}
 
 
 def check_instruments(instruments: Mapping[str, str] | None, known: Collection[str]) -> dict[str, Instrument]:
