@@ -35,8 +35,8 @@ _AFTER = frozenset({"days_in_care", "n_sessions"})
 
 def known_after(column: str) -> bool:
     """Whether a column's name says that it was measured after care began."""
-    made = windowed_named(column)
-    return (column if made is None else made.source) in _AFTER
+    window = windowed_named(column)
+    return (column if window is None else window.source) in _AFTER
 
 
 def check_covariates(covariates: Mapping[str, object], predictors: Iterable[str]) -> dict[str, Adjusting]:
@@ -48,20 +48,20 @@ def check_covariates(covariates: Mapping[str, object], predictors: Iterable[str]
         Something that is no role, or a name that is no predictor of the formula.
     """
     known = list(predictors)
-    said = [
+    problems = [
         f"the role of the covariate {shown(name)} should be one of {', '.join(map(repr, ADJUSTING))} but got "
         f"{shown(role)}."
         for name, role in covariates.items()
         if role not in ADJUSTING
     ]
     if unknown := [name for name in covariates if name not in known]:
-        said.append(
+        problems.append(
             f"covariates names {', '.join(map(shown, unknown))}, but the predictors of the formula are "
             f"{', '.join(known) or 'none'}."
         )
-    if said:
-        raise ModelError(" ".join(said))
-    return {name: next(one for one in ADJUSTING if one == role) for name, role in covariates.items()}
+    if problems:
+        raise ModelError(" ".join(problems))
+    return {name: next(literal for literal in ADJUSTING if literal == role) for name, role in covariates.items()}
 
 
 def adjustment_sets(covariates: Mapping[str, Adjusting]) -> dict[str, tuple[str, ...]]:
@@ -81,14 +81,14 @@ def adjustment_sets(covariates: Mapping[str, Adjusting]) -> dict[str, tuple[str,
     def of(*roles: Adjusting) -> tuple[str, ...]:
         return tuple(name for name, role in covariates.items() if role in roles)
 
-    found = {
+    candidates = {
         "as declared": (),
         "without post-baseline covariates": of("post-baseline"),
         "confounders only": of("post-baseline", "precision"),
         "without covariates": of(*ADJUSTING),
     }
     sets: dict[str, tuple[str, ...]] = {}
-    for label, columns in found.items():
+    for label, columns in candidates.items():
         if columns not in sets.values():
             sets[label] = columns
     return sets
@@ -115,14 +115,14 @@ def formula_without(formula: Formula, columns: Iterable[str]) -> str:
         terms = tuple(term for term in group.terms if not holds(term))
         if terms and not holds(group.factor):
             groups.append(GroupChunk(group.factor, terms, group.correlated, group.joint))
-    kept = replace(
+    reduced = replace(
         formula,
         common=tuple(name for name in formula.common if not holds(name)),
         groups=tuple(groups),
         smooths=tuple(smooth for smooth in formula.smooths if smooth.column not in out),
         offsets=tuple(offset for offset in formula.offsets if not set(columns_of(offset)) & out),
     )
-    return str(kept)
+    return str(reduced)
 
 
 def spec_without(spec: ModelSpec, columns: Iterable[str]) -> ModelSpec:
@@ -149,14 +149,14 @@ def spec_without(spec: ModelSpec, columns: Iterable[str]) -> ModelSpec:
     bare = replace(
         spec, formula=formula, sigma=sigma, priors=spec.prior_set, roles={}, centre={}, covariates={}, levels={}
     )
-    kept = set(bare.columns)
+    remaining = set(bare.columns)
     factors = {part for group in bare.parsed.groups for part in (group.factor, *group.factor.split(":"))}
     known = set(bare.priors)
     return replace(
         bare,
-        priors={"set": spec.prior_set, **{name: one for name, one in spec.given_priors.items() if name in known}},
+        priors={"set": spec.prior_set, **{name: prior for name, prior in spec.given_priors.items() if name in known}},
         roles={name: role for name, role in spec.roles.items() if name in factors},
-        centre={name: value for name, value in spec.centre.items() if name in kept},
-        covariates={name: role for name, role in spec.covariates.items() if name in kept},
-        levels={name: own for name, own in spec.levels.items() if name in kept},
+        centre={name: value for name, value in spec.centre.items() if name in remaining},
+        covariates={name: role for name, role in spec.covariates.items() if name in remaining},
+        levels={name: labels for name, labels in spec.levels.items() if name in remaining},
     )

@@ -27,7 +27,7 @@ def _text_or_none(value: object) -> bool:
 
 def _by_column(inner: Callable[[object], bool] = lambda value: True) -> Callable[[object], bool]:
     def fits(value: object) -> bool:
-        return isinstance(value, Mapping) and all(isinstance(key, str) and inner(one) for key, one in value.items())
+        return isinstance(value, Mapping) and all(isinstance(key, str) and inner(item) for key, item in value.items())
 
     return fits
 
@@ -59,7 +59,7 @@ _WORDS = ("a text", _text)
 _SENTENCES = ("a list of texts", is_text_list)
 
 
-def check_kinds(given: Mapping[str, Any]) -> None:
+def check_kinds(arguments: Mapping[str, Any]) -> None:
     """Refuse arguments of a model that are of another kind than theirs, all at once.
 
     Raises
@@ -67,11 +67,11 @@ def check_kinds(given: Mapping[str, Any]) -> None:
     ModelError
         Each argument, what it should be and what it is.
     """
-    if faults := [f"{setting(name)} should be {fault}." for name, fault in _faults(given, _KINDS)]:
+    if faults := [f"{setting(name)} should be {fault}." for name, fault in _faults(arguments, _KINDS)]:
         raise ModelError(" ".join(faults))
 
 
-def check_words(given: Mapping[str, Any]) -> None:
+def check_words(arguments: Mapping[str, Any]) -> None:
     """Refuse words of a card that are no texts, all at once.
 
     Raises
@@ -79,15 +79,15 @@ def check_words(given: Mapping[str, Any]) -> None:
     ModelError
         Each field, what it should be and what it is.
     """
-    words = {name: _SENTENCES if name in ("assumptions", "sources") else _WORDS for name in given}
-    if faults := [f"{name} should be {fault}." for name, fault in _faults(given, words)]:
+    words = {name: _SENTENCES if name in ("assumptions", "sources") else _WORDS for name in arguments}
+    if faults := [f"{name} should be {fault}." for name, fault in _faults(arguments, words)]:
         raise ModelError(" ".join(faults))
 
 
 def _faults(
-    given: Mapping[str, Any], kinds: Mapping[str, tuple[str, Callable[[object], bool]]]
+    arguments: Mapping[str, Any], kinds: Mapping[str, tuple[str, Callable[[object], bool]]]
 ) -> Iterator[tuple[str, str]]:
     """Names of arguments of another kind, with what each should be and is."""
-    for name, (what, fits) in kinds.items():
-        if not fits(given[name]):
-            yield name, f"{what} but got {shown(given[name])}"
+    for name, (expected, fits) in kinds.items():
+        if not fits(arguments[name]):
+            yield name, f"{expected} but got {shown(arguments[name])}"

@@ -105,9 +105,9 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     return table_arguments(parse_toml(text, what=source), source=source, name=name)
 
 
-def table_arguments(given: Mapping[str, Any], *, source: str, name: str = Card.name) -> dict[str, Any]:
+def table_arguments(card: Mapping[str, Any], *, source: str, name: str = Card.name) -> dict[str, Any]:
     """The arguments of a model from the keys of its card; see :func:`card_arguments`."""
-    table = dict(given)
+    table = dict(card)
     _check_format(table.pop("format", None), source)
     problems = list(_problems(table))
     if problems:
@@ -125,8 +125,8 @@ def table_arguments(given: Mapping[str, Any], *, source: str, name: str = Card.n
         arguments["contrast"] = tuple(table["contrast"])
     arguments["exhaustive"] = tuple(table["exhaustive"])
     arguments["priors"] = {"set": _DEFAULT_SET, **table.get("priors", {})}
-    arguments["scales"] = {column: Scale(**given) for column, given in table.get("scales", {}).items()}
-    arguments["levels"] = {column: tuple(map(str, given)) for column, given in table.get("levels", {}).items()}
+    arguments["scales"] = {column: Scale(**scale) for column, scale in table.get("scales", {}).items()}
+    arguments["levels"] = {column: tuple(map(str, labels)) for column, labels in table.get("levels", {}).items()}
     words: dict[str, Any] = {"name": name} | {
         key: tuple(table[key]) if isinstance(table[key], list) else table[key] for key in _CARD if key in table
     }
@@ -186,7 +186,7 @@ def card_text(spec: ModelSpec) -> str:
         table["covariates"] = dict(spec.covariates)
     for key in ("events", "among"):
         if declared := getattr(spec, key):
-            table[key] = {name: dict(one) for name, one in declared.items()}
+            table[key] = {name: dict(cut) for name, cut in declared.items()}
     return tomli_w.dumps(table)
 
 
@@ -329,8 +329,8 @@ def _covariate(name: str, role: object) -> Iterator[str]:
         )
 
 
-def _scale(name: str, given: object) -> Iterator[str]:
-    fields = given if isinstance(given, dict) else {"(not a table)": given}
+def _scale(name: str, entry: object) -> Iterator[str]:
+    fields = entry if isinstance(entry, dict) else {"(not a table)": entry}
     unknown = [str(key) for key in fields if key not in _SCALE]
     if unknown or not {"mean", "sd"} <= set(fields):
         yield f"[scales.{name}] needs mean and sd and knows {', '.join(_SCALE)}" + (
@@ -356,15 +356,15 @@ def _role(name: str, role: object) -> Iterator[str]:
         yield f"the role of {shown(name)} should be one of {', '.join(map(repr, ROLES))} but got {shown(role)}."
 
 
-def _levels(name: str, given: object) -> Iterator[str]:
+def _levels(name: str, entry: object) -> Iterator[str]:
     # A code such as 1 is the label "1"; 1.0 would be another.
     if not (
-        isinstance(given, list)
-        and given
-        and all(isinstance(level, (str, int)) and not isinstance(level, bool) for level in given)
-        and len(set(map(str, given))) == len(given)
+        isinstance(entry, list)
+        and entry
+        and all(isinstance(level, (str, int)) and not isinstance(level, bool) for level in entry)
+        and len(set(map(str, entry))) == len(entry)
     ):
-        yield f"levels of {shown(name)} should be a list of distinct texts or whole numbers but got {shown(given)}."
+        yield f"levels of {shown(name)} should be a list of distinct texts or whole numbers but got {shown(entry)}."
 
 
 def _is_number(value: object) -> bool:

@@ -118,7 +118,7 @@ def describe(term: Any) -> tuple[Column, ...]:
 
 def centring(
     terms: list[Any],
-    asked: Mapping[str, float],
+    stated: Mapping[str, float],
     declared: Mapping[str, Scale],
     autoscale: bool,
     weights: np.ndarray | None = None,
@@ -164,8 +164,8 @@ def centring(
             if abs(mean) < _ROUNDED * np.abs(column).max():
                 # Differences from means add up to nothing but rounding.
                 mean = 0.0
-            centres[name] = float(asked.get(name, mean))
-            if name in asked:
+            centres[name] = float(stated.get(name, mean))
+            if name in stated:
                 _check_centre(name, column, centres[name])
             if any(part is offset for offset in offsets):
                 continue
@@ -175,13 +175,13 @@ def centring(
                 known = sample_scale(column, weights, name)
             if known is not None:
                 scales[name] = known
-    unknown = sorted(set(asked) - set(centres))
+    unknown = sorted(set(stated) - set(centres))
     if unknown:
         raise ModelError(
             f"centre names {', '.join(unknown)}, but the numeric columns of the formula are "
             f"{', '.join(sorted(centres))}."
         )
-    for name, value in asked.items():
+    for name, value in stated.items():
         if not np.isfinite(value):
             raise ModelError(f"centre of '{name}' should be a finite number but got {value}.")
     return centres, scales
@@ -220,12 +220,12 @@ def column_sizes(terms: tuple[Any, ...], centres: Mapping[str, float]) -> np.nda
             centre = np.array([centres[name] for name in _names(part)]) if part.kind == "numeric" else np.zeros(1)
             before.append(np.maximum(np.abs(values).max(axis=0), np.abs(centre)))
             after.append(np.abs(values - centre).max(axis=0))
-        for combination in product(*(range(len(own)) for own in before)):
-            own, centred = (
+        for combination in product(*(range(len(largest)) for largest in before)):
+            largest, centred = (
                 [column[place] for column, place in zip(numbers, combination, strict=True)]
                 for numbers in (before, after)
             )
-            sizes.append(sum(own[k] * float(np.prod(centred[:k] + centred[k + 1 :])) for k in range(len(own))))
+            sizes.append(sum(largest[k] * float(np.prod(centred[:k] + centred[k + 1 :])) for k in range(len(largest))))
     return np.array(sizes)
 
 
@@ -235,10 +235,10 @@ def refuse_constant(x: np.ndarray, columns: tuple[Column, ...], sizes: np.ndarra
         values = x[:, position]
         if column.label != "Intercept" and values.size and is_constant(values, size=sizes[position]):
             same = not np.ptp(values)
-            what = "has the same value" if same else "differs by less than its digits can tell"
+            fault = "has the same value" if same else "differs by less than its digits can tell"
             remedy = "Remove the term or check the table." if same else "Subtract a constant from the column first."
             raise ModelError(
-                f"'{column.label}' {what} in all {len(values)} analysed rows, so its coefficient cannot be estimated. "
+                f"'{column.label}' {fault} in all {len(values)} analysed rows, so its coefficient cannot be estimated. "
                 f"{remedy}"
             )
 

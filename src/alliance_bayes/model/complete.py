@@ -49,15 +49,15 @@ class Emptied:
     levels: bool = True
 
     def __str__(self) -> str:
-        what = f"'{self.name}' has only the {'level' if self.levels else 'value'} {self.value}"
+        subject = f"'{self.name}' has only the {'level' if self.levels else 'value'} {self.value}"
         if not self.n_others:
-            return f"{what} in the table"
+            return f"{subject} in the table"
         named = [*self.others[:_MOST_NAMED], *(["..."] if len(self.others) > _MOST_NAMED else [])]
         rows = "the 1 row" if self.n_others == 1 else f"all {self.n_others:,} rows"
         ranked = sorted(self.lacking.items(), key=lambda item: -item[1])
         return (
-            f"{what} in the complete rows, because {rows} with {', '.join(named)} lack{'s' * (self.n_others == 1)} a "
-            f"value elsewhere: {', '.join(_counted(name, n) for name, n in ranked)}"
+            f"{subject} in the complete rows, because {rows} with {', '.join(named)} lack{'s' * (self.n_others == 1)} "
+            f"a value elsewhere: {', '.join(_counted(name, n) for name, n in ranked)}"
         )
 
 
@@ -65,10 +65,10 @@ def refuse(emptied: Sequence[Emptied], formula: Formula) -> None:
     """Raise ModelError, with all of them, where there are any."""
     if emptied:
         remedy = "Take it out of the model, or check the table."
-        if any(one.n_others for one in emptied):
-            nested = [said for one in emptied for said in _partly_nested(one, formula)][:1]
-            own = "" if nested else " give people without one a level of their own (such as 'none'),"
-            remedy = f"Fill the missing values in,{own} or take a column out of the model."
+        if any(column.n_others for column in emptied):
+            nested = [hint for column in emptied for hint in _partly_nested(column, formula)][:1]
+            instead = "" if nested else " give people without one a level of their own (such as 'none'),"
+            remedy = f"Fill the missing values in,{instead} or take a column out of the model."
             remedy = " ".join([remedy, *nested])
         raise ModelError(f"nothing can be estimated of what does not vary: {'; '.join(map(str, emptied))}. {remedy}")
 
@@ -79,13 +79,15 @@ def _partly_nested(emptied: Emptied, formula: Formula) -> Iterator[str]:
     for group in formula.groups:
         name, pooled = group.factor, {part for term in group.terms for part in term.split(":")}
         # Moments are of rows with a level, however it is pooled.
-        there = zero and "Intercept" not in pooled and emptied.name in pooled
-        if name in emptied.lacking and name != emptied.name and not there:
+        nested = zero and "Intercept" not in pooled and emptied.name in pooled
+        if name in emptied.lacking and name != emptied.name and not nested:
             column = emptied.name if zero else "treated"
-            made = "" if zero else f" with a column {column!r} that is 1 for those who have one and 0 for the others"
+            addition = (
+                "" if zero else f" with a column {column!r} that is 1 for those who have one and 0 for the others"
+            )
             yield (
                 f"Where the others have no '{name}' (therapists in one arm of a trial), pool over it what only those "
-                f"who have one get: '(0 + {column} | {name})'{made}; empty cells of '{name}' are then right."
+                f"who have one get: '(0 + {column} | {name})'{addition}; empty cells of '{name}' are then right."
             )
 
 
@@ -171,41 +173,41 @@ def refuse_emptied(
         and every number that only leaving rows out made constant, each with the columns whose missing values did it.
     """
     missing = data[list(columns)].isna()
-    kept = ~missing.any(axis=1).to_numpy()
-    if kept.sum() < 2:
-        raise too_few(len(data), int(kept.sum()), {str(name): int(gaps.sum()) for name, gaps in missing.items()})
-    refuse(list(_emptied(data, missing, kept, formula, residual_by, sigma)), formula)
+    complete = ~missing.any(axis=1).to_numpy()
+    if complete.sum() < 2:
+        raise too_few(len(data), int(complete.sum()), {str(name): int(gaps.sum()) for name, gaps in missing.items()})
+    refuse(list(_emptied(data, missing, complete, formula, residual_by, sigma)), formula)
 
 
 def _emptied(
     data: pd.DataFrame,
     missing: pd.DataFrame,
-    kept: np.ndarray,
+    complete: np.ndarray,
     formula: Formula,
     residual_by: str | None,
     sigma: Formula | None,
 ) -> Iterator[Emptied]:
     grouping = {part for group in formula.groups for part in group.factor.split(":")} | {residual_by}
-    asked = [group.factor for group in formula.groups] + ([] if residual_by is None else [residual_by])
+    factors = [group.factor for group in formula.groups] + ([] if residual_by is None else [residual_by])
     of_sigma = () if sigma is None else term_columns(sigma)
-    for name in dict.fromkeys([*asked, *term_columns(formula), *of_sigma, formula.outcome]):
+    for name in dict.fromkeys([*factors, *term_columns(formula), *of_sigma, formula.outcome]):
         parts = [name] if name in data else name.split(":")
         # A combination has one level where each of its parts has.
-        if any(data.loc[kept, part].nunique() > 1 for part in parts):
+        if any(data.loc[complete, part].nunique() > 1 for part in parts):
             continue
-        levels = name in asked or name in grouping or not pd.api.types.is_numeric_dtype(data[name])
+        levels = name in factors or name in grouping or not pd.api.types.is_numeric_dtype(data[name])
         if levels:
             # What is no level is told as that, and not as a column without others.
             for part in parts:
                 labels_of(data[part].dropna())
-        there = ~missing[parts].any(axis=1).to_numpy()
-        only = data.loc[kept, parts].iloc[0]
-        others = there & (data[parts] != only).any(axis=1).to_numpy()
+        present = ~missing[parts].any(axis=1).to_numpy()
+        only = data.loc[complete, parts].iloc[0]
+        others = present & (data[parts] != only).any(axis=1).to_numpy()
         if not (levels or others.any()):
             # A column that is constant in the whole table is told by the design, which knows its terms.
             continue
-        found = data.loc[others, parts].drop_duplicates()
-        named = sorted(_printed(row, levels) for row in found.itertuples(index=False))
+        distinct = data.loc[others, parts].drop_duplicates()
+        named = sorted(_printed(row, levels) for row in distinct.itertuples(index=False))
         lacking = {str(column): int(gaps[others].sum()) for column, gaps in missing.items() if gaps[others].any()}
         yield Emptied(name, _printed(only, levels), tuple(named), int(others.sum()), lacking, levels)
 

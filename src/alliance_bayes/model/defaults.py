@@ -113,16 +113,18 @@ class Defaults:
         """Whether instruments, not data, fix the scale of a coefficient of some numeric components."""
         outcome = self.scale is not None and not isinstance(self.scale, SampleScale)
         # A logit has a scale of its own, but by it alone no difference of groups is large or small.
-        own = bool(numeric) and self.family.predictor_sd(None) is not None
-        return (outcome or own) and not any(isinstance(scales[name], SampleScale) for name in numeric)
+        linked = bool(numeric) and self.family.predictor_sd(None) is not None
+        return (outcome or linked) and not any(isinstance(scales[name], SampleScale) for name in numeric)
 
     def _sds(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> str:
         """The SDs that a prior is made of, and where they come from."""
         if self.family.predictor_sd(None) is not None:
-            own = f"{self._sd:.3g} of the {_LINKED.get(self.family.link, self.family.link)} of '{self.outcome}'"
+            of_outcome = f"{self._sd:.3g} of the {_LINKED.get(self.family.link, self.family.link)} of '{self.outcome}'"
         else:
-            own = f"{self._sd:.3g} of '{self.outcome}'{_source(self.scale)}"
-        return ", ".join([f"SD {own}", *(f"{scales[name].sd:.3g} {_of(name, scales[name])}" for name in numeric)])
+            of_outcome = f"{self._sd:.3g} of '{self.outcome}'{_source(self.scale)}"
+        return ", ".join(
+            [f"SD {of_outcome}", *(f"{scales[name].sd:.3g} {_of(name, scales[name])}" for name in numeric)]
+        )
 
     def _stated(self, prior: Prior, reason: str) -> StatedPrior:
         """A prior in units of the outcome, brought to the linear predictor."""
@@ -132,9 +134,9 @@ class Defaults:
 
     def intercept(self) -> StatedPrior | None:
         """Prior of the expected outcome at the centring values."""
-        own = self.family.intercept(self.scale)
-        if own is not None or self.scale is None:
-            return own
+        prior = self.family.intercept(self.scale)
+        if prior is not None or self.scale is None:
+            return prior
         if self.scale == BUILT_IN["who5_change"]:
             return self._stated(
                 Prior("Normal", (0.0, 25.0)), "no change on average expected; half the scale within 2 SD"
@@ -186,10 +188,10 @@ class Defaults:
                 f"{self.named}: {reason}; {self._sds(numeric, scales)}",
             )
         width = _WEAK if not self._fixed(numeric, scales) else _SLOPE if main else _INTERACTION
-        what = "interaction" if not main else "slope" if numeric else f"difference between levels of '{column.term}'"
+        kind = "interaction" if not main else "slope" if numeric else f"difference between levels of '{column.term}'"
         return StatedPrior(
             Prior("Normal", (0.0, width * unit)),
-            f"standardised {what} Normal(0, {width:g}); {self._sds(numeric, scales)}",
+            f"standardised {kind} Normal(0, {width:g}); {self._sds(numeric, scales)}",
         )
 
     def _is_alliance(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> bool:

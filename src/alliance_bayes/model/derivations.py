@@ -47,38 +47,38 @@ def problems_of(rows: object, derived: object, events: object, among: object) ->
         yield f"{setting('derived')} should be a list of names but got {shown(derived)}."
     elif unknown := [shown(name) for name in derived if name not in DERIVED]:
         yield f"{setting('derived')} names {', '.join(unknown)}. What can be derived: {', '.join(DERIVED)}."
-    for what, given, check in (("events", events, _event), ("among", among, _among)):
-        if not isinstance(given, Mapping):
-            yield f"{setting(what)} should be a table but got {shown(given)}."
+    for key, cuts, check in (("events", events, _event), ("among", among, _among)):
+        if not isinstance(cuts, Mapping):
+            yield f"{setting(key)} should be a table but got {shown(cuts)}."
             continue
-        for name, cut in given.items():
+        for name, cut in cuts.items():
             yield from check(name, cut)
 
 
-def _event(name: object, given: object) -> Iterator[str]:
-    what = f"the event {shown(name)}"
-    if not (isinstance(given, Mapping) and isinstance(given.get("column"), str) and given["column"]):
-        yield f"{what} should have a column, such as column = 'who5_change', but got {shown(given)}."
+def _event(name: object, cut: object) -> Iterator[str]:
+    subject = f"the event {shown(name)}"
+    if not (isinstance(cut, Mapping) and isinstance(cut.get("column"), str) and cut["column"]):
+        yield f"{subject} should have a column, such as column = 'who5_change', but got {shown(cut)}."
         return
-    yield from _cut(what, {key: value for key, value in given.items() if key != "column"}, "column and ")
+    yield from _cut(subject, {key: value for key, value in cut.items() if key != "column"}, "column and ")
 
 
-def _among(name: object, given: object) -> Iterator[str]:
-    what = f"the limit of {shown(name)} under {setting('among')}"
-    if not isinstance(given, Mapping):
-        yield f"{what} should be a table such as {{at_most = 28}} but got {shown(given)}."
+def _among(name: object, cut: object) -> Iterator[str]:
+    subject = f"the limit of {shown(name)} under {setting('among')}"
+    if not isinstance(cut, Mapping):
+        yield f"{subject} should be a table such as {{at_most = 28}} but got {shown(cut)}."
         return
-    yield from _cut(what, given, "")
+    yield from _cut(subject, cut, "")
 
 
-def _cut(what: str, given: Mapping[Any, object], before: str) -> Iterator[str]:
-    if len(given) != 1 or not set(given) <= set(_CUTS):
-        keys = ", ".join(map(shown, given)) or "none"
-        yield f"{what} should have {before}one of {', '.join(_CUTS)}, but its limits are {keys}."
+def _cut(subject: str, limits: Mapping[Any, object], before: str) -> Iterator[str]:
+    if len(limits) != 1 or not set(limits) <= set(_CUTS):
+        keys = ", ".join(map(shown, limits)) or "none"
+        yield f"{subject} should have {before}one of {', '.join(_CUTS)}, but its limits are {keys}."
         return
-    (value,) = given.values()
+    (value,) = limits.values()
     if not is_number(value):
-        yield f"{what}: the limit should be a finite number but got {shown(value)}."
+        yield f"{subject}: the limit should be a finite number but got {shown(value)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +115,22 @@ class Derivations:
     roles: Mapping[str, Role] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        found = list(problems_of(self.rows, self.derived, self.events, self.among))
-        if not found and self.rows == "sessions" and self.derived:
-            found = [
+        problems = list(problems_of(self.rows, self.derived, self.events, self.among))
+        if not problems and self.rows == "sessions" and self.derived:
+            problems = [
                 f"{setting('derived')} makes columns of participants, but {setting('rows', 'sessions')} asks for one "
                 "row a session. Leave one of them out."
             ]
-        if not found and (chained := [name for name, one in self.events.items() if one["column"] in self.events]):
-            found = [f"the event {shown(chained[0])} is made of another event. Name the column that this is made of."]
-        if found:
-            raise ModelError(" ".join(found))
+        if not problems and (chained := [name for name, cut in self.events.items() if cut["column"] in self.events]):
+            problems = [
+                f"the event {shown(chained[0])} is made of another event. Name the column that this is made of."
+            ]
+        if problems:
+            raise ModelError(" ".join(problems))
         object.__setattr__(self, "derived", tuple(dict.fromkeys(self.derived)))
         for name in ("events", "among"):
-            held = {key: ReadOnly(dict(one)) for key, one in getattr(self, name).items()}
-            object.__setattr__(self, name, ReadOnly(held))
+            cuts = {key: ReadOnly(dict(cut)) for key, cut in getattr(self, name).items()}
+            object.__setattr__(self, name, ReadOnly(cuts))
 
     def check_used(self, columns: Sequence[str]) -> None:
         """Refuse declared columns that a model does not have.
@@ -170,13 +172,13 @@ class Derivations:
 
 def _with_parts(cohort: Cohort, names: tuple[str, ...]) -> Cohort:
     """Parts of the alliance; those that the table has are used as they are, where it has all of them."""
-    there = [name for name in names if name in cohort.data or name in cohort.aside]
-    lacking = [name for name in names if name not in there]
+    present = [name for name in names if name in cohort.data or name in cohort.aside]
+    lacking = [name for name in names if name not in present]
     if not lacking:
         return cohort
-    if there:
+    if present:
         raise UsageError(
-            f"{cohort.source} has {', '.join(map(repr, there))} and lacks {', '.join(map(repr, lacking))}, which "
+            f"{cohort.source} has {', '.join(map(repr, present))} and lacks {', '.join(map(repr, lacking))}, which "
             "belong together. Remove what is there, so that all are made of the sessions."
         )
     others = [name for name in DERIVED if name in cohort.data]
@@ -233,12 +235,12 @@ def only_among(cohort: Cohort, name: str, limit: Mapping[str, float]) -> Cohort:
     return dataclasses.replace(cohort, data=cohort.data[keep], excluded=(*cohort.excluded, step))
 
 
-def _numbers(cohort: Cohort, name: str, what: str) -> pd.Series:
+def _numbers(cohort: Cohort, name: str, subject: str) -> pd.Series:
     # Says of a column that is not there, or could not be read, what every other use of it says.
     cohort.complete([name])
     if not pd.api.types.is_numeric_dtype(cohort.data[name]):
         raise UsageError(
-            f"{cohort.source}: {what} needs numbers, but the column {name!r} has levels. Name another column, or read "
-            f"it as numbers with {call('read_cohort')}."
+            f"{cohort.source}: {subject} needs numbers, but the column {name!r} has levels. Name another column, or "
+            f"read it as numbers with {call('read_cohort')}."
         )
     return cohort.data[name]

@@ -163,7 +163,7 @@ def _splines(rules: _Rules, state: Any, inner: _Dual) -> np.ndarray:
     if degree == 1:
         rules.corner(np.isin(inner.value, knots[2:-2]) & (inner.change != 0))
     basis = np.eye(len(knots) - degree - 1)
-    change = np.column_stack([splev(inner.value, (knots, own, degree), der=1) for own in basis])
+    change = np.column_stack([splev(inner.value, (knots, coefficients, degree), der=1) for coefficients in basis])
     if state._center:
         change = change @ state._centering_matrix
     return np.asarray(change * inner.change[:, None])

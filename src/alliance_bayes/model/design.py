@@ -185,12 +185,12 @@ class Design:
         Of a call, points that stand for moments have a value where it is a column of its own only.
         """
         parts = [*numeric_parts([*self._common, *(term.expr for term in self._pooled)]), *self._offsets]
-        found = {name: values for part in parts for name, values in values_of(part).items()}
+        components = {name: values for part in parts for name, values in values_of(part).items()}
         if not self.points:
-            return found
-        own = {column.label: k for k, column in enumerate(self.columns) if column.order == 1 and column.numeric}
-        called = {name: self.rows.x[:, own[name]] + self.centres[name] for name in found if name in own}
-        return {name: values for name, values in found.items() if name in self.frame} | called
+            return components
+        places = {column.label: k for k, column in enumerate(self.columns) if column.order == 1 and column.numeric}
+        called = {name: self.rows.x[:, places[name]] + self.centres[name] for name in components if name in places}
+        return {name: values for name, values in components.items() if name in self.frame} | called
 
     def is_centred(self, component: str) -> bool:
         """Whether a component, or a column of one, is centred where the analyst states no value."""
@@ -250,7 +250,13 @@ class Design:
         """
         frame = self._conform(frame, given=not counterfactual)
         rows = _assemble(
-            self._common, self._pooled, self.factors, frame, self.centres, own=self.rows, counterfactual=counterfactual
+            self._common,
+            self._pooled,
+            self.factors,
+            frame,
+            self.centres,
+            analysed=self.rows,
+            counterfactual=counterfactual,
         )
         for factor in self.factors:
             if factor.exhaustive and not counterfactual and factor.name in rows.unseen:
@@ -310,7 +316,7 @@ class Design:
 
     def _conform(self, frame: pd.DataFrame, *, given: bool = False) -> pd.DataFrame:
         """Other rows as the analysed ones are coded; ``given`` ones are held to be defined, too."""
-        persons = [part for one in self.factors if one.role.role == "person" for part in one.name.split(":")]
+        persons = [part for factor in self.factors if factor.role.role == "person" for part in factor.name.split(":")]
         fixed = {part for factor in self.factors if factor.exhaustive for part in factor.name.split(":")}
         fixed |= {name for term in (*self._common, *(t.expr for t in self._pooled)) for name in term.var_names}
         return conformed(
@@ -473,7 +479,9 @@ def build_design(
 
 def _is_centred(component: str, formula: Formula, sigma: Formula | None) -> bool:
     """Whether a component is centred by all that has it: the formula, and that of the residual SD."""
-    return all(own.is_centred(component) for own in (formula, sigma) if own is not None and component in own.components)
+    return all(
+        each.is_centred(component) for each in (formula, sigma) if each is not None and component in each.components
+    )
 
 
 def _refuse_far(
@@ -491,14 +499,14 @@ def _refuse_far(
             away = abs(float(values.mean()) - centres[name])
             if away <= _FAR * float(values.std()):
                 continue
-            what = [
-                said
-                for own, said in ((formula, f"the cutpoints of family '{family.name}'"), (sigma, "the residual SD"))
-                if own is not None and str(part.name) in own.components
+            affected = [
+                phrase
+                for each, phrase in ((formula, f"the cutpoints of family '{family.name}'"), (sigma, "the residual SD"))
+                if each is not None and str(part.name) in each.components
             ]
-            if what:
+            if affected:
                 raise ModelError(
-                    f"'{name}' is not centred in this model, and {' and '.join(what)} would have the prior at "
+                    f"'{name}' is not centred in this model, and {' and '.join(affected)} would have the prior at "
                     f"{centres[name]:g}, far from its values ({values.min():g} to {values.max():g}), which draws its "
                     "coefficient to nothing. Subtract a constant from the column in the table, or state one: "
                     f"{setting('centre', {name: round(float(values.mean()), 3)})}."
@@ -538,8 +546,8 @@ def _factors(
 
 def terms_of(pooled: Sequence[Any], factor: str) -> list[Any]:
     """The terms pooled over a factor, the intercept first."""
-    own = [term for term in pooled if term.factor.name == factor]
-    return sorted(own, key=lambda term: type(term.expr).__name__ != "Intercept")
+    terms = [term for term in pooled if term.factor.name == factor]
+    return sorted(terms, key=lambda term: type(term.expr).__name__ != "Intercept")
 
 
 def _assemble(
@@ -549,11 +557,11 @@ def _assemble(
     frame: pd.DataFrame,
     centres: Mapping[str, float],
     *,
-    own: Rows | None = None,
+    analysed: Rows | None = None,
     counterfactual: bool = False,
 ) -> Rows:
-    """Design arrays of the analysed rows, or of others (``own`` are then those of the analysed rows)."""
-    new = own is not None
+    """Design arrays of the analysed rows, or of others (``analysed`` are then those that were analysed)."""
+    new = analysed is not None
     blocks = [term_block(term, frame, centres, new=new) for term in common]
     z, index, unseen, lacking = {}, {}, {}, {}
     for factor in factors:
@@ -573,7 +581,11 @@ def _assemble(
             unseen[factor.name] = tuple(labels[k] for k in absent)
         index[factor.name] = place[number]
         if idle.any():
-            levels = index[factor.name][~idle] if own is None else own.index[factor.name][~own.lacking[factor.name]]
+            levels = (
+                index[factor.name][~idle]
+                if analysed is None
+                else analysed.index[factor.name][~analysed.lacking[factor.name]]
+            )
             counts = np.bincount(levels, minlength=len(factor.levels))
             index[factor.name][idle] = in_turn(counts, int(idle.sum()))
             lacking[factor.name] = idle

@@ -144,8 +144,8 @@ class Rows:
         pairs = [*self.columns_beside(other), *((index, other.index[name]) for name, index in self.index.items())]
         if self.residual is not None and other.residual is not None:
             pairs.append((self.residual, other.residual))
-        for own, new in pairs:
-            own[at] = new
+        for target, new in pairs:
+            target[at] = new
 
     def of_seen_levels(self) -> Rows:
         """The rows with nothing to pool where they have a level that the fit has not seen."""

@@ -117,13 +117,13 @@ def _lazy(node: Node) -> Any:
 
 def _evaluate_offsets(formula: Formula, frame: pd.DataFrame) -> tuple[Any, ...]:
     """Components of the offsets, evaluated, each with its name in the formula; see :func:`evaluate_terms`."""
-    made = []
+    components = []
     for offset in formula.offsets:
         component = _Component(offset.name, LazyCall("I", [_lazy(offset.arguments[0])], {}))
         component.set_type(frame, Environment([_NAMESPACE]))
         component.set_data()
-        made.append(component)
-    return tuple(made)
+        components.append(component)
+    return tuple(components)
 
 
 def check_width(formula: Formula, levels: Mapping[str, int]) -> None:
@@ -161,9 +161,9 @@ def _width(call: Call) -> int:
     knots, degree = options.get("knots", ()), options.get("degree", 3)
     assert isinstance(knots, tuple)
     assert isinstance(degree, int)
-    found = options.get("df", len(knots) + degree) if call.function == "bs" else degree
-    assert isinstance(found, int)
-    return found
+    width = options.get("df", len(knots) + degree) if call.function == "bs" else degree
+    assert isinstance(width, int)
+    return width
 
 
 def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:

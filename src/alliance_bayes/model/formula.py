@@ -119,14 +119,14 @@ class Formula:
 
     def __str__(self) -> str:
         """The formula written out: every term by itself, in the order of the coefficients. It reads back the same."""
-        calls = {call.name for call in self.calls} | {made.name for made in self.windows}
+        calls = {call.name for call in self.calls} | {window.name for window in self.windows}
         smooth = {term.column: str(term) for term in self.smooths}
 
-        def one(name: str) -> str:
+        def written(name: str) -> str:
             parts = (part if part in calls else str(Column(part)) for part in name.split(":"))
             return smooth.get(name) or ":".join(parts)
 
-        parts = [one(name) for name in self.common if name != "Intercept"]
+        parts = [written(name) for name in self.common if name != "Intercept"]
         parts += [str(offset) for offset in self.offsets]
         for group in self.groups:
             pooled = ["1" if name == "Intercept" else ":".join(_quoted(name, calls)) for name in group.terms]
@@ -177,8 +177,8 @@ class _Meaning:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def refuse(self, what: str, at: int | None = None) -> ModelError:
-        return ModelError(f"formula {shown(self.text, at)}: {what}")
+    def refuse(self, fault: str, at: int | None = None) -> ModelError:
+        return ModelError(f"formula {shown(self.text, at)}: {fault}")
 
     def formula(self, outcome: str, tree: Sum) -> Formula:
         intercept = True
@@ -202,9 +202,9 @@ class _Meaning:
             elif isinstance(part, Group):
                 if sign == "-":
                     raise self.refuse("a group term cannot be taken out. Leave it away instead.", part.at)
-                chunks, own = self.group(part)
+                chunks, chunk_terms = self.group(part)
                 groups += chunks
-                pooled += own
+                pooled += chunk_terms
             elif isinstance(part, Call) and part.function == "offset":
                 if sign == "-":
                     raise self.refuse(
@@ -237,7 +237,7 @@ class _Meaning:
             if outcome in names:
                 raise self.refuse(f"the outcome '{outcome}' is also used as a predictor. Remove it from one side.")
         calls = tuple(part for part in components.values() if isinstance(part, Call))
-        windows = dict.fromkeys(made for node in (*components.values(), *offsets) for made in windowed_in(node))
+        windows = dict.fromkeys(window for node in (*components.values(), *offsets) for window in windowed_in(node))
         self.check_windows(outcome, windows, columns)
         return Formula(
             self.text, outcome, common, merged, tuple(columns), tuple(smooths), tuple(offsets), calls, tuple(windows)
@@ -245,20 +245,20 @@ class _Meaning:
 
     def check_windows(self, outcome: str, windows: Iterable[Windowed], columns: Collection[str]) -> None:
         """Refuse columns made of several rows that hold the outcome of their own row, or what is beside them."""
-        for made in windows:
-            if made.source == outcome and set(made.functions) != {"lag"}:
+        for window in windows:
+            if window.source == outcome and set(window.functions) != {"lag"}:
                 raise self.refuse(
-                    f"{made} holds the outcome '{outcome}' of the row itself. Of the outcome there is only "
+                    f"{window} holds the outcome '{outcome}' of the row itself. Of the outcome there is only "
                     f"lag({Column(outcome)}), its value on an earlier occasion.",
-                    made.at,
+                    window.at,
                 )
-            if made.by is not None and made.by.name == outcome:
-                raise self.refuse(f"{made} groups rows by the outcome. Name another column.", made.at)
-            if made.function == "within" and {made.name, made.of.name} <= set(columns):
+            if window.by is not None and window.by.name == outcome:
+                raise self.refuse(f"{window} groups rows by the outcome. Name another column.", window.at)
+            if window.function == "within" and {window.name, window.of.name} <= set(columns):
                 raise self.refuse(
-                    f"{made} stands beside {made.of}, of which it is a part, so that neither can change while the "
-                    f"other is held. Write {made} + {_other_part(made)} in place of both.",
-                    made.at,
+                    f"{window} stands beside {window.of}, of which it is a part, so that neither can change while the "
+                    f"other is held. Write {window} + {_other_part(window)} in place of both.",
+                    window.at,
                 )
 
     def not_apart(self, smooth: SmoothTerm) -> ModelError:
@@ -270,19 +270,19 @@ class _Meaning:
 
     def join(self, terms: list[_Term], sign: str, part: object) -> None:
         """Add a part's terms to a sum, or take them out of it."""
-        found = self.expand(part)
+        expanded = self.expand(part)
         if sign == "+":
-            _add(terms, found)
+            _add(terms, expanded)
             return
-        for term in found:
-            there = next((own for own in terms if set(own) == set(term)), None)
-            if there is None:
+        for term in expanded:
+            present = next((other for other in terms if set(other) == set(term)), None)
+            if present is None:
                 raise self.refuse(
                     f"'- {_name(term)}' takes out a term that is not there. Remove it; a coefficient's sign is "
                     "estimated, and a difference of columns is written I(a - b).",
                     getattr(part, "at", None),
                 )
-            terms.remove(there)
+            terms.remove(present)
 
     def expand(self, part: object) -> list[_Term]:
         """The terms that a part of a sum stands for."""
@@ -316,19 +316,19 @@ class _Meaning:
                         self.bounded(powers, part.at)
                 return powers
             case Chain():
-                done = self.expand(part.first)
+                combined = self.expand(part.first)
                 for symbol, inner in part.rest:
                     more = self.expand(inner)
                     if symbol == "/":
-                        whole = tuple(dict.fromkeys(itertools.chain(*done)))
-                        made = [*done, *self.crossed([whole], more, part.at)]
+                        whole = tuple(dict.fromkeys(itertools.chain(*combined)))
+                        joined = [*combined, *self.crossed([whole], more, part.at)]
                     else:
-                        crossed = self.crossed(done, more, part.at)
-                        made = crossed if symbol == ":" else [*done, *more, *crossed]
-                    done = []
-                    _add(done, made)
-                    self.bounded(done, part.at)
-                return done
+                        crossed = self.crossed(combined, more, part.at)
+                        joined = crossed if symbol == ":" else [*combined, *more, *crossed]
+                    combined = []
+                    _add(combined, joined)
+                    self.bounded(combined, part.at)
+                return combined
             case SmoothTerm():
                 raise self.not_apart(part)
             case Constant():
@@ -405,10 +405,10 @@ class _Meaning:
                 continue
             twice = [name for name in before.terms if name in chunk.terms]
             if twice:
-                what = "level" if twice[0] == "Intercept" else f"effect of '{twice[0]}'"
+                repeated = "level" if twice[0] == "Intercept" else f"effect of '{twice[0]}'"
                 raise self.refuse(
-                    f"the factor '{first}' is pooled twice: its {what} is in two group terms. Put all its terms into "
-                    f"one, as in '({' + '.join(_pooled([*before.terms, *chunk.terms]))} | {first})', or with '||' "
+                    f"the factor '{first}' is pooled twice: its {repeated} is in two group terms. Put all its terms "
+                    f"into one, as in '({' + '.join(_pooled([*before.terms, *chunk.terms]))} | {first})', or with '||' "
                     "where they are independent."
                 )
             if any(piece.correlated and len(piece.terms) > 1 for piece in (before, chunk)):
@@ -423,13 +423,13 @@ class _Meaning:
 
     def components(self, outcome: str, terms: list[_Term], groups: tuple[GroupChunk, ...]) -> dict[str, Column | Call]:
         """Every component of the terms by its name, of which no two are alike."""
-        found: dict[str, Column | Call] = {}
+        components: dict[str, Column | Call] = {}
         factors = [Column(part) for group in groups for part in group.factor.split(":")]
         for part in itertools.chain([Column(outcome)], factors, *terms):
             name = part.name
-            if found.setdefault(name, part) != part:
+            if components.setdefault(name, part) != part:
                 raise self.refuse(f"the column '{name}' has the name of a call. Rename the column.", part.at)
-        return found
+        return components
 
     def check_smooths(self, smooths: list[SmoothTerm], common: tuple[str, ...]) -> None:
         for smooth in smooths:
@@ -441,17 +441,17 @@ class _Meaning:
                 )
 
 
-def _other_part(made: Windowed) -> Windowed:
+def _other_part(window: Windowed) -> Windowed:
     """What is left of a column without its part within persons, or within other levels."""
-    return Windowed.made("between", made.of, made.by, 1, made.at)
+    return Windowed.made("between", window.of, window.by, 1, window.at)
 
 
 def _add(terms: list[_Term], more: Iterable[_Term]) -> None:
     """Add terms that are not there yet; the order of an interaction's columns does not make another one."""
-    there = {frozenset(term) for term in terms}
+    present = {frozenset(term) for term in terms}
     for term in more:
-        if frozenset(term) not in there:
-            there.add(frozenset(term))
+        if frozenset(term) not in present:
+            present.add(frozenset(term))
             terms.append(term)
 
 

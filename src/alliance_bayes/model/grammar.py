@@ -96,10 +96,10 @@ def windowed_named(name: str) -> Windowed | None:
         return None
     try:
         reader = _Reader(name)
-        made = reader.windowed()
+        window = reader.windowed()
     except ModelError:
         return None
-    return made if reader.next.kind == "end" and made.name == name else None
+    return window if reader.next.kind == "end" and window.name == name else None
 
 
 def in_formula(name: str) -> str:
@@ -169,15 +169,17 @@ class _Reader:
     def scan(self) -> Iterator[_Token]:
         at = 0
         while at < len(self.text):
-            found = _TOKEN.match(self.text, at)
-            if found is None:
-                what = {"`": "opens a quoted name that is not closed", "'": "opens a text that is not closed"}
-                own = what.get(self.text[at].replace('"', "'"), "is not part of a formula; put names in `backquotes`")
-                raise self.refuse(_Token("symbol", self.text[at], at), own)
-            kind = str(found.lastgroup)
+            match = _TOKEN.match(self.text, at)
+            if match is None:
+                faults = {"`": "opens a quoted name that is not closed", "'": "opens a text that is not closed"}
+                fault = faults.get(
+                    self.text[at].replace('"', "'"), "is not part of a formula; put names in `backquotes`"
+                )
+                raise self.refuse(_Token("symbol", self.text[at], at), fault)
+            kind = str(match.lastgroup)
             if kind != "space":
-                yield _Token(kind, found.group(), at)
-            at = found.end()
+                yield _Token(kind, match.group(), at)
+            at = match.end()
         yield _Token("end", "", at)
 
     # Tokens
@@ -197,14 +199,14 @@ class _Reader:
         self.place += 1
         return token
 
-    def need(self, symbol: str, what: str) -> None:
+    def need(self, symbol: str, expected: str) -> None:
         if self.take(symbol) is None:
-            raise self.unexpected(what)
+            raise self.unexpected(expected)
 
-    def refuse(self, token: _Token, what: str, usage: str = _USAGE) -> ModelError:
-        said = repr(token.text if len(token.text) <= 60 else f"{token.text[:60]}...")
-        where = f"at character {token.at + 1}, {said}" if token.text else "its end"
-        return ModelError(f"formula {shown(self.text, token.at)}: {where} {what}. {usage}".rstrip())
+    def refuse(self, token: _Token, fault: str, usage: str = _USAGE) -> ModelError:
+        piece = repr(token.text if len(token.text) <= 60 else f"{token.text[:60]}...")
+        where = f"at character {token.at + 1}, {piece}" if token.text else "its end"
+        return ModelError(f"formula {shown(self.text, token.at)}: {where} {fault}. {usage}".rstrip())
 
     def unexpected(self, wanted: str) -> ModelError:
         """What is wrong with the next token, where something else was wanted."""
@@ -353,9 +355,11 @@ class _Reader:
             else:
                 raise self.refuse(self.next, f"stands where {function}() takes the column whose levels share a mean")
         if self.next.text != ")":
-            what = "a number of occasions" if function == "lag" else "the column whose levels share a mean"
+            optional = "a number of occasions" if function == "lag" else "the column whose levels share a mean"
             raise self.refuse(
-                self.next, f"has no place in {function}(), which takes one column of the table and perhaps {what}", ""
+                self.next,
+                f"has no place in {function}(), which takes one column of the table and perhaps {optional}",
+                "",
             )
         self.place += 1
         self.depth -= 1
@@ -370,11 +374,11 @@ class _Reader:
         token = self.next
         if token.kind in ("name", "quoted") and self.ahead().text != "(":
             return self.column()
-        what = f"{function}() takes a column of the table"
+        rule = f"{function}() takes a column of the table"
         if token.kind != "name":
-            raise self.refuse(token, f"is no column, and {what}", "")
+            raise self.refuse(token, f"is no column, and {rule}", "")
         if token.text not in WINDOWS:
-            raise self.refuse(token, f"makes an expression, and {what}; make a column of it there and name that", "")
+            raise self.refuse(token, f"makes an expression, and {rule}; make a column of it there and name that", "")
         inner = self.windowed()
         if function == "lag" and inner.function == "lag":
             raise self.refuse(token, "is a lag of a lag; write one with the occasions of both, as in lag(x, 2)", "")
@@ -434,12 +438,12 @@ class _Reader:
             raise self.refuse(token, f"takes {wanted} argument(s) but got {len(arguments)}", "")
         if name in _BASES and not {"df", "knots"} & options.keys() and name == "bs":
             raise self.refuse(token, "needs a number of columns, as in bs(alliance, df=4)", "")
-        made = Call(name, tuple(arguments), tuple(options.items()), token.at)
+        call = Call(name, tuple(arguments), tuple(options.items()), token.at)
         if name == "poly" and not options:
-            made = Call(name, made.arguments, (("degree", 1),), token.at)
-        if not inside and not columns_of(made):
+            call = Call(name, call.arguments, (("degree", 1),), token.at)
+        if not inside and not columns_of(call):
             raise self.refuse(token, "has no column in it, so it is the same for everybody", "")
-        return made
+        return call
 
     def braced(self, *, inside: bool) -> Call:
         """``{...}``, which is ``I(...)``."""
@@ -448,12 +452,12 @@ class _Reader:
         self.deeper(token)
         if not inside:
             self.operations = 0
-        made = Call("I", (self.expression(),), (), token.at)
+        call = Call("I", (self.expression(),), (), token.at)
         self.need("}", "an operator or '}'")
         self.depth -= 1
-        if not inside and not columns_of(made):
+        if not inside and not columns_of(call):
             raise self.refuse(token, "has no column in it, so it is the same for everybody", "")
-        return made
+        return call
 
     def option(self, function: str, call: int, options: dict[str, int | float | tuple[int | float, ...]]) -> None:
         """An option of a basis: its first may go without a name."""
@@ -488,19 +492,19 @@ class _Reader:
 
     def numbers(self, call: int) -> tuple[int | float, ...]:
         """Increasing numbers in brackets, among the arguments of the call at a place."""
-        what = f"should have 1 to {_MOST_COLUMNS} increasing numbers as knots, as in knots=(3, 4) or knots=(4,)"
+        rule = f"should have 1 to {_MOST_COLUMNS} increasing numbers as knots, as in knots=(3, 4) or knots=(4,)"
         opened = self.take("(", "[")
         close = "]" if opened and opened.text == "[" else ")"
-        found: list[int | float] = []
+        numbers: list[int | float] = []
         while opened and not self.take(close):
             if self.next.text != "-" and self.next.kind != "number":
-                raise self.bad_call(call, what)
-            found.append(self.number())
+                raise self.bad_call(call, rule)
+            numbers.append(self.number())
             if not self.take(",") and self.next.text != close:
-                raise self.bad_call(call, what)
-        if not 1 <= len(found) <= _MOST_COLUMNS or any(b <= a for a, b in itertools.pairwise(found)):
-            raise self.bad_call(call, what)
-        return tuple(found)
+                raise self.bad_call(call, rule)
+        if not 1 <= len(numbers) <= _MOST_COLUMNS or any(b <= a for a, b in itertools.pairwise(numbers)):
+            raise self.bad_call(call, rule)
+        return tuple(numbers)
 
     def expression(self) -> Node:
         left = self.additive()
@@ -597,14 +601,14 @@ class _Reader:
         self.need(")", "',' or ')'")
         if len(options) > 1:
             raise self.bad_call(start, "has both k and knots, which is the number of knots twice")
-        at, made = self.tokens[start].at, column if isinstance(column, Windowed) else None
+        at, window = self.tokens[start].at, column if isinstance(column, Windowed) else None
         if "knots" in options:
-            given = options["knots"]
-            assert isinstance(given, tuple)
-            return SmoothTerm(column.name, len(given), tuple(map(float, given)), at, made)
+            knots = options["knots"]
+            assert isinstance(knots, tuple)
+            return SmoothTerm(column.name, len(knots), tuple(map(float, knots)), at, window)
         k = options.get("k", DEFAULT_K)
         assert isinstance(k, int)
-        return SmoothTerm(column.name, k - 2, None, at, made)
+        return SmoothTerm(column.name, k - 2, None, at, window)
 
     def count(self, start: int) -> int:
         token = self.next
@@ -617,7 +621,7 @@ class _Reader:
         self.place += 1
         return int(token.text)
 
-    def bad_call(self, start: int, what: str) -> ModelError:
+    def bad_call(self, start: int, fault: str) -> ModelError:
         """What is wrong with the call of s() or bs() that starts at a token."""
         depth, stop = 0, start
         for stop in range(start, len(self.tokens)):
@@ -631,4 +635,4 @@ class _Reader:
             else "s(alliance), s(alliance, k=8) or s(alliance, knots=(2, 3, 4))"
         )
         piece = self.text[at : end.at + len(end.text)][:200]
-        return ModelError(f"formula {shown(self.text, at)}: {piece} {what}. Write {usage}.")
+        return ModelError(f"formula {shown(self.text, at)}: {piece} {fault}. Write {usage}.")

@@ -50,14 +50,14 @@ def _variables(formula: Formula, family: Family, residual_by: str | None, sigma:
         return _Name(factor, f"the levels of '{factor}'", factor)
 
     yield _Variable("beta", "the common coefficients", None, (_Name("term", "the common terms"),))
-    own = {
+    dims = {
         name: (_Name(parameter.dim, f"the {parameter.dim}s"),)
         for name, parameter in family.parameters.items()
         if parameter.dim is not None
     }
-    own |= {} if residual_by is None else {"sigma": (levels(residual_by),)}
+    dims |= {} if residual_by is None else {"sigma": (levels(residual_by),)}
     for name in family.parameters:
-        yield _Variable(name, f"the parameter '{name}' of the family", None, own.get(name, ()))
+        yield _Variable(name, f"the parameter '{name}' of the family", None, dims.get(name, ()))
     if sigma:
         terms = _Name(SIGMA_DIM, "the terms of the residual SD")
         yield _Variable(GAMMA, "the coefficients of the residual SD", None, (terms,))
@@ -93,7 +93,7 @@ def check_names(
     ModelError
         Every column that needs another name.
     """
-    beside = [own for own in (residual_by, trials) if own is not None]
+    beside = [column for column in (residual_by, trials) if column is not None]
     needed = tuple(dict.fromkeys([*formula.columns, *beside, *(() if sigma is None else sigma.columns)]))
     for name in needed:
         marks = [mark for mark in _MARKS if mark in name]
@@ -119,27 +119,28 @@ def _shared(names: Iterable[_Name]) -> Iterator[tuple[str, str, str]]:
         before = known.setdefault(name.name, name)
         if before.what != name.what:
             # The column that bears the name itself can be renamed; the other name follows from the model.
-            mine, other = (before, name) if before.column == name.name else (name, before)
-            yield mine.column or mine.name, mine.name, other.what
+            bearer, other = (before, name) if before.column == name.name else (name, before)
+            yield bearer.column or bearer.name, bearer.name, other.what
 
 
 def refuse_shared(formula: Formula, shared: Iterable[tuple[str, str, str]]) -> None:
     """Raise ModelError where columns have names that stand for something else (column, name, what it stands for)."""
-    said = [
-        f"'{name}' stands for {what}, so rename the column '{column}'" for column, name, what in dict.fromkeys(shared)
+    clashes = [
+        f"'{name}' stands for {meaning}, so rename the column '{column}'"
+        for column, name, meaning in dict.fromkeys(shared)
     ]
-    if said:
-        raise ModelError(f"formula {shown(formula.text)}: in a fit of this model {'; '.join(said)}.")
+    if clashes:
+        raise ModelError(f"formula {shown(formula.text)}: in a fit of this model {'; '.join(clashes)}.")
 
 
 def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
     """Dims of every posterior variable besides chain and draw, in the order of the variables."""
     residual = None if design.residual is None else design.residual.name
-    found = {v.name: v.dims for v in _variables(design.formula, design.family, residual, design.sigma is not None)}
+    declared = {v.name: v.dims for v in _variables(design.formula, design.family, residual, design.sigma is not None)}
     # The rows tell how many columns there are: of none there is no coefficient, of one no correlation.
     absent = {f"corr_{factor.name}" for factor in design.factors if not factor.correlated}
     absent |= set() if design.terms else {"beta"}
-    return {name: tuple(dim.name for dim in dims) for name, dims in found.items() if name not in absent}
+    return {name: tuple(dim.name for dim in dims) for name, dims in declared.items() if name not in absent}
 
 
 def posterior_coords(design: Design) -> dict[str, list[Any]]:
@@ -180,7 +181,7 @@ def posterior_dataset(
     dims = posterior_dims(design)
     chains, draws = next(values[name] for name in dims).shape[:2]
     return xr.Dataset(
-        {name: (("chain", "draw", *own), values[name]) for name, own in dims.items()},
+        {name: (("chain", "draw", *inner), values[name]) for name, inner in dims.items()},
         coords={
             "chain": np.arange(chains) if chain is None else chain,
             "draw": np.arange(draws) if draw is None else draw,

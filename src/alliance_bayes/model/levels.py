@@ -59,8 +59,8 @@ def labels_of(column: pd.Series) -> pd.Categorical:
         codes = np.array([number.setdefault((type(cell), _hashable(cell)), len(number)) for cell in cells], dtype=int)
         values = [cell for _, cell in number]
     else:
-        codes, found = pd.factorize(column)
-        values = list(np.asarray(found))
+        codes, uniques = pd.factorize(column)
+        values = list(np.asarray(uniques))
     try:
         labels = [level_label(value) for value in values]
     except CellError as bad:
@@ -116,8 +116,8 @@ def new_labels(column: pd.Series, known: Sequence[str]) -> tuple[np.ndarray, lis
         A value that is no level, a text that stands for a missing value, or a label that differs from a known one
         only in case, spaces, Unicode form or the way a number is written: it is more likely the same level misspelt.
     """
-    made = labels_of(column)
-    new = [str(label) for label in made.categories if label not in set(known)]
+    labels = labels_of(column)
+    new = [str(label) for label in labels.categories if label not in set(known)]
     if gaps := [label for label in new if is_missing(label, MISSING)]:
         raise ModelError(
             f"the new rows have missing values in '{column.name}' ({', '.join(map(repr, gaps))}). Fill or drop them "
@@ -127,13 +127,13 @@ def new_labels(column: pd.Series, known: Sequence[str]) -> tuple[np.ndarray, lis
         alike = {form: label for label in reversed(known) for form in _forms(label)}
         taken = [(label, alike[form]) for label in new for form in _forms(label) if form in alike]
         if taken:
-            said = ", ".join(f"{label!r} in place of {meant!r}" for label, meant in dict(taken).items())
+            pairs = ", ".join(f"{label!r} in place of {meant!r}" for label, meant in dict(taken).items())
             raise ModelError(
-                f"the new rows write known levels of '{column.name}' in another way: {said}. Levels are compared "
+                f"the new rows write known levels of '{column.name}' in another way: {pairs}. Levels are compared "
                 "character by character, so write them as in the analysed rows; a level that is really another needs "
                 "a name of its own."
             )
-    return np.asarray(made, dtype=object), new
+    return np.asarray(labels, dtype=object), new
 
 
 def _forms(label: str) -> tuple[Hashable, ...]:
@@ -153,15 +153,15 @@ def check_declared(levels: Mapping[str, Sequence[object]]) -> dict[str, tuple[st
         A declaration that is no list, names a level twice or none, or something that is no level.
     """
     out: dict[str, tuple[str, ...]] = {}
-    for name, given in levels.items():
-        if not is_several(given):
-            raise ModelError(f"levels of '{name}' should be listed, as in ('a', 'b'), but got {given!r}.")
+    for name, listed in levels.items():
+        if not is_several(listed):
+            raise ModelError(f"levels of '{name}' should be listed, as in ('a', 'b'), but got {listed!r}.")
         try:
-            labels = tuple(level_label(level) for level in given)
+            labels = tuple(level_label(level) for level in listed)
         except CellError as bad:
             raise ModelError(f"levels of '{name}': one {bad.what}. {bad.remedy}") from bad
         if not labels or len(set(labels)) != len(labels):
-            raise ModelError(f"levels of '{name}' should be distinct and at least one but got {list(given)}.")
+            raise ModelError(f"levels of '{name}' should be distinct and at least one but got {list(listed)}.")
         out[name] = labels
     return out
 
@@ -184,7 +184,7 @@ def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -
         Every row whose level was not declared.
     """
     problems: list[Problem] = []
-    made = {}
+    declared = {}
     for name, allowed in check_declared(levels).items():
         if name not in frame:
             continue
@@ -193,10 +193,10 @@ def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -
         remedy = f"Declared levels: {', '.join(map(repr, allowed))}. Correct the value or declare the level."
         unknown = np.flatnonzero(~np.isin(labels.codes, np.flatnonzero(labels.categories.isin(allowed))))
         problems += [Problem(name, int(row), labels[row], "is not a declared level", remedy) for row in unknown]
-        made[name] = labels.set_categories(list(allowed))
+        declared[name] = labels.set_categories(list(allowed))
     if problems:
         raise DataError(problems, source="model levels (rows as analysed, from 0)")
-    return frame.assign(**made)
+    return frame.assign(**declared)
 
 
 def ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
@@ -234,10 +234,10 @@ def present_levels(frame: pd.DataFrame, parts: list[str]) -> tuple[tuple[str, ..
     columns = [frame[part].cat for part in parts]
     sizes = [max(len(column.categories), 1) for column in columns]
     code = np.ravel_multi_index([column.codes.to_numpy(np.int64) for column in columns], sizes)
-    found, number = _numbered(code, math.prod(sizes))
+    present, number = _numbered(code, math.prod(sizes))
     labels = [
         np.array([str(level) for level in column.categories], dtype=object)[codes]
-        for column, codes in zip(columns, np.unravel_index(found, sizes), strict=True)
+        for column, codes in zip(columns, np.unravel_index(present, sizes), strict=True)
     ]
     return tuple(map(joined_level, zip(*labels, strict=True))), number
 
@@ -245,8 +245,8 @@ def present_levels(frame: pd.DataFrame, parts: list[str]) -> tuple[tuple[str, ..
 def _numbered(code: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """The codes below ``size`` that occur, ascending, and the place of each row's among them."""
     if size > code.size:
-        found, number = np.unique(code, return_inverse=True)
-        return found, number
+        distinct, number = np.unique(code, return_inverse=True)
+        return distinct, number
     # By counting where codes are few, not by sorting all rows.
-    there = np.bincount(code, minlength=size) > 0
-    return np.flatnonzero(there), (np.cumsum(there) - 1)[code]
+    present = np.bincount(code, minlength=size) > 0
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[code]

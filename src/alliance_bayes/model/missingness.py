@@ -35,9 +35,9 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
         )
     auxiliary = tuple(dict.fromkeys(spec.auxiliary))
     if spec.missing == "drop":
-        given = {"auxiliary": auxiliary, "error": spec.error, "reliability": spec.reliability}
-        if any(given.values()):
-            name = next(name for name, value in given.items() if value)
+        settings = {"auxiliary": auxiliary, "error": spec.error, "reliability": spec.reliability}
+        if any(settings.values()):
+            name = next(name for name, value in settings.items() if value)
             raise ModelError(
                 f"{setting(name)} is for values that are drawn, but rows that lack a value are left out. Impute them: "
                 f"{setting('missing', 'impute')}."
@@ -55,13 +55,13 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
 
 def _error_faults(spec: ModelSpec) -> Iterable[str]:
     """What is wrong with errors of measurement, all at once."""
-    for key, most, what in (
+    for key, most, expected in (
         ("error", math.inf, "a positive number, the SD of its error of measurement in its own unit"),
         ("reliability", 1.0, "a number between 0 and 1"),
     ):
         for name, value in getattr(spec, key).items():
             if not (is_number(value) and 0 < value < most):
-                yield f"{setting(key)} of {shown(name)} should be {what}, but got {value!r:.40}."
+                yield f"{setting(key)} of {shown(name)} should be {expected}, but got {value!r:.40}."
             if name not in spec.parsed.columns[1:]:
                 yield (
                     f"{setting(key)} names {shown(name)}, which is no predictor of the formula. Its predictors: "

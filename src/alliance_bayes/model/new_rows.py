@@ -105,17 +105,17 @@ def check_defined(rows: Rows, labels: Mapping[str, Sequence[str]]) -> None:
         for label, values in zip(labels[whose], array.T, strict=True):
             if not np.isfinite(values).all():
                 problems.append(_undefined(f"'{label}'", values))
-    for what, values in (("the offset", rows.offset), ("a term of the residual SD", rows.sigma)):
+    for subject, values in (("the offset", rows.offset), ("a term of the residual SD", rows.sigma)):
         if values is not None and not np.isfinite(values).all():
-            problems.append(_undefined(what, values.reshape(rows.n, -1).sum(axis=1)))
+            problems.append(_undefined(subject, values.reshape(rows.n, -1).sum(axis=1)))
     if problems:
         raise ModelError("\n".join(dict.fromkeys(problems)))
 
 
-def _undefined(what: str, values: np.ndarray) -> str:
+def _undefined(subject: str, values: np.ndarray) -> str:
     return (
-        f"{what} is not a finite number in {_rows(~np.isfinite(values))} of the new rows. Give values for which it is "
-        "defined, or drop these rows."
+        f"{subject} is not a finite number in {_rows(~np.isfinite(values))} of the new rows. Give values for which it "
+        "is defined, or drop these rows."
     )
 
 

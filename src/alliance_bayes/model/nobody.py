@@ -46,15 +46,15 @@ def filled(data: pd.DataFrame, formula: Formula, of_residual: Collection[str] = 
         empty = data[chunk.factor].isna().to_numpy()
         idle = empty & np.logical_and.reduce([_is_zero(data, term) for term in chunk.terms])
         if idle.any():
-            there = labels_of(data.loc[~empty, chunk.factor])
-            if NOBODY in there.categories:
+            known = labels_of(data.loc[~empty, chunk.factor])
+            if NOBODY in known.categories:
                 raise ModelError(
                     f"'{chunk.factor}' has a level '{NOBODY}', which is what rows without a level are called. "
                     "Rename it."
                 )
             labels = np.full(len(data), None, dtype=object)
-            labels[~empty], labels[idle] = np.asarray(there, dtype=object), NOBODY
-            levels = dict.fromkeys([*map(str, there.categories), NOBODY])
+            labels[~empty], labels[idle] = np.asarray(known, dtype=object), NOBODY
+            levels = dict.fromkeys([*map(str, known.categories), NOBODY])
             data = data.assign(**{chunk.factor: pd.Categorical(labels, categories=list(levels))})
     return data
 
@@ -107,7 +107,7 @@ def lone_levels(design: Design) -> Iterator[str]:
             if name in factor.name.split(":") or len(values) != 2:
                 continue
             of_value = [np.unique(index[code == k]) for k in range(2)]
-            sizes = [len(own) for own in of_value]
+            sizes = [len(levels) for levels in of_value]
             if min(sizes) == 1 < max(sizes) and not np.intersect1d(of_value[0], of_value[1]).size:
                 value = values[int(np.argmin(sizes))]
                 shown = f"{value:g}" if isinstance(value, int | float | np.number) else repr(str(value))

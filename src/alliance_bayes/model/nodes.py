@@ -113,13 +113,13 @@ class Operation:
     parts: tuple[Node, ...]
 
     def __str__(self) -> str:
-        own = _rank(self)
+        rank = _rank(self)
         if len(self.parts) == 1:
-            return f"{self.symbol}{_bracketed(self.parts[0], own)}"
+            return f"{self.symbol}{_bracketed(self.parts[0], rank)}"
         left, right = self.parts
         # A power's base is never bare arithmetic; everything else leans to the left.
-        before = _bracketed(left, own + 1 if self.symbol == "**" or own == 0 else own)
-        return f"{before} {self.symbol} {_bracketed(right, own + 1)}"
+        before = _bracketed(left, rank + 1 if self.symbol == "**" or rank == 0 else rank)
+        return f"{before} {self.symbol} {_bracketed(right, rank + 1)}"
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,8 @@ def preview_priors(
     # Without an intercept, the rows tell which indicator is a level and which a difference from one.
     coded = set() if origins is None else {c.label for c in common if set(c.label.split(":")) & CATEGORICAL_COLUMNS}
     parameters = [
-        (names, support, None if names[0] in coded else default, what)
-        for names, support, default, what in _parameters(
+        (names, support, None if names[0] in coded else default, meaning)
+        for names, support, default, meaning in _parameters(
             family,
             common,
             groups,
@@ -207,8 +207,8 @@ def _parameters(
         yield names, "real", default, f"{_COEFFICIENT} '{column.term}'"
     for name in family.parameters:
         if name == "sigma" and by_level:
-            for own in by_level:
-                yield (own, name), "positive", defaults.parameter(name), f"the parameter '{name}' of the family"
+            for level in by_level:
+                yield (level, name), "positive", defaults.parameter(name), f"the parameter '{name}' of the family"
             continue
         yield (
             (name,),
@@ -276,13 +276,13 @@ def _away(
     centres: Mapping[str, float], scales: Mapping[str, Scale], left: Collection[str], stated: Collection[str]
 ) -> dict[str, tuple[float, float]]:
     """Centring values that are not in the middle of their column, and how far that is from there, by component."""
-    found = {}
+    away = {}
     for name, centre in centres.items():
         if name in scales:
             far = scales[name].mean - centre
             if name in left or (name in stated and abs(far) > _FAR * scales[name].sd):
-                found[name] = (centre, far)
-    return found
+                away[name] = (centre, far)
+    return away
 
 
 def at_zero(
@@ -299,10 +299,10 @@ def at_zero(
     left
         Numeric components that are not centred, or at a value far from their middle.
     """
-    own = _components(column)
+    components = _components(column)
     for other in columns:
         further = tuple(name for name in other.numeric if name not in column.numeric)
-        if own < _components(other) and further and all(name in left for name in further):
+        if components < _components(other) and further and all(name in left for name in further):
             yield other, further
 
 
@@ -316,9 +316,9 @@ def _check_parameters(parameters: list[_Parameter], formula: Formula) -> None:
     whose = {SET: "the prior set"}
     shared = []
     # What is no coefficient has its name from the layout, and keeps it.
-    for names, _, _, what in sorted(parameters, key=lambda parameter: parameter[3].startswith(_COEFFICIENT)):
+    for names, _, _, meaning in sorted(parameters, key=lambda parameter: parameter[3].startswith(_COEFFICIENT)):
         for name in names:
-            if whose.setdefault(name, what) != what:
+            if whose.setdefault(name, meaning) != meaning:
                 shared.append((name, name, f"{whose[name]} among the priors"))
     refuse_shared(formula, shared)
 
@@ -334,14 +334,14 @@ def _fill(parameters: list[_Parameter], given: Mapping[str, Prior]) -> tuple[dic
     entries: dict[str, StatedPrior] = {}
     lacking: list[str] = []
     for names, support, default, _ in parameters:
-        own = next((given[name] for name in names if name in given), None)
-        if own is not None:
-            if own.support != support:
+        prior = next((given[name] for name in names if name in given), None)
+        if prior is not None:
+            if prior.support != support:
                 raise ModelError(
-                    f"prior of '{names[0]}': {own} has {own.support} support, but this parameter needs {support} "
+                    f"prior of '{names[0]}': {prior} has {prior.support} support, but this parameter needs {support} "
                     "support."
                 )
-            entries[names[0]] = StatedPrior(own, "given by the analyst")
+            entries[names[0]] = StatedPrior(prior, "given by the analyst")
         elif default is None:
             lacking.append(f"'{names[0]}'")
         else:

@@ -84,7 +84,7 @@ def role_of(factor: str, declared: Mapping[str, Role]) -> RoleOf:
 
 def columns_of(role: Role, declared: Mapping[str, Role]) -> frozenset[str]:
     """Columns and factors of a role: by what is declared and, where nothing is, by their names."""
-    return frozenset(name for name, own in {**_KNOWN, **declared}.items() if own == role)
+    return frozenset(name for name, assigned in {**_KNOWN, **declared}.items() if assigned == role)
 
 
 def check_roles(roles: Mapping[str, object], factors: Iterable[str]) -> dict[str, Role]:
@@ -97,20 +97,20 @@ def check_roles(roles: Mapping[str, object], factors: Iterable[str]) -> dict[str
     """
     factors = list(factors)
     known = list(dict.fromkeys([*factors, *(part for factor in factors for part in factor.split(":"))]))
-    said = [
+    problems = [
         f"the role of {shown(name)} should be one of {', '.join(map(repr, ROLES))} but got {shown(role)}."
         for name, role in roles.items()
         if role not in ROLES
     ]
     unknown = [name for name in roles if name not in known]
     if unknown:
-        said.append(
+        problems.append(
             f"roles names {', '.join(map(shown, unknown))}, but the formula pools over "
             f"{', '.join(map(repr, known)) or 'no factor'}."
         )
-    if said:
-        raise ModelError(" ".join(said))
-    return {name: next(one for one in ROLES if one == role) for name, role in roles.items()}
+    if problems:
+        raise ModelError(" ".join(problems))
+    return {name: next(literal for literal in ROLES if literal == role) for name, role in roles.items()}
 
 
 def is_of_persons(factor: PooledFactor, n_rows: int) -> bool:

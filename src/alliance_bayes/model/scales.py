@@ -177,9 +177,9 @@ def two_values(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[f
     """
     if weights is None:
         # Of a column with many values the first few tell.
-        found = np.unique(values[:64])
-        found = np.unique(values) if found.size <= 2 else found
-        return (float(found[0]), float(found[1])) if found.size == 2 else None
+        distinct = np.unique(values[:64])
+        distinct = np.unique(values) if distinct.size <= 2 else distinct
+        return (float(distinct[0]), float(distinct[1])) if distinct.size == 2 else None
     mean = float(np.average(values, weights=weights))
     variance = float(np.average((values - mean) ** 2, weights=weights))
     for low, high in combinations(_CODES, 2):
@@ -262,8 +262,8 @@ class _Measured:
 @cache
 def _measured(column: str) -> _Measured | None:
     """What instrument a column is named after ("who5", "phq9_baseline", "core_om_change"), if any."""
-    if (found := named_after(column)) is not None:
-        return _Measured(found.instrument, found.when == "change", subscale=found.subscale)
+    if (named := named_after(column)) is not None:
+        return _Measured(named.instrument, named.when == "change", subscale=named.subscale)
     if column == _ALLIANCE or _OF_ALLIANCE.match(column):
         return _Measured(ALLIANCE2, column.endswith("_change"), averaged=True, alliance=True)
     return None
@@ -297,21 +297,21 @@ def scale_of(column: str, declared: Mapping[str, Scale]) -> Scale | None:
     """
     if column in declared:
         return declared[column]
-    if (made := windowed_named(column)) is not None:
-        whole = scale_of(made.source, declared)
-        return None if whole is None else _of_part(made, whole)
+    if (window := windowed_named(column)) is not None:
+        whole = scale_of(window.source, declared)
+        return None if whole is None else _of_part(window, whole)
     if column in _SETTINGS:
         return _SETTINGS[column]
     measured = _measured(column)
     return None if measured is None else measured.scale
 
 
-def _of_part(made: Windowed, whole: Scale) -> Scale:
+def _of_part(window: Windowed, whole: Scale) -> Scale:
     """The scale of a column that is made of several rows of another: in its unit and with its SD, the larger one."""
-    if "within" in made.functions:
-        reason = f"difference from a mean, in points of '{made.source}' and with its SD ({whole.reason})"
+    if "within" in window.functions:
+        reason = f"difference from a mean, in points of '{window.source}' and with its SD ({whole.reason})"
         return replace(whole, mean=0.0, lower=None, upper=None, step=None, reason=reason, instrument="")
-    return replace(whole, step=None, instrument="") if "between" in made.functions else whole
+    return replace(whole, step=None, instrument="") if "between" in window.functions else whole
 
 
 def scales_of(cohort: Cohort) -> dict[str, Scale]:
@@ -322,7 +322,7 @@ def scales_of(cohort: Cohort) -> dict[str, Scale]:
     cohort
         The cohort. Where an instrument has no reference, mean and SD are those of the scores in it.
     """
-    made = {}
+    scales = {}
     for name, key in cohort.instruments.items():
         if name not in cohort.data:
             continue
@@ -330,11 +330,11 @@ def scales_of(cohort: Cohort) -> dict[str, Scale]:
         alliance = name == _ALLIANCE
         measured = _Measured(instrument(key), averaged=alliance, alliance=alliance)
         low, high = measured.instrument.score_range
-        found = sample_scale(cohort.data[name].dropna().to_numpy(float))
+        sample = sample_scale(cohort.data[name].dropna().to_numpy(float))
         why = f"{key} range {low:g}-{high:g}; mean and SD of the table, so that this prior depends on the data"
-        own = measured.on(float(f"{found.mean:.4g}"), float(f"{found.sd:.4g}"), why, Scale)
-        made[name] = measured.scale or own
-    return made
+        scale = measured.on(float(f"{sample.mean:.4g}"), float(f"{sample.sd:.4g}"), why, Scale)
+        scales[name] = measured.scale or scale
+    return scales
 
 
 def is_measured(column: str) -> bool:
@@ -344,16 +344,16 @@ def is_measured(column: str) -> bool:
 
 def unit_of(column: str, declared: Mapping[str, Scale]) -> str:
     """What one unit of a column is called: its scale's or its instrument's word, else "unit of <column>"."""
-    made = windowed_named(column)
-    if made is not None and column not in declared:
-        return unit_of(made.source, declared)
+    window = windowed_named(column)
+    if window is not None and column not in declared:
+        return unit_of(window.source, declared)
     scale, measured = scale_of(column, declared), _measured(column)
     if scale is None and measured is not None:
         return measured.unit
     return f"unit of {column}" if scale is None or scale.unit == "unit" else scale.unit
 
 
-def check_size(values: np.ndarray, what: str) -> None:
+def check_size(values: np.ndarray, subject: str) -> None:
     """Refuse finite values, shape (n,), whose squares and products leave the numbers that a computer has.
 
     Raises
@@ -365,7 +365,7 @@ def check_size(values: np.ndarray, what: str) -> None:
     if most != 0 and not TINIEST <= most <= LARGEST:
         large = most > LARGEST
         raise ModelError(
-            f"{what} has values of {'up to' if large else 'no more than'} {most:.3g}; products of numbers "
+            f"{subject} has values of {'up to' if large else 'no more than'} {most:.3g}; products of numbers "
             f"{f'above {LARGEST:g}' if large else f'below {TINIEST:g}'} cannot be computed. "
             f"{'Divide' if large else 'Multiply'} it by a round number, or check the table."
         )
@@ -401,6 +401,6 @@ def sample_scale(values: np.ndarray, weights: np.ndarray | None = None, column: 
     if part is not None:
         better = measured.instrument.higher_is == "better"
         return SampleScale(mean, sd, unit=measured.unit, higher_is_better=better, reason=reason)
-    made = measured.on(mean, sd, reason, SampleScale)
-    assert isinstance(made, SampleScale)
-    return made
+    scale = measured.on(mean, sd, reason, SampleScale)
+    assert isinstance(scale, SampleScale)
+    return scale

@@ -90,7 +90,7 @@ def able_families() -> str:
     return ", ".join(known.name for known in FAMILIES.values() if "sigma" in known.parameters)
 
 
-def sigma_text(given: object) -> str:
+def sigma_text(text: object) -> str:
     """What was given as the model of the residual SD as it is kept and written: ``"~ alliance"``.
 
     Raises
@@ -98,12 +98,12 @@ def sigma_text(given: object) -> str:
     ModelError
         Not a text, or an empty one.
     """
-    if not isinstance(given, str) or not _LEFT.sub("", given, count=1).strip():
+    if not isinstance(text, str) or not _LEFT.sub("", text, count=1).strip():
         raise ModelError(
-            f"{setting('sigma')} should be the right side of a formula but got {given!r:.100}. Write "
+            f"{setting('sigma')} should be the right side of a formula but got {text!r:.100}. Write "
             f"{setting('sigma', '~ alliance')}, for example."
         )
-    return f"~ {_LEFT.sub('', given, count=1).strip()}"
+    return f"~ {_LEFT.sub('', text, count=1).strip()}"
 
 
 def check_sigma(text: str, weights_kind: str | None, *, imputes: bool) -> None:
@@ -114,15 +114,15 @@ def check_sigma(text: str, weights_kind: str | None, *, imputes: bool) -> None:
     ModelError
         Sampling weights, or values that are drawn together with the parameters.
     """
-    said = setting("sigma", text)
+    written = setting("sigma", text)
     if weights_kind == "sampling":
         raise ModelError(
-            f"{said} and {setting('weights_kind', 'sampling')} do not go together: the width that unequal weights make "
-            f"is known for residual SDs of levels only. Use {setting('residual_by')}, or take one of them out."
+            f"{written} and {setting('weights_kind', 'sampling')} do not go together: the width that unequal weights "
+            f"make is known for residual SDs of levels only. Use {setting('residual_by')}, or take one of them out."
         )
     if imputes:
         raise ModelError(
-            f"{said} and {setting('missing', 'impute')} do not go together: values are drawn from models whose "
+            f"{written} and {setting('missing', 'impute')} do not go together: values are drawn from models whose "
             f"residual SD is everybody's or a level's. Use {setting('residual_by')}, give completed tables, or leave "
             f"incomplete rows out: {setting('missing', 'drop')}."
         )
@@ -143,49 +143,51 @@ def parse_sigma(text: str, formula: Formula, family: Family, residual_by: str | 
     ModelError
         It cannot be read, has something else than terms of columns, or the family has no residual SD.
     """
-    said = setting("sigma", text)
+    written = setting("sigma", text)
     if "sigma" not in family.parameters:
         raise ModelError(
-            f"{said}: family '{family.name}' has no residual SD that could differ. Families that have one: "
+            f"{written}: family '{family.name}' has no residual SD that could differ. Families that have one: "
             f"{able_families()}."
         )
     if residual_by is not None:
         raise ModelError(
-            f"{said} and {setting('residual_by', residual_by)} are two ways for the residual SD to differ. Take one of "
-            f"them out; the levels may be a term of the other: {setting('sigma', f'{text} + {residual_by}')}."
+            f"{written} and {setting('residual_by', residual_by)} are two ways for the residual SD to differ. Take one "
+            f"of them out; the levels may be a term of the other: {setting('sigma', f'{text} + {residual_by}')}."
         )
     parsed = parse_formula(f"sigma {text}")
     if parsed.groups:
         factor = parsed.groups[0].factor
         raise ModelError(
-            f"{said} pools over '{factor}', which the model of a residual SD does not. Write the column itself "
+            f"{written} pools over '{factor}', which the model of a residual SD does not. Write the column itself "
             f"({setting('sigma', f'~ {factor}')}), or give each level an SD of its own: "
             f"{setting('residual_by', factor)}."
         )
     if parsed.smooths:
         column = parsed.smooths[0].column
         raise ModelError(
-            f"{said} has the smooth s({column}), which the model of a residual SD does not. Write the column itself, "
-            f"or a spline without a penalty: {setting('sigma', f'~ bs({column}, df=4)')}."
+            f"{written} has the smooth s({column}), which the model of a residual SD does not. Write the column "
+            f"itself, or a spline without a penalty: {setting('sigma', f'~ bs({column}, df=4)')}."
         )
     if parsed.offsets:
-        raise ModelError(f"{said} has {parsed.offsets[0]}, which the model of a residual SD does not. Take it out.")
+        raise ModelError(f"{written} has {parsed.offsets[0]}, which the model of a residual SD does not. Take it out.")
     if not parsed.has_intercept:
         raise ModelError(
-            f"{said} has no intercept, so that everybody's SD would be 1 at zero. Take '0 +' or '- 1' out."
+            f"{written} has no intercept, so that everybody's SD would be 1 at zero. Take '0 +' or '- 1' out."
         )
     if parsed.common == ("Intercept",):
-        raise ModelError(f"{said} has no column, so that the residual SD is everybody's. Leave {setting('sigma')} out.")
+        raise ModelError(
+            f"{written} has no column, so that the residual SD is everybody's. Leave {setting('sigma')} out."
+        )
     if formula.outcome in parsed.columns[1:]:
         raise ModelError(
-            f"{said} has the outcome '{formula.outcome}' itself, which is not known before it is observed. Name "
+            f"{written} has the outcome '{formula.outcome}' itself, which is not known before it is observed. Name "
             "predictors."
         )
-    absent = [made.name for made in parsed.windows if made not in formula.windows]
+    absent = [window.name for window in parsed.windows if window not in formula.windows]
     if absent:
         raise ModelError(
-            f"{said} has {', '.join(absent)}, made of several rows, which the formula has not. Put it into the formula "
-            f"too, or take it out of {setting('sigma')}. The formula is {shown(formula.text)}."
+            f"{written} has {', '.join(absent)}, made of several rows, which the formula has not. Put it into the "
+            f"formula too, or take it out of {setting('sigma')}. The formula is {shown(formula.text)}."
         )
     return replace(parsed, outcome=formula.outcome, columns=(formula.outcome, *parsed.columns[1:]))
 

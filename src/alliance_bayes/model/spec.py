@@ -131,10 +131,10 @@ class ModelSpec:
             object.__setattr__(self, name, ReadOnly(getattr(self, name)))
         object.__setattr__(self, "covariates", ReadOnly(check_covariates(self.covariates, self.parsed.columns[1:])))
         object.__setattr__(self, "auxiliary", check_missing(self))
-        made = self._derivations()
-        made.check_used((*self.columns, *(name for one in self.parsed.windows for name in one.made_of)))
+        derivations = self._derivations()
+        derivations.check_used((*self.columns, *(name for window in self.parsed.windows for name in window.made_of)))
         for name in ("derived", "events", "among"):
-            object.__setattr__(self, name, getattr(made, name))
+            object.__setattr__(self, name, getattr(derivations, name))
         check_names(self.parsed, self.observation, self.residual_by, self.trials, self.parsed_sigma)
         if self.observation.own_intercepts and not self.parsed.has_intercept:
             raise ModelError(
@@ -231,14 +231,16 @@ class ModelSpec:
         UsageError, DataError
             The tables lack what a row or column is made of, or have another column of its name.
         """
-        made = self._derivations(beside).of(cohort)
-        data = filled(made.data, self.parsed, self.of_residual)
-        return made if data is made.data else replace(made, data=data)
+        derived = self._derivations(beside).of(cohort)
+        data = filled(derived.data, self.parsed, self.of_residual)
+        return derived if data is derived.data else replace(derived, data=data)
 
     def _derivations(self, beside: Iterable[str] = ()) -> Derivations:
-        others = (made for name in beside if (of := windowed_named(name)) is not None for made in windowed_in(of))
+        others = (window for name in beside if (of := windowed_named(name)) is not None for window in windowed_in(of))
         # In an order that does not depend on whose column it is: people are left out in that of the table.
-        windows = tuple(sorted({*self.parsed.windows, *others}, key=lambda made: (len(made.functions), made.name)))
+        windows = tuple(
+            sorted({*self.parsed.windows, *others}, key=lambda window: (len(window.functions), window.name))
+        )
         factors = tuple(group.factor for group in self.parsed.groups)
         return Derivations(self.rows, self.derived, self.events, self.among, windows, factors, self.roles)
 
@@ -265,8 +267,8 @@ class ModelSpec:
         """
         factors, person = [group.factor for group in self.parsed.groups], cohort.person
         if person is None:
-            found = person_column(factors, cohort.data, self.roles)
-            return self, cohort if found is None else replace(cohort, person=found)
+            column = person_column(factors, cohort.data, self.roles)
+            return self, cohort if column is None else replace(cohort, person=column)
         for formula in (self.parsed, self.parsed_sigma):
             if formula is not None:
                 refuse_as_predictors(formula, person, cohort.time, cohort.data)
@@ -313,9 +315,9 @@ class ModelSpec:
         ModelSpec
             Itself, where there are none or it declares their scales.
         """
-        found = scales_of(cohort) if cohort.instruments else {}
-        made = {name: scale for name, scale in found.items() if name in self.columns and name not in self.scales}
-        return replace(self, scales={**self.scales, **made}) if made else self
+        measured = scales_of(cohort) if cohort.instruments else {}
+        scales = {name: scale for name, scale in measured.items() if name in self.columns and name not in self.scales}
+        return replace(self, scales={**self.scales, **scales}) if scales else self
 
     @property
     def prior_set(self) -> str:
@@ -496,7 +498,7 @@ class ModelSpec:
             if pd.api.types.is_numeric_dtype(design.frame[name]) and name not in known
         ]
         # A lag of the outcome says how lasting the outcome is, which is nobody's question of a predictor.
-        lags = [made.name for made in self.parsed.windows if made.source == self.parsed.outcome]
+        lags = [window.name for window in self.parsed.windows if window.source == self.parsed.outcome]
         predictors.sort(key=lambda name: name in lags)
         return self.alliance if self.alliance in predictors else predictors[0] if predictors else None
 
@@ -519,8 +521,8 @@ class ModelSpec:
         if (name := self._of_interest(design)) is not None:
             return name if self._has_levels(design, name) else None
         common = _in_common(self.parsed)
-        found = [name for name in self.parsed.columns[1:] if name in common and _is_categorical(design.frame, name)]
-        return found[0] if len(found) == 1 else None
+        factors = [name for name in self.parsed.columns[1:] if name in common and _is_categorical(design.frame, name)]
+        return factors[0] if len(factors) == 1 else None
 
     def _has_levels(self, design: Design, name: str) -> bool:
         """Whether the predictor of interest is one of levels, and no slope of it is asked for."""
@@ -544,7 +546,7 @@ class ModelSpec:
         return overview(f"{type(self).__name__} {self.formula}", facts, question, self._table._repr_html_())
 
     def __repr__(self) -> str:
-        given = f"{self.prior_set!r} + {len(self.given_priors)} given"
+        priors = f"{self.prior_set!r} + {len(self.given_priors)} given"
         beside = {
             "residual_by": self.residual_by,
             "sigma": self.sigma,
@@ -552,7 +554,7 @@ class ModelSpec:
             "weights": self.weights,
         }
         by = "".join(f", {name}={column!r}" for name, column in beside.items() if column is not None)
-        return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given}{by})"
+        return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={priors}{by})"
 
 
 def _is_categorical(frame: pd.DataFrame, name: str) -> bool:
@@ -608,13 +610,13 @@ def _check_against(against: str, focal: str | None, parsed: Formula, scales: Map
     if unit_of(against, scales) != unit_of(focal, scales):
         known = {name: scale_of(name, scales) for name in (against, focal)}
         units = {name: "no known unit" if scale is None else scale.unit for name, scale in known.items()}
-        said = " and ".join(f"{shown(name)} in {unit}" for name, unit in units.items())
+        both = " and ".join(f"{shown(name)} in {unit}" for name, unit in units.items())
         raise ModelError(
-            f"slopes are compared per one unit, but there is {said}. Give {setting('scales')} of one unit."
+            f"slopes are compared per one unit, but there is {both}. Give {setting('scales')} of one unit."
         )
 
 
-def _read_contrast(given: object) -> tuple[float, float]:
+def _read_contrast(contrast: object) -> tuple[float, float]:
     """The two values of the predictor of interest that are compared, the lower first.
 
     Raises
@@ -622,12 +624,12 @@ def _read_contrast(given: object) -> tuple[float, float]:
     ModelError
         Anything else than two finite numbers, the first below the second.
     """
-    numbers = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
+    numbers = list(contrast) if isinstance(contrast, Sequence) and not isinstance(contrast, str) else []
     plain = [value for value in numbers if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) == len(plain) == 2 and all(map(math.isfinite, plain)) and plain[0] < plain[1]:
         return float(plain[0]), float(plain[1])
     raise ModelError(
-        f"contrast should be two finite numbers, the lower first, but got {str(given)[:100]}. Give a low and a high "
+        f"contrast should be two finite numbers, the lower first, but got {str(contrast)[:100]}. Give a low and a high "
         f"value of the predictor of interest, such as 3 and 5: {setting('contrast', ...)}."
     )
 

@@ -39,9 +39,9 @@ def check_trials(name: object, formula: Formula, family: Family) -> None:
             f"{setting('trials', name)}: family '{family.name}' has no trials. Families that have them: {able}."
         )
     if name in formula.columns:
-        what = "the outcome itself" if name == formula.outcome else "a predictor, too"
+        role = "the outcome itself" if name == formula.outcome else "a predictor, too"
         raise ModelError(
-            f"{setting('trials', name)} is {what}. The number of trials tells how exact an outcome is, and is no part "
+            f"{setting('trials', name)} is {role}. The number of trials tells how exact an outcome is, and is no part "
             "of the formula; give it a column of its own."
         )
 

@@ -32,12 +32,12 @@ def check_weights(name: object, kind: object, columns: Collection[str], *, imput
     if not isinstance(name, str) or not name:
         raise ModelError(f"{setting('weights')} should be the name of one numeric column but got {name!r}. Name one.")
     if kind not in KINDS:
-        said = "not said" if kind is None else shown(str(kind))
+        stated = "not said" if kind is None else shown(str(kind))
         raise ModelError(
             f"{setting('weights', name)}: {setting('weights_kind')} should be one of {', '.join(map(repr, KINDS))} but "
-            f"is {said}. Frequency weights say how many people a row stands for, and count as so many. Sampling weights"
-            " are one over the probability of being drawn or observed, and make estimates those of the population with "
-            "wider intervals. Say which they are."
+            f"is {stated}. Frequency weights say how many people a row stands for, and count as so many. Sampling "
+            "weights are one over the probability of being drawn or observed, and make estimates those of the "
+            "population with wider intervals. Say which they are."
         )
     if kind == "sampling" and imputes:
         raise ModelError(

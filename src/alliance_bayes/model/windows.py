@@ -70,7 +70,9 @@ class LaggedOutcome:
 def lagged_outcome(design: Design) -> LaggedOutcome | None:
     """The lags of the outcome in a model that pools over persons; None without either."""
     outcome = design.outcome.name
-    names = [made.name for made in design.formula.windows if made.source == outcome and made.name in design.frame]
+    names = [
+        window.name for window in design.formula.windows if window.source == outcome and window.name in design.frame
+    ]
     persons = [factor for factor in design.factors if is_of_persons(factor, design.rows.n)]
     if not names or not persons:
         return None
@@ -108,54 +110,56 @@ def with_windows(
     DataError
         A column that could not be read.
     """
-    wanted = [made for made in windows if made.name not in cohort.data]
+    wanted = [window for window in windows if window.name not in cohort.data]
     if not wanted:
         return cohort
     person = cohort.person
     if person is None:
         repeated = ID in cohort.data and cohort.data[ID].duplicated().any()
         person = ID if repeated else person_column(factors, cohort.data, roles)
-    made_here = {made.name for made in wanted}
-    cohort.complete([made.of.name for made in wanted if made.of.name not in made_here])
-    cohort.complete([made.by.name for made in wanted if made.by is not None])
+    windowed = {window.name for window in wanted}
+    cohort.complete([window.of.name for window in wanted if window.of.name not in windowed])
+    cohort.complete([window.by.name for window in wanted if window.by is not None])
     if problems := list(dict.fromkeys(_problems(cohort, wanted, person))):
         raise UsageError(f"{cohort.source}: {' '.join(problems)}")
     data = cohort.data.copy()
-    for made in wanted:
-        by = person if made.by is None else made.by.name
+    for window in wanted:
+        by = person if window.by is None else window.by.name
         assert by is not None
-        data[made.name] = _values(made, data, by, cohort.time)
-        if not data[made.name].notna().any() or (made.function == "within" and not data[made.name].fillna(0).any()):
-            raise UsageError(f"{cohort.source}: {_nothing(made, data, by, cohort.time)}")
+        data[window.name] = _values(window, data, by, cohort.time)
+        if not data[window.name].notna().any() or (
+            window.function == "within" and not data[window.name].fillna(0).any()
+        ):
+            raise UsageError(f"{cohort.source}: {_nothing(window, data, by, cohort.time)}")
     return dataclasses.replace(cohort, data=data)
 
 
 def _problems(cohort: Cohort, wanted: Iterable[Windowed], person: str | None) -> Iterator[str]:
-    for made in wanted:
-        if made.of.name in cohort.data and not pd.api.types.is_numeric_dtype(cohort.data[made.of.name]):
-            yield f"{made} needs numbers, and '{made.of.name}' holds levels."
-        if made.by is None and person is None:
-            yield no_person(made)
-        elif made.function == "lag":
-            yield from _problems_of_time(made, cohort, person)
+    for window in wanted:
+        if window.of.name in cohort.data and not pd.api.types.is_numeric_dtype(cohort.data[window.of.name]):
+            yield f"{window} needs numbers, and '{window.of.name}' holds levels."
+        if window.by is None and person is None:
+            yield no_person(window)
+        elif window.function == "lag":
+            yield from _problems_of_time(window, cohort, person)
 
 
-def no_person(made: Windowed) -> str:
+def no_person(window: Windowed) -> str:
     """What to say where nothing tells whose a row is."""
-    if made.function == "lag":
+    if window.function == "lag":
         return (
-            f"{made} is a person's value on an earlier occasion, and every row is somebody else's. Say whose a row is "
-            f"({argument('person')}), and when it was ({argument('time')})."
+            f"{window} is a person's value on an earlier occasion, and every row is somebody else's. Say whose a row "
+            f"is ({argument('person')}), and when it was ({argument('time')})."
         )
     return (
-        f"{made} is of the rows of a person, and every row is somebody else's. Say whose a row is "
+        f"{window} is of the rows of a person, and every row is somebody else's. Say whose a row is "
         f"({argument('person')}), or name the column whose levels share a mean, as in within(x, provider_id)."
     )
 
 
-def no_time(made: Windowed) -> str:
+def no_time(window: Windowed) -> str:
     """What to say where nothing tells when a row was."""
-    return f"{made} is a value of an earlier occasion, and nothing says when a row was ({argument('time')})."
+    return f"{window} is a value of an earlier occasion, and nothing says when a row was ({argument('time')})."
 
 
 def number_occasions() -> str:
@@ -163,75 +167,76 @@ def number_occasions() -> str:
     return f"Number the occasions in a column (0, 1, 2, ...) and give that as {argument('time')}."
 
 
-def dates_as_times(made: Windowed, time: str) -> str:
+def dates_as_times(window: Windowed, time: str) -> str:
     """What to say where times are dates."""
     return (
-        f"{made} counts occasions, and '{time}' holds dates, which do not say what the occasion before is. "
+        f"{window} counts occasions, and '{time}' holds dates, which do not say what the occasion before is. "
         f"{number_occasions()}"
     )
 
 
-def _problems_of_time(made: Windowed, cohort: Cohort, person: str | None) -> Iterator[str]:
+def _problems_of_time(window: Windowed, cohort: Cohort, person: str | None) -> Iterator[str]:
     """Why the rows of a person have no order of occasions."""
     if cohort.time is None:
-        yield no_time(made)
+        yield no_time(window)
         return
     times = cohort.data[cohort.time]
     if not pd.api.types.is_numeric_dtype(times):
-        yield dates_as_times(made, cohort.time)
+        yield dates_as_times(window, cohort.time)
         return
     broken = np.flatnonzero((times.notna() & (times != times.round())).to_numpy())
     if broken.size:
         yield (
-            f"{made} counts occasions, so the times in '{cohort.time}' should be whole numbers, but {broken.size:,} "
+            f"{window} counts occasions, so the times in '{cohort.time}' should be whole numbers, but {broken.size:,} "
             f"are not, such as {times.iloc[broken[0]]:g} in row {broken[0]} (from 0). {number_occasions()}"
         )
-    there = cohort.data[[person, cohort.time]].dropna()
-    if (twice := there.duplicated()).any():
+    complete = cohort.data[[person, cohort.time]].dropna()
+    if (twice := complete.duplicated()).any():
         at = twice[twice].index[0]
         yield (
-            f"{made} is not one value, because a person has two rows at one time in '{cohort.time}' "
+            f"{window} is not one value, because a person has two rows at one time in '{cohort.time}' "
             f"({int(twice.sum()):,} rows, such as row {at}, from 0). Leave one of them out. {number_occasions()}"
         )
 
 
-def _values(made: Windowed, data: pd.DataFrame, by: str, time: str | None) -> pd.Series:
+def _values(window: Windowed, data: pd.DataFrame, by: str, time: str | None) -> pd.Series:
     """Values of one column, missing where there are none."""
-    values = data[made.of.name].astype("float64")
+    values = data[window.of.name].astype("float64")
     codes = pd.Series(pd.factorize(data[by])[0], index=data.index, dtype="float64")
     codes = codes.where(codes >= 0)
-    if made.function == "lag":
+    if window.function == "lag":
         assert time is not None
-        earlier = pd.DataFrame({"code": codes, "time": data[time] + made.steps, "value": values}).dropna()
+        earlier = pd.DataFrame({"code": codes, "time": data[time] + window.steps, "value": values}).dropna()
         keys = pd.MultiIndex.from_arrays([codes, data[time]])
-        found = earlier.set_index(["code", "time"])["value"].reindex(keys)
-        return pd.Series(found.to_numpy(), index=data.index)
+        lagged = earlier.set_index(["code", "time"])["value"].reindex(keys)
+        return pd.Series(lagged.to_numpy(), index=data.index)
     means = values.groupby(codes).transform("mean")
-    return means if made.function == "between" else values - means
+    return means if window.function == "between" else values - means
 
 
-def _nothing(made: Windowed, data: pd.DataFrame, by: str, time: str | None) -> str:
+def _nothing(window: Windowed, data: pd.DataFrame, by: str, time: str | None) -> str:
     """Why a column holds nothing."""
-    if not data[made.of.name].notna().any():
-        return f"'{made.of.name}' has no value in any row, so there is no {made}."
-    if made.function != "lag":
+    if not data[window.of.name].notna().any():
+        return f"'{window.of.name}' has no value in any row, so there is no {window}."
+    if window.function != "lag":
         return (
-            f"{made} is 0 in every row, because no level of '{by}' has two different values of '{made.of.name}'. Write "
-            f"{made.of} itself, or name the column whose levels share a mean."
+            f"{window} is 0 in every row, because no level of '{by}' has two different values of '{window.of.name}'. "
+            f"Write {window.of} itself, or name the column whose levels share a mean."
         )
     assert time is not None
-    own = data.dropna(subset=[by, time, made.of.name]).sort_values(time).groupby(by, observed=True)[time]
-    gaps = [after - before for _, times in own for before, after in pairwise(times)]
+    by_level = data.dropna(subset=[by, time, window.of.name]).sort_values(time).groupby(by, observed=True)[time]
+    gaps = [after - before for _, times in by_level for before, after in pairwise(times)]
     least = min(gaps, default=0)
     hint = (
         ""
-        if least <= made.steps
-        else f" A person's times are at least {least:g} apart, so write lag({made.of}, {least:g})."
+        if least <= window.steps
+        else f" A person's times are at least {least:g} apart, so write lag({window.of}, {least:g})."
         if least <= LONGEST_LAG and float(least).is_integer()
         else f" A person's times are at least {least:g} apart: number the occasions 1, 2, 3 in a column of the table."
     )
     return (
-        f"{made} has no value in any row, because no row of a person is {made.steps} after another with a value.{hint}"
+        f"{window} has no value in any row, because no row of a person is {window.steps} after another with a value."
+        f"{hint}"
     )
 
 
@@ -257,19 +262,19 @@ def completed(
         A column that neither the new rows nor the fit tell, with what to give.
     """
     lacking = []
-    for made in windows:
-        if made.function == "between" and made.name in known:
-            frame = _with_means(frame, made, known, persons)
-    for made in windows:
-        if made.name in frame or made.name not in known:
+    for window in windows:
+        if window.function == "between" and window.name in known:
+            frame = _with_means(frame, window, known, persons)
+    for window in windows:
+        if window.name in frame or window.name not in known:
             continue
-        other = Windowed.made("between", made.of, made.by, 1, 0).name
-        if made.function == "within" and {made.of.name, other} <= set(frame):
-            frame = frame.assign(**{made.name: frame[made.of.name] - frame[other]})
-        elif made.function == "within":
-            lacking.append(f"'{made.name}', or '{made.of.name}' and '{other}'")
+        other = Windowed.made("between", window.of, window.by, 1, 0).name
+        if window.function == "within" and {window.of.name, other} <= set(frame):
+            frame = frame.assign(**{window.name: frame[window.of.name] - frame[other]})
+        elif window.function == "within":
+            lacking.append(f"'{window.name}', or '{window.of.name}' and '{other}'")
         else:
-            lacking.append(f"'{made.name}'")
+            lacking.append(f"'{window.name}'")
     if lacking:
         raise ModelError(
             f"the new rows lack columns that are made of several rows: {'; '.join(lacking)}. Give them their values; "
@@ -279,30 +284,30 @@ def completed(
     return frame
 
 
-def _with_means(frame: pd.DataFrame, made: Windowed, known: pd.DataFrame, persons: Sequence[str]) -> pd.DataFrame:
+def _with_means(frame: pd.DataFrame, window: Windowed, known: pd.DataFrame, persons: Sequence[str]) -> pd.DataFrame:
     """New rows with the means of the levels that the fit has seen, where the rows do not give them."""
-    if made.name in frame and frame[made.name].notna().all():
+    if window.name in frame and frame[window.name].notna().all():
         return frame
-    of = _means(made, known, persons if made.by is None else [made.by.name])
+    of = _means(window, known, persons if window.by is None else [window.by.name])
     name = next((name for name in of if name in frame), None)
     if name is None:
         return frame
-    given = frame[made.name] if made.name in frame else pd.Series(np.nan, index=frame.index)
+    stated = frame[window.name] if window.name in frame else pd.Series(np.nan, index=frame.index)
     means = frame[name].map(lambda value: of[name].get(level_label(value)), na_action="ignore").astype("float64")
-    if gaps := int((given.isna() & means.isna()).sum()):
+    if gaps := int((stated.isna() & means.isna()).sum()):
         raise ModelError(
             f"the fit has not seen the levels of '{name}' of {gaps:,} new row(s), so it does not know their "
-            f"'{made.name}'. Give it as a column of the new rows; it may be missing where the level is known."
+            f"'{window.name}'. Give it as a column of the new rows; it may be missing where the level is known."
         )
-    return frame.assign(**{made.name: given.fillna(means)})
+    return frame.assign(**{window.name: stated.fillna(means)})
 
 
-def _means(made: Windowed, known: pd.DataFrame, names: Iterable[str]) -> dict[str, dict[str, float]]:
+def _means(window: Windowed, known: pd.DataFrame, names: Iterable[str]) -> dict[str, dict[str, float]]:
     """By factor whose levels have one mean each: the mean of each level."""
-    found = {}
+    means = {}
     for name in names:
         if name in known and isinstance(known[name].dtype, pd.CategoricalDtype):
-            own = known[made.name].groupby(known[name], observed=True)
-            if (own.nunique() == 1).all() and own.ngroups < len(known):
-                found[name] = {str(level): float(value) for level, value in own.first().items()}
-    return found
+            groups = known[window.name].groupby(known[name], observed=True)
+            if (groups.nunique() == 1).all() and groups.ngroups < len(known):
+                means[name] = {str(level): float(value) for level, value in groups.first().items()}
+    return means

@@ -126,8 +126,8 @@ class BetaBinomial(Family):
     @override
     def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
         phi = np.broadcast_to(own["phi"][..., None], eta.shape)
-        found = _tails(eta.ravel(), phi.ravel(), outcome.known_levels.size - 1, np.atleast_2d(codes))
-        return np.asarray(found.reshape(*eta.shape, codes.shape[-1]))
+        tails = _tails(eta.ravel(), phi.ravel(), outcome.known_levels.size - 1, np.atleast_2d(codes))
+        return np.asarray(tails.reshape(*eta.shape, codes.shape[-1]))
 
     @override
     def predictor_variance(self, own: Draws, outcome: Outcome, rows: Averages) -> np.ndarray:

@@ -390,10 +390,10 @@ def on_levels(name: str, values: np.ndarray, levels: np.ndarray) -> Outcome:
     return Outcome(name, values, codes.astype(float), levels, float(levels[0]), float(levels[-1]))
 
 
-def demand(name: str, values: np.ndarray, good: np.ndarray, what: str, remedy: str) -> None:
+def demand(name: str, values: np.ndarray, good: np.ndarray, fault: str, remedy: str) -> None:
     """Raise DataError that lists every value that is not good."""
     if not good.all():
         raise DataError(
-            [Problem(name, int(row), float(values[row]), what, remedy) for row in np.flatnonzero(~good)],
+            [Problem(name, int(row), float(values[row]), fault, remedy) for row in np.flatnonzero(~good)],
             source="outcome (rows as analysed, from 0)",
         )

@@ -41,10 +41,10 @@ class Thresholds(Family):
     def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
         """Every outcome is at least the lowest level, none above the highest."""
         edges = self._thresholds(own)
-        found = np.empty((*eta.shape, codes.shape[-1]))
+        probabilities = np.empty((*eta.shape, codes.shape[-1]))
         for place in range(codes.shape[-1]):
-            found[..., place] = special.expit(eta - edges[..., np.atleast_1d(codes[..., place])])
-        return found
+            probabilities[..., place] = special.expit(eta - edges[..., np.atleast_1d(codes[..., place])])
+        return probabilities
 
     @override
     def predictor_variance(self, own: Draws, outcome: Outcome, rows: Averages) -> np.ndarray:
