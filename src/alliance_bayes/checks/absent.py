@@ -107,7 +107,7 @@ def _numbers(present: pd.Series, absent: pd.Series) -> pd.DataFrame:
     else:
         return _enough(present, absent)
     counts = [part.value_counts() for part in text]
-    levels = sorted(set.intersection(*(set(own.index[own >= FEWEST_ROWS]) for own in counts)))
+    levels = sorted(set.intersection(*(set(tally.index[tally >= FEWEST_ROWS]) for tally in counts)))
     if len(levels) < 2:
         return pd.DataFrame()
     both = pd.concat(text, ignore_index=True)
@@ -129,23 +129,23 @@ def _compared(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Standardised differences of columns, and how often chance makes as large a one of any column."""
     values = np.hstack([numbers.to_numpy(float) for numbers in columns.values()])
-    there = np.isfinite(values)
-    middle = np.array([column[known].mean() for column, known in zip(values.T, there.T, strict=True)])
-    away = np.where(there, values - middle, 0.0)
-    sd = np.sqrt((away**2).sum(axis=0) / np.maximum(there.sum(axis=0) - 1, 1))
+    finite = np.isfinite(values)
+    middle = np.array([column[known].mean() for column, known in zip(values.T, finite.T, strict=True)])
+    away = np.where(finite, values - middle, 0.0)
+    sd = np.sqrt((away**2).sum(axis=0) / np.maximum(finite.sum(axis=0) - 1, 1))
     away = away / np.where(sd > 0, sd, 1.0)
     gone = np.arange(len(values)) >= n_present
-    z = _differences(sparse.csr_array(gone[None].astype(float)), away, there)
-    drawn = _differences(_drawn(context, gone.size, int(gone.sum())), away, there)
+    z = _differences(sparse.csr_array(gone[None].astype(float)), away, finite)
+    drawn = _differences(_drawn(context, gone.size, int(gone.sum())), away, finite)
     largest = np.abs(drawn).max(axis=1)
-    found, p, start = {}, {}, 0
+    differences, p, start = {}, {}, 0
     for name, numbers in columns.items():
-        own = slice(start, start := start + numbers.shape[1])
-        worst = int(np.argmax(np.abs(z[0, own])))
-        column, known = values[:, own][:, worst], there[:, own][:, worst]
-        found[name] = standardised_difference(column[gone & known], column[~gone & known])
-        p[name] = (1 + int((largest >= abs(z[0, own][worst]) * (1 - 1e-9)).sum())) / (1 + largest.size)
-    return found, p
+        place = slice(start, start := start + numbers.shape[1])
+        worst = int(np.argmax(np.abs(z[0, place])))
+        column, known = values[:, place][:, worst], finite[:, place][:, worst]
+        differences[name] = standardised_difference(column[gone & known], column[~gone & known])
+        p[name] = (1 + int((largest >= abs(z[0, place][worst]) * (1 - 1e-9)).sum())) / (1 + largest.size)
+    return differences, p
 
 
 def _drawn(context: Context, n: int, few: int) -> sparse.csr_array:
@@ -156,11 +156,11 @@ def _drawn(context: Context, n: int, few: int) -> sparse.csr_array:
     return sparse.csr_array((np.ones(places.size), places, starts), shape=(many, n))
 
 
-def _differences(gone: sparse.csr_array, away: np.ndarray, there: np.ndarray) -> np.ndarray:
+def _differences(gone: sparse.csr_array, away: np.ndarray, finite: np.ndarray) -> np.ndarray:
     """Mean of some people less that of the others, as z, by column; shape (n_draws, n_columns)."""
-    known, total = there.sum(axis=0), away.sum(axis=0)
-    n, own = gone @ there.astype(float), gone @ away
+    known, total = finite.sum(axis=0), away.sum(axis=0)
+    n, sums = gone @ finite.astype(float), gone @ away
     # A draw may leave none of few.
     n = np.clip(n, 0.5, known - 0.5)
-    difference = own / n - (total - own) / (known - n)
+    difference = sums / n - (total - sums) / (known - n)
     return np.asarray(difference / np.sqrt(1 / n + 1 / (known - n)))

@@ -73,24 +73,25 @@ class Calibration(Check):
         table = pd.DataFrame([_coverage(low, high, interval, context.rate) for interval in INTERVALS])
         fires = shape.p < context.rate
         furthest = int(steady((table["coverage"] - table["interval"]).abs()).to_numpy().argmax())
-        stated, held = float(table["interval"].iloc[furthest]), float(table["coverage"].iloc[furthest])
-        found = f"the {percent(stated)} predictive intervals hold {percent(held, 1)} of outcomes"
+        stated, observed = float(table["interval"].iloc[furthest]), float(table["coverage"].iloc[furthest])
+        statement = f"the {percent(stated)} predictive intervals hold {percent(observed, 1)} of outcomes"
         small = _is_small(shape, table)
         if fires and small:
             sentence = (
                 "Predictions are calibrated but for little: the LOO-PIT values leave the band that a calibrated model "
                 f"leaves in at most {percent(context.rate)} of data sets, but no stated probability is off by more "
-                f"than {100 * SMALL_DEPARTURE:g} percentage points; furthest from what is stated, {found}."
+                f"than {100 * SMALL_DEPARTURE:g} percentage points; furthest from what is stated, {statement}."
             )
         elif fires:
             alternatives = context.fit.design.family.alternatives
             sentence = (
-                f"Predictions are not calibrated: {_direction(shape, table)}, and {found}. {_REMEDY} ({alternatives})."
+                f"Predictions are not calibrated: {_direction(shape, table)}, and {statement}. {_REMEDY} "
+                f"({alternatives})."
             )
         else:
             sentence = (
                 "Predictions are calibrated: the LOO-PIT values stay within a band that a calibrated model leaves in "
-                f"at most {percent(context.rate)} of data sets; furthest from what is stated, {found}."
+                f"at most {percent(context.rate)} of data sets; furthest from what is stated, {statement}."
             )
         unit = (
             ""
@@ -235,8 +236,8 @@ def _least(holds: Callable[[np.ndarray], np.ndarray], n: int, shape: tuple[int, 
     low, high = np.zeros(shape, dtype=np.int64), np.full(shape, n)
     while (low < high).any():
         middle = (low + high) // 2
-        found = holds(middle)
-        low, high = np.where(found, low, np.minimum(middle + 1, high)), np.where(found, middle, high)
+        enough = holds(middle)
+        low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
     return high
 
 
@@ -319,10 +320,10 @@ def interval_coverage(table: pd.DataFrame) -> Plot:
         legend(figure, axes)
 
     pairs = table[["interval", "coverage"]].to_numpy(float)
-    found = "; ".join(f"{percent(stated)}: {percent(held, 1)}" for stated, held in pairs)
+    listed = "; ".join(f"{percent(stated)}: {percent(observed, 1)}" for stated, observed in pairs)
     return Plot(
         "calibration-intervals",
         "Coverage of predictive intervals",
-        f"Share of outcomes inside their leave-one-out predictive intervals against the stated probability ({found}).",
+        f"Share of outcomes inside their leave-one-out predictive intervals against the stated probability ({listed}).",
         draw,
     )

@@ -195,8 +195,8 @@ class CheckResult:
         }
 
     def _records(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
-        found = _records(frame)
-        return found if self.nameless is None else self.nameless.records(found)
+        records = _records(frame)
+        return records if self.nameless is None else self.nameless.records(records)
 
     def naming_nobody(self, nameless: Nameless) -> CheckResult:
         """The result with sentences that name no person; its tables do, and what is made of them as JSON does not.
@@ -211,12 +211,12 @@ class CheckResult:
         CheckResult
             Of the same figures.
         """
-        said = nameless.sentence
+        anonymous = nameless.sentence
         return replace(
             self,
-            sentence=said(self.sentence),
-            problems=tuple(map(said, self.problems)),
-            plots=tuple(replace(plot, description=said(plot.description)) for plot in self.plots),
+            sentence=anonymous(self.sentence),
+            problems=tuple(map(anonymous, self.problems)),
+            plots=tuple(replace(plot, description=anonymous(plot.description)) for plot in self.plots),
             nameless=nameless,
         )
 
@@ -471,10 +471,10 @@ def percent(share: float, digits: int | None = None) -> str:
     return f"{100 * share:.3g} %" if digits is None else f"{100 * share:.{digits}f} %"
 
 
-def count(n: int, what: str) -> str:
+def count(n: int, noun: str) -> str:
     """A number of things: "1 quantity", "1,200 quantities"."""
-    plural = what[:-1] + "ies" if what.endswith("y") else what + "s"
-    return f"{n:,} {what if n == 1 else plural}"
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{n:,} {noun if n == 1 else plural}"
 
 
 def some(names: Iterable[str], most: int = 4) -> str:

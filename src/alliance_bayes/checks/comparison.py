@@ -135,17 +135,17 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     n, drawn = first.design.rows.n, Context(first).random_rows(MOST_ROWS)
     steps = {name: None if fit.design.family.discrete else width for name, fit in fits.items()}
     known = {name: proxies(fit, steps[name]) for name, fit in fits.items()} if drawn.size < n else {}
-    looked = looked_at(n, drawn, [heaviest(own) for own in known.values()])
-    found = {
+    looked = looked_at(n, drawn, [heaviest(proxy) for proxy in known.values()])
+    scores = {
         name: level_scores(fit, width, looked, relative_efficiency=Context(fit).relative_efficiency)
         for name, fit in fits.items()
     }
     # What is close to the score of every row: of its level, where that is what is scored.
-    near = {name: own.elpd if own.level is None else own.level for name, own in known.items()}
+    near = {name: proxy.elpd if proxy.level is None else proxy.level for name, proxy in known.items()}
     discrete = all(fit.design.family.discrete for fit in fits.values())
     score = LEVEL if discrete or width is not None else DENSITY
-    effective = {name: own.p for name, own in known.items()}
-    return _compared(fits, found, near, looked, score, looked.rows, effective)
+    effective = {name: proxy.p for name, proxy in known.items()}
+    return _compared(fits, scores, near, looked, score, looked.rows, effective)
 
 
 def _of_observed(fits: Mapping[str, FittedModel]) -> Mapping[str, FittedModel]:
@@ -154,10 +154,10 @@ def _of_observed(fits: Mapping[str, FittedModel]) -> Mapping[str, FittedModel]:
         return fits
     places = {name: () if fit.imputation is None else fit.imputation.places for name, fit in fits.items()}
     # Of a column with an error of measurement every value was drawn.
-    there = np.all([seen(fit, *(set(places[name]) - fit.spec.inexact)) for name, fit in fits.items()], axis=0)
-    if there.all():
+    observed = np.all([seen(fit, *(set(places[name]) - fit.spec.inexact)) for name, fit in fits.items()], axis=0)
+    if observed.all():
         return fits
-    at = np.flatnonzero(there)
+    at = np.flatnonzero(observed)
 
     def on_these(fit: FittedModel) -> FittedModel:
         design, frame = fit.design, fit.design.frame.iloc[at].reset_index(drop=True)
@@ -179,7 +179,7 @@ def _are_of_people(fits: Mapping[str, FittedModel]) -> bool:
 
 def _compared(
     fits: Mapping[str, FittedModel],
-    found: Mapping[str, Loo],
+    scores: Mapping[str, Loo],
     near: Mapping[str, np.ndarray],
     looked: LookedAt,
     score: str,
@@ -188,16 +188,16 @@ def _compared(
 ) -> Comparison:
     """Models side by side, from their scores and what is close to those of every row."""
     known = effective or {}
-    totals = {name: looked.total(own.elpd, near.get(name)) for name, own in found.items()}
-    names = tuple(sorted(found, key=lambda name: -totals[name].value))
-    pointwise = np.column_stack([found[name].elpd for name in names])
+    totals = {name: looked.total(loo.elpd, near.get(name)) for name, loo in scores.items()}
+    names = tuple(sorted(scores, key=lambda name: -totals[name].value))
+    pointwise = np.column_stack([scores[name].elpd for name in names])
     weights = stacking_weights(pointwise[looked.random])
     rows = []
     for name, weight in zip(names, weights, strict=True):
-        own, best = found[name], names[0]
-        k = np.where(np.isnan(own.pareto_k), np.inf, own.pareto_k)
+        loo, best = scores[name], names[0]
+        k = np.where(np.isnan(loo.pareto_k), np.inf, loo.pareto_k)
         total = totals[name]
-        gap = looked.total(own.elpd - found[best].elpd, near[name] - near[best] if near else None)
+        gap = looked.total(loo.elpd - scores[best].elpd, near[name] - near[best] if near else None)
         rows.append(
             {
                 "model": name,
@@ -206,10 +206,10 @@ def _compared(
                 "se": total.se,
                 "elpd_difference": gap.value,
                 "se_difference": gap.se,
-                "p_loo": looked.total(own.p, known.get(name)).value,
+                "p_loo": looked.total(loo.p, known.get(name)).value,
                 "weight": float(weight),
                 "pareto_k_max": float(k.max()),
-                "rows_above_good_k": int(np.count_nonzero(~(k <= own.good_k))),
+                "rows_above_good_k": int(np.count_nonzero(~(k <= loo.good_k))),
                 "score": score,
                 "sampling_se": total.sampling,
                 "sampling_se_difference": gap.sampling,
@@ -241,13 +241,13 @@ def _sentence(table: pd.DataFrame, looked: LookedAt) -> str:
         parts.append("The difference is within two standard errors: which of the two predicts better is open.")
     unreliable = table[table["rows_above_good_k"] > 0]
     if len(unreliable):
-        said = ", ".join(
+        listed = ", ".join(
             f"{int(rows):,} {one if rows == 1 else several} of '{model}' (largest k {k:.2f})"
             for model, rows, k in zip(
                 unreliable["model"], unreliable["rows_above_good_k"], unreliable["pareto_k_max"], strict=True
             )
         )
-        parts.append(f"Scores cannot be trusted where importance sampling failed: {said}.")
+        parts.append(f"Scores cannot be trusted where importance sampling failed: {listed}.")
     weights = ", ".join(f"{w:.2f} for '{m}'" for w, m in zip(table["weight"], table["model"], strict=True))
     parts.append(f"Stacking weights: {weights}.")
     if not looked.whole:
@@ -295,7 +295,7 @@ def check_same_rows(fits: Mapping[str, FittedModel], *, what: str) -> None:
         )
 
 
-def common_step(fits: Mapping[str, FittedModel], asked: Step) -> float | None:
+def common_step(fits: Mapping[str, FittedModel], stated: Step) -> float | None:
     """Distance between the outcome's levels that serves all fits.
 
     Parameters
@@ -316,13 +316,13 @@ def common_step(fits: Mapping[str, FittedModel], asked: Step) -> float | None:
         Not a number greater than 0; fits that do not agree; densities beside masses without a step, or with one wider
         than the levels are apart; or densities of fits that are censored at different limits.
     """
-    if asked is not None and not isinstance(asked, str) and not (np.isfinite(asked) and asked > 0):
-        raise UsageError(f"step should be a finite number greater than 0, None or 'default' but got {asked!r}.")
+    if stated is not None and not isinstance(stated, str) and not (np.isfinite(stated) and stated > 0):
+        raise UsageError(f"step should be a finite number greater than 0, None or 'default' but got {stated!r}.")
     continuous = {name: fit for name, fit in fits.items() if not fit.design.family.discrete}
     discrete = {name: fit for name, fit in fits.items() if name not in continuous}
     if not continuous:
         return None
-    step = _known(continuous) if isinstance(asked, str) else asked
+    step = _known(continuous) if isinstance(stated, str) else stated
     if step is None and discrete:
         raise UsageError(
             f"the densities of {_listed(continuous)} cannot be compared with the probabilities of {_listed(discrete)}, "
@@ -350,9 +350,9 @@ def common_step(fits: Mapping[str, FittedModel], asked: Step) -> float | None:
 def _known(continuous: Mapping[str, FittedModel]) -> float | None:
     steps = {name: Context(fit).step for name, fit in continuous.items()}
     if len(set(steps.values())) > 1:
-        said = ", ".join(f"{'none' if own is None else f'{own:g}'} in '{name}'" for name, own in steps.items())
+        listed = ", ".join(f"{'none' if step is None else f'{step:g}'} in '{name}'" for name, step in steps.items())
         raise UsageError(
-            f"the fits do not agree on the step of the outcome's levels: {said}. Give {argument('step', ...)}"
+            f"the fits do not agree on the step of the outcome's levels: {listed}. Give {argument('step', ...)}"
         )
     return next(iter(steps.values()))
 
@@ -361,11 +361,11 @@ def _refuse_different_limits(continuous: Mapping[str, FittedModel]) -> None:
     """At a limit that outcomes reach, a censored family has a probability where others have a density."""
     limits = {name: _reached(fit) for name, fit in continuous.items()}
     if len(set(limits.values())) > 1:
-        said = ", ".join(
-            f"'{name}' at {' and '.join(f'{limit:g}' for limit in own) or 'none'}" for name, own in limits.items()
+        listed = ", ".join(
+            f"'{name}' at {' and '.join(f'{limit:g}' for limit in ends) or 'none'}" for name, ends in limits.items()
         )
         raise UsageError(
-            f"the fits are censored at different limits ({said}), where one has a probability and another a density, "
+            f"the fits are censored at different limits ({listed}), where one has a probability and another a density, "
             f"and the outcome has no known step. Give the distance between its levels: {argument('step', ...)}"
         )
 
@@ -414,7 +414,7 @@ def stacking_weights(pointwise: np.ndarray) -> np.ndarray:
 
     # SciPy's annotations do not know a constraint that is a dict of functions.
     minimize: Any = optimize.minimize
-    found = minimize(
+    optimum = minimize(
         loss,
         np.full(count, 1 / count),
         jac=True,
@@ -423,5 +423,5 @@ def stacking_weights(pointwise: np.ndarray) -> np.ndarray:
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: np.ones(count)},
         options={"ftol": 1e-12, "maxiter": 1000},
     )
-    weights = np.clip(found.x, 0.0, None)
+    weights = np.clip(optimum.x, 0.0, None)
     return np.asarray(weights / weights.sum())

@@ -109,20 +109,20 @@ def conclusions(
                 | {"verdict": direction if relevance is None else f"{direction}; {relevance}"}
             )
     table = pd.DataFrame(rows)
-    of_each = [own for _, own in table.groupby("term", sort=False)]
-    changing = [own["verdict"].nunique() > 1 for own in of_each]
-    what = "difference along" if factor is None else "difference of"
-    said = [_sentence(own, changes, what) for own, changes in zip(of_each, changing, strict=True)]
-    return Conclusions(table, any(changing), " ".join(said))
+    of_each = [group for _, group in table.groupby("term", sort=False)]
+    changing = [group["verdict"].nunique() > 1 for group in of_each]
+    kind = "difference along" if factor is None else "difference of"
+    sentences = [_sentence(group, changes, kind) for group, changes in zip(of_each, changing, strict=True)]
+    return Conclusions(table, any(changing), " ".join(sentences))
 
 
-def _contrast(found: pd.DataFrame) -> pd.Series:
+def _contrast(estimates: pd.DataFrame) -> pd.Series:
     """The row of the contrast that carries the verdict; where there is none, of the slope."""
     for estimand in (*CONTRASTED, "slope_per_sd", "slope"):
-        rows = found[(found["estimand"] == estimand) & found["mean"].notna()]
-        if len(rows) and (estimand == "slope" or rows["p_rope"].notna().any() or found["p_rope"].isna().all()):
+        rows = estimates[(estimates["estimand"] == estimand) & estimates["mean"].notna()]
+        if len(rows) and (estimand == "slope" or rows["p_rope"].notna().any() or estimates["p_rope"].isna().all()):
             return rows.iloc[0]
-    return found.iloc[0]
+    return estimates.iloc[0]
 
 
 def _direction(slope: pd.Series) -> str:
@@ -140,14 +140,14 @@ def _relevance(slope: pd.Series) -> str | None:
     return {"inside": "negligible", "undecided": "size open"}.get(where, "not negligible")
 
 
-def _sentence(table: pd.DataFrame, changes: bool, what: str) -> str:
+def _sentence(table: pd.DataFrame, changes: bool, kind: str) -> str:
     unit, term = table["unit"].iloc[0], table["term"].iloc[0]
     low, high = table["mean"].min(), table["mean"].max()
-    span = f"The {what} {term} is {low:.2f} to {high:.2f} {unit} in the {len(table)} models"
+    span = f"The {kind} {term} is {low:.2f} to {high:.2f} {unit} in the {len(table)} models"
     if not changes:
         return f"{span}, and the choice between them changes no conclusion: {table['verdict'].iloc[0]} in all."
     groups: dict[str, list[str]] = {}
     for model, verdict in zip(table["model"], table["verdict"], strict=True):
         groups.setdefault(verdict, []).append(f"'{model}'")
-    said = ", ".join(f"{verdict} in {' and '.join(models)}" for verdict, models in groups.items())
-    return f"{span}, and the choice between them changes a conclusion: {said}."
+    verdicts = ", ".join(f"{verdict} in {' and '.join(models)}" for verdict, models in groups.items())
+    return f"{span}, and the choice between them changes a conclusion: {verdicts}."

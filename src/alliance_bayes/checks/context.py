@@ -67,10 +67,10 @@ class Draws(Protocol):
 
 def diagnosed(fit: Draws) -> pd.DataFrame:
     """Convergence diagnostics of every element of every posterior variable of a fit; see :func:`diagnose`."""
-    found = _DIAGNOSED.get(fit)
-    if found is None:
-        found = _DIAGNOSED[fit] = diagnose(fit.posterior)
-    return found
+    table = _DIAGNOSED.get(fit)
+    if table is None:
+        table = _DIAGNOSED[fit] = diagnose(fit.posterior)
+    return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +219,7 @@ class Context:
         outcome = self.fit.design.outcome.values
         # Replicate by replicate: all residuals at once would be as much again as what is kept.
         rows = zip(self.simulated, self.expected, strict=True)
-        both = [(np.mean((outcome - mean) ** 2), np.mean((own - mean) ** 2)) for own, mean in rows]
+        both = [(np.mean((outcome - mean) ** 2), np.mean((replicate - mean) ** 2)) for replicate, mean in rows]
         seen, null = np.maximum(np.array(both), np.finfo(float).tiny).T
         return seen, null
 
@@ -240,8 +240,8 @@ class Context:
         rng, step = self.generator(1), max(1, BLOCK // n)
         for start in range(0, self.which_of_all_rows.size, step):
             which = self.which_of_all_rows[start : start + step]
-            eta, own = self.fit.linear_predictor(which=which), self.fit.parameters_at(which)
-            yield np.asarray(design.family.simulate(eta, own, design.outcome, rng), dtype=float)
+            eta, parameters = self.fit.linear_predictor(which=which), self.fit.parameters_at(which)
+            yield np.asarray(design.family.simulate(eta, parameters, design.outcome, rng), dtype=float)
 
     def random_rows(self, most: int) -> np.ndarray:
         """Places of so many rows, drawn at random without replacement, ascending; of all where there are no more."""
@@ -331,8 +331,8 @@ class Context:
 
         Of the random sample only: rows that were chosen for their weight are not where others are.
         """
-        found = self.loo
-        return found.below[found.looked.random], found.upto[found.looked.random]
+        loo = self.loo
+        return loo.below[loo.looked.random], loo.upto[loo.looked.random]
 
     @cached_property
     def groupings(self) -> tuple[Grouping, ...]:
@@ -343,29 +343,29 @@ class Context:
         design, frame = self.fit.design, self.fit.design.frame
         weights = design.copies
         levels_of = {factor.name: design.levels_of(factor.name) for factor in design.factors}
-        found = [Grouping(name, levels, codes, "pooled", weights) for name, (codes, levels) in levels_of.items()]
-        names = {grouping.name for grouping in found}
+        groupings = [Grouping(name, levels, codes, "pooled", weights) for name, (codes, levels) in levels_of.items()]
+        names = {grouping.name for grouping in groupings}
         for name in frame.columns:
             # A number that is 0 or 1 for everybody says which of two groups a row is of.
             two = self.fit.moments is None and name in design.formula.columns[1:] and design.is_indicator(name)
             if name not in names and (two or isinstance(frame[name].dtype, pd.CategoricalDtype)):
                 role = "column" if name in design.formula.columns else "residual"
                 codes, levels = design.levels_of(name)
-                found.append(Grouping(name, levels, codes, role, weights))
+                groupings.append(Grouping(name, levels, codes, role, weights))
         # Persons whom the model leaves out, by numbers: nobody's name is looked at.
         if self.fit.people is not None and not self.fit.has_person_effects:
             codes = np.unique(self.fit.people, return_inverse=True)[1]
             persons = tuple(str(number) for number in range(1, codes.max() + 2))
             if len(persons) <= min(codes.size / 2, MOST_PERSONS) and self.fit.person not in names:
-                found.append(Grouping(self.fit.person, persons, codes, "left out"))
+                groupings.append(Grouping(self.fit.person, persons, codes, "left out"))
         for name, column in self._extra_columns():
             if not _numeric(column):
                 # A missing value is a level of its own: who has none may differ too.
                 text = column.astype("str").where(column.notna(), "missing")
                 codes, labels = pd.factorize(text, sort=True)
                 if 2 <= len(labels) <= len(text) / 2:
-                    found.append(Grouping(name, tuple(map(str, labels)), codes, "left out"))
-        return tuple(found)
+                    groupings.append(Grouping(name, tuple(map(str, labels)), codes, "left out"))
+        return tuple(groupings)
 
     @cached_property
     def numeric(self) -> Mapping[str, np.ndarray]:
@@ -373,14 +373,14 @@ class Context:
         frame, focal = self.fit.design.frame, self.fit.spec.focal_predictor(self.fit.design)
         names = [name for name in frame.columns if name != self.fit.design.outcome.name and _numeric(frame[name])]
         names.sort(key=lambda name: name != focal)
-        found = {name: frame[name].to_numpy(float) for name in names}
+        columns = {name: frame[name].to_numpy(float) for name in names}
         for name, column in self._extra_columns():
             if _numeric(column):
                 values = column.to_numpy(float, na_value=np.nan)
                 values = np.where(np.isfinite(values), values, np.nan)
                 if np.unique(values[~np.isnan(values)]).size > 1:
-                    found[name] = values
-        return found
+                    columns[name] = values
+        return columns
 
     @cached_property
     def unused(self) -> pd.DataFrame:
@@ -404,8 +404,8 @@ class Context:
             return False
         numeric = _numeric(column)
         values = column.to_numpy(float) if numeric else column.cat.codes.to_numpy(float)
-        there = np.isfinite(values) if numeric else values >= 0
-        y, x = outcome[there], values[there]
+        known = np.isfinite(values) if numeric else values >= 0
+        y, x = outcome[known], values[known]
         if y.size < FEWEST_ROWS or np.ptp(y) == 0 or np.ptp(x) == 0:
             return False
         if not numeric or np.unique(x).size <= FEW_LEVELS:
@@ -415,7 +415,7 @@ class Context:
         ranks = [pd.Series(part).rank().to_numpy(float) for part in (x, y)]
         if abs(float(np.asarray(np.corrcoef(ranks))[0, 1])) > SAME:
             return True
-        others = [frame[name].to_numpy(float)[there] for name in frame if _numeric(frame[name])]
+        others = [frame[name].to_numpy(float)[known] for name in frame if _numeric(frame[name])]
         columns = np.column_stack([np.ones(y.size), *others])
         columns = columns / np.maximum(np.abs(columns).max(axis=0), 1e-300)
         x = x / np.abs(x).max()

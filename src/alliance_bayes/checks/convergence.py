@@ -111,14 +111,14 @@ class Convergence(Check):
         """
         quantities = _quantities(fit, effects)
         judged = quantities[quantities["status"].isin(JUDGED)]
-        found = _criteria(fit, judged)
-        failing = tuple(criterion.words for criterion in found if criterion.verdict == "fail")
-        warning = tuple(criterion.words for criterion in found if criterion.verdict == "warn")
+        criteria = _criteria(fit, judged)
+        failing = tuple(criterion.words for criterion in criteria if criterion.verdict == "fail")
+        warning = tuple(criterion.words for criterion in criteria if criterion.verdict == "warn")
         return self.result(
             "fail" if failing else "warn" if warning else "pass",
             " ".join([*failing, *warning]) or _reassurance(judged, *fit.shape),
             pd.DataFrame(
-                [(c.criterion, c.rule, c.value, c.where, c.verdict) for c in found],
+                [(c.criterion, c.rule, c.value, c.where, c.verdict) for c in criteria],
                 columns=["criterion", "rule", "value", "where", "verdict"],
             ),
             plots=(effective_sizes(judged), rank_histograms(fit.posterior, _worst(diagnosed(fit)))),
@@ -309,9 +309,9 @@ def imputed_values(fit: Draws) -> Criterion | None:
     if imputed is None or not imputed.traces:
         return None
     draws = np.stack(list(imputed.traces.values()))
-    found = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)["rhat"]
-    worst = int(np.argmax(np.nan_to_num(found, nan=np.inf)))
-    value, where = float(found[worst]), list(imputed.traces)[worst]
+    rhats = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)["rhat"]
+    worst = int(np.argmax(np.nan_to_num(rhats, nan=np.inf)))
+    value, where = float(rhats[worst]), list(imputed.traces)[worst]
     words = (
         f"The {where} over the rows where it was imputed has an R-hat of {value:.3f} (limit {IMPUTED_LIMIT:g}), so the "
         f"chains disagree about what was not observed. {_LONGER}; if that does not help, take auxiliary columns that "
@@ -325,23 +325,25 @@ def imputed_values(fit: Draws) -> Criterion | None:
 
 def enough_tables(fit: Draws, judged: pd.DataFrame) -> Criterion | None:
     """Enough of the tables that were imputed elsewhere, by the parameters' fractions of missing information."""
-    told = fit.info.get("imputation")
+    about = fit.info.get("imputation")
     imputed = getattr(fit, "imputation", None)
-    if imputed is None or not isinstance(told, Mapping) or not told.get("given"):
+    if imputed is None or not isinstance(about, Mapping) or not about.get("given"):
         return None
     beta = fit.posterior.get("beta")
     if beta is None:
         return None
-    found = [missing_information(values, imputed.table) or 0.0 for values in np.moveaxis(beta.values, 2, 0)]
-    largest = max(found, default=0.0)
-    wanted, given = tables_wanted(largest), int(imputed.table.max()) + 1
+    fractions = [missing_information(values, imputed.table) or 0.0 for values in np.moveaxis(beta.values, 2, 0)]
+    largest = max(fractions, default=0.0)
+    wanted, n_tables = tables_wanted(largest), int(imputed.table.max()) + 1
     words = (
-        f"There are {given} completed tables, and {largest:.0%} of the variance of a coefficient is due to what was "
+        f"There are {n_tables} completed tables, and {largest:.0%} of the variance of a coefficient is due to what was "
         f"not observed: {wanted} tables are wanted for standard errors that another set of imputations would change by "
         "5 % at most. Impute more tables."
     )
-    where = str(fit.posterior["term"].values[int(np.argmax(found))])
-    return _criterion("completed tables", f"at least {wanted}", given, given < wanted, words, where, verdict="warn")
+    where = str(fit.posterior["term"].values[int(np.argmax(fractions))])
+    return _criterion(
+        "completed tables", f"at least {wanted}", n_tables, n_tables < wanted, words, where, verdict="warn"
+    )
 
 
 def _have(n: int) -> str:
@@ -371,9 +373,9 @@ def _criteria(fit: Draws, judged: pd.DataFrame) -> Sequence[Criterion]:
 
 def _quantities(fit: Draws, effects: pd.DataFrame | None) -> pd.DataFrame:
     single = fit.shape[0] < 2
-    own = diagnosed(fit)
-    parameters = own[["quantity", *_FIGURES]].assign(
-        kind="parameter", status=np.where(own["by_construction"], "constant", _missing(own, single))
+    diagnostics = diagnosed(fit)
+    parameters = diagnostics[["quantity", *_FIGURES]].assign(
+        kind="parameter", status=np.where(diagnostics["by_construction"], "constant", _missing(diagnostics, single))
     )
     tables = [parameters]
     if effects is not None and len(effects):
@@ -426,11 +428,11 @@ def _label(row: dict[str, object]) -> str:
 
 def _reassurance(judged: pd.DataFrame, n_chains: int, n_draws: int) -> str:
     effects = int((judged["kind"] == "effect").sum())
-    what = f"all {len(judged) - effects:,} parameters"
-    what += f" and {count(effects, 'reported quantity')}" if effects else ""
+    subject = f"all {len(judged) - effects:,} parameters"
+    subject += f" and {count(effects, 'reported quantity')}" if effects else ""
     return (
-        f"The {n_chains} chains of {n_draws:,} draws agree for {what}: the largest R-hat is {judged['rhat'].max():.3f} "
-        f"(limit {RHAT_LIMIT:g}) and the smallest effective sample size "
+        f"The {n_chains} chains of {n_draws:,} draws agree for {subject}: the largest R-hat is "
+        f"{judged['rhat'].max():.3f} (limit {RHAT_LIMIT:g}) and the smallest effective sample size "
         f"{judged[['ess_bulk', 'ess_tail']].min().min():,.0f} (limit {ESS_LIMIT:g})."
     )
 

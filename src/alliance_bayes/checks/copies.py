@@ -45,11 +45,11 @@ class Copies(Check):
             return self.result("info", SENTENCES("weighted"))
         frame = fit.design.frame if fit.beside is None else pd.concat([fit.design.frame, fit.beside.columns], axis=1)
         people = np.arange(len(frame)) if fit.people is None else fit.people
-        found = identical_rows(_few_columns(frame), people, rate=context.rate)
-        table = pd.DataFrame({"columns": [frame.shape[1]], "copies": ["no" if found is None else "yes"]})
-        name = "level" if found is None else "fired"
+        identical = identical_rows(_few_columns(frame), people, rate=context.rate)
+        table = pd.DataFrame({"columns": [frame.shape[1]], "copies": ["no" if identical is None else "yes"]})
+        name = "level" if identical is None else "fired"
         sentence = SENTENCES(name, n=frame.shape[1], share=percent(1 - context.rate))
-        return self.result("pass" if found is None else "warn", sentence, table)
+        return self.result("pass" if identical is None else "warn", sentence, table)
 
 
 #: Cells that are compared.

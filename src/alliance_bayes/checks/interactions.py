@@ -73,8 +73,8 @@ class Interactions(Check):
             sentence = SENTENCES("fired", pairs=named(fired, tests), remedy=_remedy(context, one, other, numbers))
         else:
             sentence = SENTENCES("level", n=len(tests), share=percent(1 - context.rate))
-        said = " ".join(filter(None, [sentence, passed_over]))
-        return self.result("warn" if fired else "pass", said + looked_at, table)
+        text = " ".join(filter(None, [sentence, passed_over]))
+        return self.result("warn" if fired else "pass", text + looked_at, table)
 
 
 def _numbers(context: Context) -> dict[str, np.ndarray]:

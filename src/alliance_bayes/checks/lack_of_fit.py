@@ -143,7 +143,7 @@ def discrepancies(
     """
     of = of or OutcomeResiduals(context)
     scales = of.scales
-    found: dict[str, Discrepancy | None] = {}
+    results: dict[str, Discrepancy | None] = {}
     dense = {name: _remainder(basis, known) for name, basis in bases.items() if not sparse.issparse(basis)}
     if any(q.shape[1] for q in dense.values()):
         # In one product, which takes less time than many small ones.
@@ -154,15 +154,15 @@ def discrepancies(
         if name in dense:
             rank = dense[name].shape[1]
             if not rank:
-                found[name] = None
+                results[name] = None
                 continue
-            own = slice(start, start := start + rank)
+            columns = slice(start, start := start + rank)
             seen, null = (
-                (part[:, own] ** 2).sum(axis=1) / scale
+                (part[:, columns] ** 2).sum(axis=1) / scale
                 for part, scale in zip((observed, replicated), scales, strict=True)
             )
             scores = wilson_hilferty(seen, rank), wilson_hilferty(null, rank)
-            found[name] = Discrepancy(rank, *scores, _share(seen, null, len(basis)))
+            results[name] = Discrepancy(rank, *scores, _share(seen, null, len(basis)))
             continue
         along_known = along_known or of.products(known)
         counts = np.asarray(basis.sum(axis=0)).ravel()
@@ -174,21 +174,23 @@ def discrepancies(
         # Sums over many levels are nearly independent, but not quite: their own replicates say how they spread.
         middle, spread = np.cbrt(null).mean(), np.cbrt(null).std()
         scored = (np.cbrt(seen) - middle) / spread, (np.cbrt(null) - middle) / spread
-        found[name] = Discrepancy(counts.size, *scored, _share(seen, null, basis.shape[0]))
-    return found
+        results[name] = Discrepancy(counts.size, *scored, _share(seen, null, basis.shape[0]))
+    return results
 
 
-def judged(found: Mapping[str, Discrepancy | None]) -> dict[str, LackOfFit]:
+def judged(by_name: Mapping[str, Discrepancy | None]) -> dict[str, LackOfFit]:
     """Compare each discrepancy with the largest of all in replicates; see `lack_of_fit`."""
-    made = [one.null for one in found.values() if one is not None]
-    if not made:
-        return {name: LackOfFit(0, 1.0) for name in found}
-    largest = np.max(made, axis=0)
+    nulls = [discrepancy.null for discrepancy in by_name.values() if discrepancy is not None]
+    if not nulls:
+        return {name: LackOfFit(0, 1.0) for name in by_name}
+    largest = np.max(nulls, axis=0)
     return {
         name: LackOfFit(0, 1.0)
-        if one is None
-        else LackOfFit(one.df, (1 + int((largest >= one.found).sum())) / (1 + largest.size), one.share)
-        for name, one in found.items()
+        if discrepancy is None
+        else LackOfFit(
+            discrepancy.df, (1 + int((largest >= discrepancy.found).sum())) / (1 + largest.size), discrepancy.share
+        )
+        for name, discrepancy in by_name.items()
     }
 
 
@@ -250,10 +252,10 @@ def level_basis(indicators: np.ndarray) -> np.ndarray:
 
 def levels_basis(codes: np.ndarray) -> Basis:
     """Indicators of the levels that have rows by the level number of each row, -1 for none; many of them are sparse."""
-    there = codes >= 0
-    used, number = np.unique(codes[there], return_inverse=True)
+    known = codes >= 0
+    used, number = np.unique(codes[known], return_inverse=True)
     indicators = sparse.csr_array(
-        (np.ones(number.size), (np.flatnonzero(there), number)), shape=(codes.size, used.size)
+        (np.ones(number.size), (np.flatnonzero(known), number)), shape=(codes.size, used.size)
     )
     return indicators if used.size > MOST_DENSE else indicators.toarray()
 
@@ -272,11 +274,11 @@ def tangent(context: Context, beside: np.ndarray | None = None) -> np.ndarray:
     x = np.column_stack([np.ones(design.rows.n), design.rows.x])
     if not design.family.linear:
         eta = context.eta.mean(axis=0)[None, :]
-        own = {name: values.mean(axis=0)[None] for name, values in context.parameters.items()}
+        parameters = {name: values.mean(axis=0)[None] for name, values in context.parameters.items()}
         # The unit of the linear predictor: the outcome's where its expectation is the outcome, else a logit.
         unit = 1.0 if design.family.link != "identity" else design.sd(design.outcome.name)
         small = 1e-4 * max(float(eta.std()), 1e-3 * unit)
-        up, down = (design.family.expectation(eta + move, own, design.outcome)[0] for move in (small, -small))
+        up, down = (design.family.expectation(eta + move, parameters, design.outcome)[0] for move in (small, -small))
         x = x * ((up - down) / (2 * small))[:, None]
     if beside is not None:
         x = np.column_stack([x, beside])

@@ -79,8 +79,8 @@ def leave_one_out(
 def loo_of(scores: np.ndarray, *, relative_efficiency: float = 1.0) -> Loo:
     """Leave-one-out predictions of what has a log density for each draw, shape (n, n_draws)."""
     blocks = [scores[start : start + ROWS] for start in range(0, len(scores), ROWS)]
-    found = [_weighed(block, relative_efficiency)[1:] for block in blocks]
-    elpd, p, pareto_k = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    weighed = [_weighed(block, relative_efficiency)[1:] for block in blocks]
+    elpd, p, pareto_k = (np.concatenate(parts) for parts in zip(*weighed, strict=True))
     return Loo(elpd, p, pareto_k, _good_k(scores.shape[1], relative_efficiency))
 
 
@@ -150,12 +150,12 @@ def loo_predictions(
     def visit(at: slice, log_weights: np.ndarray) -> None:
         place, weights = looked.at(at), weights_of(log_weights, which)
         rows, outcome = design.rows.take(place), design.outcome.take(place)
-        eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
-        low, high = design.family.cumulative_bounds(eta, own, outcome, step)
+        eta, parameters = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
+        low, high = design.family.cumulative_bounds(eta, parameters, outcome, step)
         below[at] = np.einsum("si,si->i", weights, low)
         upto[at] = below[at] if high is low else np.einsum("si,si->i", weights, high)
         if step is not None:
-            mass = design.family.level_probability(eta, own, outcome, step)
+            mass = design.family.level_probability(eta, parameters, outcome, step)
             level[at] = np.einsum("si,si->i", weights, mass)
 
     loo = leave_one_out(fit, looked, relative_efficiency=relative_efficiency, visit=visit)
@@ -196,8 +196,8 @@ def level_scores(fit: FittedModel, step: float | None, looked: LookedAt, *, rela
 
     def visit(at: slice, log_weights: np.ndarray) -> None:
         rows, outcome = design.rows.take(looked.at(at)), design.outcome.take(looked.at(at))
-        eta, own = fit.linear_predictor(rows), fit.parameters_at(rows=rows)
-        mass = np.maximum(design.family.level_probability(eta, own, outcome, step), np.finfo(float).tiny)
+        eta, parameters = fit.linear_predictor(rows), fit.parameters_at(rows=rows)
+        mass = np.maximum(design.family.level_probability(eta, parameters, outcome, step), np.finfo(float).tiny)
         elpd[at] = np.log(np.einsum("is,si->i", np.exp(log_weights), mass))
         p[at] = np.log(mass.mean(axis=0)) - elpd[at]
 

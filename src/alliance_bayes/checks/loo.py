@@ -127,7 +127,7 @@ class LeaveOneOut(Check):
         ]
         if again:
             rows.append(("people left out by fitting the model again", again, np.nan, np.nan, np.nan))
-        said = (
+        summary = (
             f"elpd_loo is {elpd.value:,.1f} (SE {elpd.se:,.1f}) over {n:,} people with {p.value:,.1f} effective "
             "parameters"
         )
@@ -137,7 +137,7 @@ class LeaveOneOut(Check):
         if shapes.verdict == "pass":
             sentence = (
                 "Predictions of people who are left out, each with all their rows, can be trusted: the largest "
-                f"Pareto k is {shapes.largest:.2f} (limit {good:.2f}); {said}.{others}"
+                f"Pareto k is {shapes.largest:.2f} (limit {good:.2f}); {summary}.{others}"
             )
         else:
             sentence = (
@@ -145,7 +145,7 @@ class LeaveOneOut(Check):
                 f"rows, cannot be trusted (Pareto k above {good:.2f}, largest {shapes.largest:.2f}): these people pull "
                 "the fit. Check their values, compare a family with heavier tails, and do not compare models by "
                 "elpd_loo before that; "
-                f"{said}.{others}"
+                f"{summary}.{others}"
             )
         order = shapes.order
         return self.result(
@@ -191,14 +191,14 @@ class _Shapes:
         """Places of the largest."""
         return np.argsort(-self.k, kind="stable")[:INFLUENTIAL]
 
-    def rows(self, what: str, *, apart: int = 0) -> list[tuple[str, float, float, float, float]]:
+    def rows(self, units: str, *, apart: int = 0) -> list[tuple[str, float, float, float, float]]:
         """Rows of the table, of which some are counted apart."""
         within = self.k.size - self.middling - self.bad - apart
         return [
             ("Pareto k, largest", self.largest, np.nan, np.nan, self.good),
-            (f"{what} with k up to {self.good:.2f}", within, np.nan, np.nan, np.nan),
-            (f"{what} with k from {self.good:.2f} to 1", self.middling, np.nan, np.nan, 0.0),
-            (f"{what} with k above 1", self.bad, np.nan, np.nan, 0.0),
+            (f"{units} with k up to {self.good:.2f}", within, np.nan, np.nan, np.nan),
+            (f"{units} with k from {self.good:.2f} to 1", self.middling, np.nan, np.nan, 0.0),
+            (f"{units} with k above 1", self.bad, np.nan, np.nan, 0.0),
         ]
 
 

@@ -57,14 +57,14 @@ class _Universe:
     @property
     def label(self) -> str:
         """All that differs from what was declared."""
-        own = [
+        parts = [
             self.adjustment if self.columns else "",
             self.whom if self.keep is not None else "",
             self.priors if self.factor != 1 else "",
             self.family,
             self.scoring,
         ]
-        return "; ".join(filter(None, own)) or DECLARED
+        return "; ".join(filter(None, parts)) or DECLARED
 
 
 def multiverse(
@@ -130,11 +130,11 @@ def _check_families(fit: FittedModel, families: Sequence[str]) -> None:
     UsageError
         All of them, with why.
     """
-    own = fit.spec.family
-    others = [name for name in FAMILIES if name != own]
+    family = fit.spec.family
+    others = [name for name in FAMILIES if name != family]
     if not is_text_list(families) or not set(families) <= set(others) or len(set(families)) < len(families):
         raise UsageError(
-            f"families should be a list of families besides '{own}', each once, but got "
+            f"families should be a list of families besides '{family}', each once, but got "
             f"{shown(families)}. There are {', '.join(others)}."
         )
     faults = []
@@ -181,16 +181,16 @@ def multiverse_of(
     rescored = _rescored(fit, {} if scorings is None else scorings, families)
     for base, universe in _of_all(fit, rescored, families):
         try:
-            made = _fitted(base, universe)
-            draws = _contrast(made, predictor, ends, options)
+            fitted = _fitted(base, universe)
+            draws = _contrast(fitted, predictor, ends, options)
         except AllianceBayesError as error:
             left_out.append(f"{universe.label}: {error}")
             continue
         change = f"{' to '.join(ends_of(*ends))} of {predictor}"
-        population = default_population(made)
+        population = default_population(fitted)
         row = Estimate(
             UNIVERSE,
-            Fixed(made.with_chains(draws)),
+            Fixed(fitted.with_chains(draws)),
             unit,
             term=universe.label,
             denominator=change,
@@ -224,12 +224,12 @@ def _rescored(fit: FittedModel, scorings: Mapping[str, Cohort], families: Sequen
         A scoring that is no cohort, has no name or that of another choice, or of a weighted model; all that are of
         other people, in other points, or of which the model cannot be made.
     """
-    if not isinstance(scorings, Mapping) or not all(isinstance(one, Cohort) for one in scorings.values()):
+    if not isinstance(scorings, Mapping) or not all(isinstance(cohort, Cohort) for cohort in scorings.values()):
         raise UsageError(
             "scorings should be cohorts by what they are called, such as {'half of the items': cohort}, but got "
             f"{scorings!r:.100}."
         )
-    taken = {one.label for one in _universes(fit, families)} | {_EVERYBODY, _AS_FITTED}
+    taken = {universe.label for universe in _universes(fit, families)} | {_EVERYBODY, _AS_FITTED}
     if wrong := [name for name in scorings if not isinstance(name, str) or not _is_name(name) or name in taken]:
         raise UsageError(
             f"a scoring should have a name of its own, of one line of {_LONGEST} characters at most and without "
@@ -237,7 +237,7 @@ def _rescored(fit: FittedModel, scorings: Mapping[str, Cohort], families: Sequen
         )
     if scorings and fit.design.rows.weights is not None:
         raise UsageError("scorings are of rows that count alike, but the model has weights. Leave them out.")
-    found, faults = {}, []
+    rescored, faults = {}, []
     for name, cohort in scorings.items():
         try:
             rows = fit.spec.derive(cohort)
@@ -246,12 +246,14 @@ def _rescored(fit: FittedModel, scorings: Mapping[str, Cohort], families: Sequen
         except AllianceBayesError as error:
             faults.append(f"scoring '{name}': {error}")
             continue
-        if told := list(_other_table(fit, flow, design)):
-            faults.append(f"scoring '{name}': {' '.join(told)} A scoring is the same table with its scores made anew.")
-        found[name] = replace(fit, design=design, flow=flow, people=rows.people(fit.spec.columns), beside=None)
+        if differing := list(_other_table(fit, flow, design)):
+            faults.append(
+                f"scoring '{name}': {' '.join(differing)} A scoring is the same table with its scores made anew."
+            )
+        rescored[name] = replace(fit, design=design, flow=flow, people=rows.people(fit.spec.columns), beside=None)
     if faults:
         raise UsageError("\n".join(faults))
-    return found
+    return rescored
 
 
 def _is_name(name: str) -> bool:
@@ -261,20 +263,20 @@ def _is_name(name: str) -> bool:
 
 def _other_table(fit: FittedModel, flow: Flow, design: Design) -> Iterator[str]:
     """Why a table cannot be that of a fit with scores made in another way."""
-    for what, mine, other in (
+    for unit, expected, other in (
         ("rows", fit.flow.participants, flow.participants),
         ("people", fit.flow.people or 0, flow.people or 0),
     ):
-        if mine != other:
-            yield f"it has {other:,} {what}, and the table of the fit {mine:,}."
-    asked = (fit.design.outcome.name, fit.spec.focal_predictor(fit.design))
-    for name in (one for one in asked if one in fit.design.frame and one in design.frame):
-        own, theirs = (pd.to_numeric(one.frame[name]).to_numpy(float) for one in (fit.design, design))
-        sd, spread = own.std(), theirs.std()
-        if not sd / _FARTHEST <= spread <= _FARTHEST * sd or abs(theirs.mean() - own.mean()) > _FARTHEST * sd:
+        if expected != other:
+            yield f"it has {other:,} {unit}, and the table of the fit {expected:,}."
+    names = (fit.design.outcome.name, fit.spec.focal_predictor(fit.design))
+    for name in (column for column in names if column in fit.design.frame and column in design.frame):
+        fitted, rescored = (pd.to_numeric(each.frame[name]).to_numpy(float) for each in (fit.design, design))
+        sd, spread = fitted.std(), rescored.std()
+        if not sd / _FARTHEST <= spread <= _FARTHEST * sd or abs(rescored.mean() - fitted.mean()) > _FARTHEST * sd:
             yield (
-                f"'{name}' has mean {theirs.mean():.4g} and SD {spread:.4g} there, and {own.mean():.4g} and {sd:.4g} "
-                "in the fit, so that its scores are not in the same points."
+                f"'{name}' has mean {rescored.mean():.4g} and SD {spread:.4g} there, and {fitted.mean():.4g} and "
+                f"{sd:.4g} in the fit, so that its scores are not in the same points."
             )
 
 
@@ -325,8 +327,8 @@ def _contrast(fit: FittedModel, predictor: str, ends: tuple[float, float], optio
     """The expected outcome at the higher of two values minus that at the lower, shape (n_draws,)."""
     analysis = Analysis(fit, replace(options, population=default_population(fit)))
     if fit.design.family.linear and not fit.design.smooths:
-        made = SLOPES.estimates(analysis, predictor=predictor)
-        slope = next(one for one in made if one.estimand == "slope").draws()
+        estimates = SLOPES.estimates(analysis, predictor=predictor)
+        slope = next(estimate for estimate in estimates if estimate.estimand == "slope").draws()
         if not np.isnan(slope).any():
             return np.asarray(slope).ravel() * (ends[1] - ends[0])
     averages, _ = averages_at(analysis, predictor, ends)

@@ -41,12 +41,12 @@ class Nameless:
         for name in persons & set(fit.design.frame.columns):
             if name not in levels and hasattr(fit.design.frame[name], "cat"):
                 levels[name] = [str(level) for level in fit.design.frame[name].cat.categories]
-        theirs = {name: one for name, one in levels.items() if persons & {name, *name.split(":")}}
+        of_persons = {name: labels for name, labels in levels.items() if persons & {name, *name.split(":")}}
         # Ids of rows have a level with its separators escaped.
         return cls(
             {
-                name: {text: place for place, level in enumerate(one, 1) for text in (level, escaped(level))}
-                for name, one in theirs.items()
+                name: {text: place for place, level in enumerate(labels, 1) for text in (level, escaped(level))}
+                for name, labels in of_persons.items()
             }
         )
 
@@ -69,14 +69,18 @@ class Nameless:
         return [self._record(record) for record in records]
 
     def _record(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        made = {key: self._without(one, _numbered) if isinstance(one, str) else one for key, one in record.items()}
-        for numbers in [one for key in _FACTORS if (one := self.numbers.get(str(record.get(key))))]:
-            made |= {key: _numbered(numbers[level]) for key in _LEVELS if (level := str(record.get(key))) in numbers}
-        return made
+        anonymous = {
+            key: self._without(value, _numbered) if isinstance(value, str) else value for key, value in record.items()
+        }
+        for numbers in [known for key in _FACTORS if (known := self.numbers.get(str(record.get(key))))]:
+            anonymous |= {
+                key: _numbered(numbers[level]) for key in _LEVELS if (level := str(record.get(key))) in numbers
+            }
+        return anonymous
 
-    def _without(self, text: str, said: Callable[[int], str]) -> str:
+    def _without(self, text: str, name_of: Callable[[int], str]) -> str:
         for name, numbers in self.numbers.items():
-            start, made = 0, []
+            start, pieces = 0, []
             for opened in re.finditer(rf"(?<!\w)(?:(?:u_)?{re.escape(name)}\[|{re.escape(name)}=)", text):
                 at = opened.end()
                 while at >= start:
@@ -84,10 +88,10 @@ class Nameless:
                     ends = [end.start() for end in _ENDS.finditer(text, at) if text[at : end.start()] in numbers]
                     if not ends:
                         break
-                    made += [text[start:at], said(numbers[text[at : ends[-1]]])]
+                    pieces += [text[start:at], name_of(numbers[text[at : ends[-1]]])]
                     start = ends[-1]
                     at = start + len(_VERSUS) if text.startswith(_VERSUS, start) else -1
-            text = "".join([*made, text[start:]])
+            text = "".join([*pieces, text[start:]])
         return text
 
 

@@ -70,15 +70,15 @@ class Order(Check):
         bases: dict[tuple[str, str], Basis] = {}
         for name, values in orders.items():
             bases |= {(name, look): basis for look, basis in _bases(name, values)}
-        found = discrepancies(
+        by_look = discrepancies(
             context, {f"{name}: {look}": basis for (name, look), basis in bases.items()}, tangent(context)
         )
         looks = list(bases)
         for name, (first, second) in _neighbours(context, orders):
             if first.size:
                 looks.append((name, "neighbours"))
-                found[f"{name}: neighbours"] = _of_neighbours(context, first, second)
-        tests = judged(found)
+                by_look[f"{name}: neighbours"] = _of_neighbours(context, first, second)
+        tests = judged(by_look)
         table = pd.DataFrame(
             [(*look, test.df, test.share, test.p) for look, test in zip(looks, tests.values(), strict=True)],
             columns=_COLUMNS,
@@ -86,15 +86,15 @@ class Order(Check):
         fired = fired_of(tests, context.rate)
         by_name = dict(zip(tests, looks, strict=True))
         if fired:
-            said = [
+            phrases = [
                 SENTENCES(
-                    f"of_{by_name[one][1]}", order=by_name[one][0], p=f"{tests[one].p:.3f}", alike=tests[one].share > 0
+                    f"of_{by_name[key][1]}", order=by_name[key][0], p=f"{tests[key].p:.3f}", alike=tests[key].share > 0
                 )
-                for one in fired
+                for key in fired
             ]
             order, look = by_name[fired[0]]
             kind = "persons" if order == _PERSONS else "rows" if order == _TABLE else "dates"
-            sentence = SENTENCES("fired", found="; ".join(said[:3]), kind=kind, look=look, order=order)
+            sentence = SENTENCES("fired", found="; ".join(phrases[:3]), kind=kind, look=look, order=order)
         else:
             named = ", ".join(dict.fromkeys(order for order, _ in looks))
             sentence = SENTENCES("level", orders=named, share=percent(1 - context.rate))
@@ -104,32 +104,32 @@ class Order(Check):
 def _orders(context: Context) -> dict[str, np.ndarray]:
     """What rows are ordered by, a number each, shape (n,): their place in the table, and dates (in days)."""
     beside, n = context.fit.beside, context.fit.design.rows.n
-    found: dict[str, np.ndarray] = {}
+    orders: dict[str, np.ndarray] = {}
     outcome = context.fit.design.outcome.values
     steps = np.diff(outcome)
     if not ((steps >= 0).all() or (steps <= 0).all()):
-        found[_TABLE] = np.arange(n, dtype=float) if beside is None else beside.place.astype(float)
+        orders[_TABLE] = np.arange(n, dtype=float) if beside is None else beside.place.astype(float)
     for name, column in context.unused.items():
-        if pd.api.types.is_datetime64_dtype(column.dtype) and len(found) <= MOST_DATES:
-            found[str(name)] = ((column - column.min()) / pd.Timedelta(days=1)).to_numpy(float)
-    return found
+        if pd.api.types.is_datetime64_dtype(column.dtype) and len(orders) <= MOST_DATES:
+            orders[str(name)] = ((column - column.min()) / pd.Timedelta(days=1)).to_numpy(float)
+    return orders
 
 
 def _bases(name: str, values: np.ndarray) -> Iterator[tuple[str, Basis]]:
-    there = np.isfinite(values)
+    known = np.isfinite(values)
     yield "trend", spline_basis(values)
     order = np.full(values.size, -1)
-    order[there] = np.argsort(np.argsort(values[there], kind="stable"), kind="stable")
-    batch = max(BATCH, -(-int(there.sum()) // MOST_BATCHES))
-    if there.sum() >= 3 * batch:
-        yield "batches", levels_basis(np.where(there, order // batch, -1))
+    order[known] = np.argsort(np.argsort(values[known], kind="stable"), kind="stable")
+    batch = max(BATCH, -(-int(known.sum()) // MOST_BATCHES))
+    if known.sum() >= 3 * batch:
+        yield "batches", levels_basis(np.where(known, order // batch, -1))
 
 
 def _neighbours(context: Context, orders: dict[str, np.ndarray]) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     """Rows that follow each other, by what orders them."""
     for name, values in orders.items():
-        there = np.flatnonzero(np.isfinite(values))
-        order = there[np.argsort(values[there], kind="stable")]
+        places = np.flatnonzero(np.isfinite(values))
+        order = places[np.argsort(values[places], kind="stable")]
         yield name, (order[:-1], order[1:])
     people = context.fit.people
     if people is not None:

@@ -52,8 +52,8 @@ class Bins:
 
     def shares(self, values: np.ndarray) -> np.ndarray:
         """Share of values of shape (..., n) in each bin, shape (..., n_bins); the end bins hold what lies beyond."""
-        held = np.clip(values, self.edges[0], self.edges[-1])
-        return np.asarray(bin_counts(held, self.edges) / values.shape[-1])
+        clipped = np.clip(values, self.edges[0], self.edges[-1])
+        return np.asarray(bin_counts(clipped, self.edges) / values.shape[-1])
 
 
 def outcome_bins(design: Design, simulated: np.ndarray, step: float | None) -> Bins:
@@ -124,8 +124,8 @@ def outcome_shares(
     at_ends
         Observed rows at the lowest and at the highest value of the scale.
     """
-    held = np.clip(design.outcome.values, bins.edges[0], bins.edges[-1])
-    whose = None if people is None else (bin_numbers(held, bins.edges), people)
+    clipped = np.clip(design.outcome.values, bins.edges[0], bins.edges[-1])
+    whose = None if people is None else (bin_numbers(clipped, bins.edges), people)
     starts = _joined(observed * design.n, whose, at_ends)
     fewest = FEWEST_ROWS if people is None else FEWEST_PEOPLE
     each = f"{FEWEST_ROWS} observed rows" + ("" if people is None else f" of {FEWEST_PEOPLE} people")

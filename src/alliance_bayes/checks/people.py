@@ -47,11 +47,11 @@ def why_rows(fit: FittedModel) -> str:
     """Why rows and not persons are left out, as the end of a sentence; empty where persons are, or each is one row."""
     if fit.people is None:
         return ""
-    own = _own_factors(fit, fit.people)
-    if len(own) > 1:
-        return f"persons have effects of {len(own)} factors of their own"
-    if own and not fit.design.family.conjugate and len(own[0].terms) not in _POINTS:
-        return f"persons have {len(own[0].terms)} effects each, over which no integral is taken"
+    pooled = _own_factors(fit, fit.people)
+    if len(pooled) > 1:
+        return f"persons have effects of {len(pooled)} factors of their own"
+    if pooled and not fit.design.family.conjugate and len(pooled[0].terms) not in _POINTS:
+        return f"persons have {len(pooled[0].terms)} effects each, over which no integral is taken"
     return ""
 
 
@@ -79,11 +79,11 @@ def leave_people_out(fit: FittedModel, *, relative_efficiency: float = 1.0) -> L
     """
     people = fit.people
     assert people is not None
-    design, own = fit.design, next(iter(_own_factors(fit, people)), None)
+    design, pooled = fit.design, next(iter(_own_factors(fit, people)), None)
     order = np.argsort(people, kind="stable")
     _, starts, sizes = np.unique(people[order], return_index=True, return_counts=True)
     total = fit.shape[0] * fit.shape[1]
-    points = 1 if own is None or design.family.conjugate else _POINTS[len(own.terms)] ** len(own.terms)
+    points = 1 if pooled is None or design.family.conjugate else _POINTS[len(pooled.terms)] ** len(pooled.terms)
     some = max(min(total, _FEWEST), min(total, _MOST // (design.rows.n * points)))
     which = np.unique(np.linspace(0, total - 1, some).astype(int))
     scores = np.empty((len(starts), which.size))
@@ -93,14 +93,14 @@ def leave_people_out(fit: FittedModel, *, relative_efficiency: float = 1.0) -> L
         at = np.flatnonzero(block == number)
         places = order[starts[at[0]] : starts[at[-1]] + sizes[at[-1]]]
         rows, outcome = design.rows.take(places), design.outcome.take(places)
-        scores[at] = log_likelihood_of_people(fit, rows, outcome, np.cumsum(sizes[at]) - sizes[at], own, which).T
+        scores[at] = log_likelihood_of_people(fit, rows, outcome, np.cumsum(sizes[at]) - sizes[at], pooled, which).T
     loo = loo_of(scores, relative_efficiency=relative_efficiency)
-    found = LeftOut(**vars(loo), first=order[starts], refitted=np.zeros(len(starts), dtype=bool))
-    return _with_refits(fit, found, people, own, scores)
+    left_out = LeftOut(**vars(loo), first=order[starts], refitted=np.zeros(len(starts), dtype=bool))
+    return _with_refits(fit, left_out, people, pooled, scores)
 
 
 def log_likelihood_of_people(
-    fit: FittedModel, rows: Rows, outcome: Outcome, starts: np.ndarray, own: PooledFactor | None, which: np.ndarray
+    fit: FittedModel, rows: Rows, outcome: Outcome, starts: np.ndarray, pooled: PooledFactor | None, which: np.ndarray
 ) -> np.ndarray:
     """Log density of all rows of each person, their effects integrated out, shape (n_draws, n_people).
 
@@ -118,15 +118,15 @@ def log_likelihood_of_people(
         Which of the stacked draws.
     """
     family, pars = fit.design.family, fit.parameters_at(which, rows)
-    if own is None:
+    if pooled is None:
         eta = fit.linear_predictor(rows, which=which)
         return np.add.reduceat(family.log_density(eta, pars, outcome), starts, axis=1)
-    eta = fit.linear_predictor(rows, which=which, without=(own.name,))
-    z = rows.z[own.name]
-    root = np.linalg.cholesky(fit.level_covariance(own.name)[which] + np.finfo(float).tiny * np.eye(z.shape[1]))
+    eta = fit.linear_predictor(rows, which=which, without=(pooled.name,))
+    z = rows.z[pooled.name]
+    root = np.linalg.cholesky(fit.level_covariance(pooled.name)[which] + np.finfo(float).tiny * np.eye(z.shape[1]))
     if family.conjugate:
         return _gaussian(eta, pars, outcome, z, root, starts)
-    u = fit.stacked[f"u_{own.name}"][which][:, rows.index[own.name][starts]]
+    u = fit.stacked[f"u_{pooled.name}"][which][:, rows.index[pooled.name][starts]]
     standard = np.linalg.solve(root[:, None], u[..., None])[..., 0]
     return _quadrature(family, eta, pars, outcome, z, root, starts, standard)
 
@@ -184,28 +184,28 @@ def _quadrature(
 
 
 def _with_refits(
-    fit: FittedModel, found: LeftOut, people: np.ndarray, own: PooledFactor | None, scores: np.ndarray
+    fit: FittedModel, loo: LeftOut, people: np.ndarray, pooled: PooledFactor | None, scores: np.ndarray
 ) -> LeftOut:
     """The same, with those persons left out by a refit for whom importance sampling fails, where they are few."""
-    bad = np.flatnonzero(~(found.pareto_k <= found.good_k))
+    bad = np.flatnonzero(~(loo.pareto_k <= loo.good_k))
     if not 0 < bad.size <= MOST_REFITS or why_not(fit, slope=False):
-        return found
-    elpd, p, k, again = found.elpd.copy(), found.p.copy(), found.pareto_k.copy(), found.refitted.copy()
+        return loo
+    elpd, p, k, again = loo.elpd.copy(), loo.p.copy(), loo.pareto_k.copy(), loo.refitted.copy()
     for person in bad:
-        own_rows = people == people[found.first[person]]
+        own_rows = people == people[loo.first[person]]
         try:
             other = refitted(fit, keep=~own_rows)
             rows = other.design.evaluate(fit.design.frame[own_rows].reset_index(drop=True))
         except AllianceBayesError:
             continue
-        factor = None if own is None else other.design.factor(own.name)
+        factor = None if pooled is None else other.design.factor(pooled.name)
         draws = np.arange(other.shape[0] * other.shape[1])
         outcome = fit.design.outcome.take(np.flatnonzero(own_rows))
         density = log_likelihood_of_people(other, rows, outcome, np.zeros(1, dtype=int), factor, draws)[:, 0]
         elpd[person] = np.logaddexp.reduce(density) - np.log(density.size)
         p[person] = np.logaddexp.reduce(scores[person]) - np.log(scores.shape[1]) - elpd[person]
         k[person], again[person] = 0.0, True
-    return replace(found, elpd=elpd, p=p, pareto_k=k, refitted=again)
+    return replace(loo, elpd=elpd, p=p, pareto_k=k, refitted=again)
 
 
 def _own_factors(fit: FittedModel, people: np.ndarray) -> list[PooledFactor]:

@@ -143,24 +143,24 @@ def _of_rows(context: Context) -> _Seen:
     groups, columns, passed_over = _groups(context)
     cells = Cells.of(columns)
     observed = group_statistics(outcome.values[None, :], cells, outcome, context.step)
-    parts, shares, beyond, done = [], [], 0, 0
+    parts, shares, beyond, n_seen = [], [], 0, 0
     bins: Bins | None = None
-    made = context.which_of_all_rows.size
-    every = max(1, min(made * design.rows.n // KEPT, made // SHOWN))
+    n_replicates = context.which_of_all_rows.size
+    every = max(1, min(n_replicates * design.rows.n // KEPT, n_replicates // SHOWN))
     for simulated in context.replicate_blocks():
         bins = bins or outcome_bins(design, simulated, context.step)
         parts.append(group_statistics(simulated, cells, outcome, context.step))
-        shown = simulated[-done % every :: every]
-        done += len(simulated)
+        shown = simulated[-n_seen % every :: every]
+        n_seen += len(simulated)
         shares.append(bins.shares(shown))
         beyond += int(((shown < bins.edges[0]) | (shown > bins.edges[-1])).sum())
     pairs = {name: (seen[0], np.concatenate([part[name] for part in parts])) for name, seen in observed.items()}
     assert bins is not None
     drawn = np.concatenate(shares)
     out = beyond / (len(drawn) * design.rows.n)
-    own = bins.shares(outcome.values)
+    observed_shares = bins.shares(outcome.values)
     figure = outcome_shares(
-        design, bins, own, drawn, beyond=out, people=context.fit.people, at_ends=_at_ends(pairs, design.n)
+        design, bins, observed_shares, drawn, beyond=out, people=context.fit.people, at_ends=_at_ends(pairs, design.n)
     )
     return _Seen(groups, pairs, passed_over, (figure,), _fewer(context, groups))
 
@@ -176,15 +176,15 @@ def _at_ends(statistics: Mapping[str, Pair], n: float) -> tuple[float, float]:
 
 def _fewer(context: Context, groups: pd.DataFrame) -> str:
     """A sentence on how exact p-values are, after a blank; empty with as many replicates as were asked for."""
-    made = context.which_of_all_rows.size
-    if made == context.replicates:
+    n_replicates = context.which_of_all_rows.size
+    if n_replicates == context.replicates:
         return ""
     # Where there are groups, p-values are doubled: those of all rows and those of groups have half the rate each.
     of = 1 if len(groups) == 1 else 2
-    own = context.rate / of
-    error = of * float(np.sqrt(own * (1 - own) / made))
+    rate = context.rate / of
+    error = of * float(np.sqrt(rate * (1 - rate) / n_replicates))
     return (
-        f" With {context.fit.design.rows.n:,} rows, the limits are from {made:,} replicates: a p-value of "
+        f" With {context.fit.design.rows.n:,} rows, the limits are from {n_replicates:,} replicates: a p-value of "
         f"{percent(context.rate)} has a Monte Carlo standard error of {percent(error, 1)}."
     )
 
@@ -219,8 +219,8 @@ def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, r
         part, of = table[at], len(families)
         names, counts = list(part["statistic"]), part["n"].to_numpy(float)
         limits = simultaneous_limits(names, counts, observed[at], replicated[:, at], rate=rate / of)
-        found = part.assign(observed=observed[at], **vars(limits))
-        parts.append(found.assign(p=np.minimum(of * limits.p, 1.0), far=-np.abs(limits.departure)))
+        judged = part.assign(observed=observed[at], **vars(limits))
+        parts.append(judged.assign(p=np.minimum(of * limits.p, 1.0), far=-np.abs(limits.departure)))
     return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True, key=steady)[list(COLUMNS)]
 
 
@@ -270,11 +270,11 @@ def _describe(row: pd.Series) -> str:
 
 def _remedy(outside: pd.DataFrame, design: Design) -> str:
     """What to do about statistics that lie outside, each in its own way."""
-    found = outside.groupby("statistic", sort=False)["factor"].agg(set).to_dict()
-    groups = sorted(found.get("SD", set()) - {""})
-    own = None if design.residual is None else design.residual.name
+    outlying = outside.groupby("statistic", sort=False)["factor"].agg(set).to_dict()
+    groups = sorted(outlying.get("SD", set()) - {""})
+    residual = None if design.residual is None else design.residual.name
     # Levels whose spread is theirs have a residual SD of their own to have; those of a combination are no column.
-    single = [name for name in groups if name in design.frame and name != own]
+    single = [name for name in groups if name in design.frame and name != residual]
     return " ".join(
         REMEDIES(
             name,
@@ -283,10 +283,10 @@ def _remedy(outside: pd.DataFrame, design: Design) -> str:
             alternatives=design.family.alternatives,
         )
         for name, wanted in (
-            ("mean", "mean" in found),
+            ("mean", "mean" in outlying),
             ("spread_of_levels", bool(single) and "sigma" in design.family.parameters),
-            ("spread", "SD" in found and not (single and "sigma" in design.family.parameters)),
-            ("shape", bool(found.keys() & {"skewness", "kurtosis", "share at floor", "share at ceiling"})),
+            ("spread", "SD" in outlying and not (single and "sigma" in design.family.parameters)),
+            ("shape", bool(outlying.keys() & {"skewness", "kurtosis", "share at floor", "share at ceiling"})),
         )
         if wanted
     )
@@ -311,7 +311,7 @@ def cell_replicates(context: Context, groups: sparse.csr_array) -> dict[str, Pai
     """
     moments = _moments(context)
     n, total = moments.counts, groups.T @ moments.counts
-    own = _pooled(moments.means[None, :, 0], moments.cross[None, :, 0, 0], n, total, groups)
+    observed = _pooled(moments.means[None, :, 0], moments.cross[None, :, 0, 0], n, total, groups)
     rng = context.generator(1)
     means, sds = [], []
     for middle, spread, sigma in _expected(context, moments):
@@ -324,7 +324,7 @@ def cell_replicates(context: Context, groups: sparse.csr_array) -> dict[str, Pai
         mean, sd = _pooled(middle + noise, around, n, total, groups)
         means.append(mean)
         sds.append(sd)
-    return {"mean": (own[0][0], np.concatenate(means)), "SD": (own[1][0], np.concatenate(sds))}
+    return {"mean": (observed[0][0], np.concatenate(means)), "SD": (observed[1][0], np.concatenate(sds))}
 
 
 def level_shares(

@@ -63,8 +63,8 @@ def power_scaling(fit: FittedModel, numbers: Mapping[str, np.ndarray]) -> pd.Dat
         counted = fit.design.information_weights
         counted = np.ones(n) if counted is None else counted
         total = np.concatenate([thin.log_likelihood_at(which=which) @ counted for which in thin.blocks(n)])
-        kept = [fit.with_chains(values)[:, ::by].ravel() for values in quantities.values()]
-        table["likelihood"] = _sensitivity(total, kept)
+        thinned = [fit.with_chains(values)[:, ::by].ravel() for values in quantities.values()]
+        table["likelihood"] = _sensitivity(total, thinned)
     pairs = zip(table["prior"].to_numpy(float), table["likelihood"].to_numpy(float), strict=True)
     return table.assign(diagnosis=[_diagnosis(*pair) for pair in pairs])
 
@@ -76,13 +76,13 @@ def _sensitivity(component: np.ndarray, quantities: Iterable[np.ndarray]) -> lis
     """
     weights = [_weights((alpha - 1) * component) for alpha in _ALPHAS]
     doublings = np.abs(np.log2(_ALPHAS))
-    found = []
+    sensitivities = []
     for draws in quantities:
         order = np.argsort(draws, kind="stable")
         ordered = draws[order]
-        distances = [_distance(ordered, own[order]) / by for own, by in zip(weights, doublings, strict=True)]
-        found.append(float(np.mean(distances)))
-    return found
+        distances = [_distance(ordered, weight[order]) / by for weight, by in zip(weights, doublings, strict=True)]
+        sensitivities.append(float(np.mean(distances)))
+    return sensitivities
 
 
 def _weights(log_ratios: np.ndarray) -> np.ndarray:
@@ -105,10 +105,10 @@ def _one_sided(draws: np.ndarray, weights: np.ndarray) -> float:
     q = np.cumsum(weights / weights.sum())[:-1]
     middle = 0.5 * (p + q)
     # x log x is 0 at 0, where a weight may have rounded to nothing.
-    own, other = (np.sum(width * part * np.log2(np.where(part > 0, part / middle, 1.0))) for part in (p, q))
+    first, other = (np.sum(width * part * np.log2(np.where(part > 0, part / middle, 1.0))) for part in (p, q))
     # What the two add of the areas under p and q cancels.
     bound = float((p + q) @ width)
-    return float(np.sqrt(max(own + other, 0.0) / bound)) if bound > 0 else np.nan
+    return float(np.sqrt(max(first + other, 0.0) / bound)) if bound > 0 else np.nan
 
 
 def scaled_parameters(fit: FittedModel) -> Iterator[tuple[str, Prior, np.ndarray]]:
@@ -122,13 +122,13 @@ def scaled_parameters(fit: FittedModel) -> Iterator[tuple[str, Prior, np.ndarray
         yield term, priors[term].prior, draws["beta"][:, position]
     for name in design.family.parameters:
         if name == "sigma" and design.residual is not None:
-            for position, own in enumerate(design.residual.parameters):
-                yield own, priors[own].prior, draws[name][:, position]
+            for position, parameter in enumerate(design.residual.parameters):
+                yield parameter, priors[parameter].prior, draws[name][:, position]
         elif name in priors and draws[name].ndim == 1:
             yield name, priors[name].prior, draws[name]
     if design.sigma is not None:
-        for position, own in enumerate(design.sigma.parameters):
-            yield own, priors[own].prior, draws[GAMMA][:, position]
+        for position, parameter in enumerate(design.sigma.parameters):
+            yield parameter, priors[parameter].prior, draws[GAMMA][:, position]
     for factor in design.factors:
         for position, term in enumerate(factor.terms):
             name = f"tau_{factor.name}[{term}]"

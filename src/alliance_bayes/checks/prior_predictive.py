@@ -194,9 +194,9 @@ def _standardised_slope(
     if not np.isfinite(change.known).all():
         return None
     step = 1e-3 * design.sd(focal)
-    family, outcome, own = design.family, design.outcome, prior.parameters_at(rows=still)
+    family, outcome, parameters = design.family, design.outcome, prior.parameters_at(rows=still)
     before, after = (
-        family.expectation(prior.linear_predictor(rows), own, outcome)
+        family.expectation(prior.linear_predictor(rows), parameters, outcome)
         for rows in (still.along(change, -step), still.along(change, step))
     )
     scale = design.scales.get(outcome.name)
@@ -214,9 +214,9 @@ def _standardised_differences(prior: FittedModel, design: Design) -> Iterator[tu
     scale = design.scales.get(outcome)
     sd = design.sd(outcome) if scale is None else scale.sd
     levels, means, problems = Analysis(prior, Options(population=default_population(prior))).by_level(factor)
-    for level, own, problem in zip(levels[1:], means[1:], problems[1:], strict=True):
+    for level, mean, problem in zip(levels[1:], means[1:], problems[1:], strict=True):
         if not problem and not problems[0]:
-            yield f"standardised {called_difference(factor, 'mean', level, levels[0])}", (own - means[0]).ravel() / sd
+            yield f"standardised {called_difference(factor, 'mean', level, levels[0])}", (mean - means[0]).ravel() / sd
 
 
 def _row(
@@ -252,8 +252,8 @@ def _ends_of(design: Design) -> str:
     """What the least and the greatest outcome are called: levels that were observed are no ends of a scale."""
     outcome, scale = design.outcome, design.scales.get(design.outcome.name)
     observed = outcome.levels is not None and (scale is None or scale.levels is None)
-    one = outcome.lower is None or outcome.upper is None
-    return "the lowest and the highest level" if observed else f"the {'end' if one else 'ends'} of the scale"
+    single = outcome.lower is None or outcome.upper is None
+    return "the lowest and the highest level" if observed else f"the {'end' if single else 'ends'} of the scale"
 
 
 def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | None = None) -> Plot:

@@ -98,8 +98,8 @@ def of_one_table(fit: FittedModel) -> FittedModel:
     chains, seed = int(fit.info["chains"]), int(fit.info["seed"])
     settings = SamplerSettings(draws=max(1, DRAWS_OF_TABLE // chains), chains=chains, cores=1, seed=seed)
     tree, ran = sample(fit.design, fit.priors, settings, draws=settings.draws)
-    kept = {name: value for name, value in fit.info.items() if name != "imputation"}
-    return replace(fit, tree=tree, info=kept | without_times(ran)[0])
+    info = {name: value for name, value in fit.info.items() if name != "imputation"}
+    return replace(fit, tree=tree, info=info | without_times(ran)[0])
 
 
 def is_asked(fit: FittedModel) -> bool:
@@ -122,7 +122,7 @@ def asked(fit: FittedModel) -> list[Estimate]:
     if factor is None:
         return [focal(fit)]
     analysis = Analysis(fit, Options(population=default_population(fit)))
-    return [one for one in CONTRASTS.estimates(analysis, factor) if one.estimand == "contrast_of_means"]
+    return [estimate for estimate in CONTRASTS.estimates(analysis, factor) if estimate.estimand == "contrast_of_means"]
 
 
 def focal(fit: FittedModel) -> Estimate:
@@ -131,14 +131,14 @@ def focal(fit: FittedModel) -> Estimate:
     So too where the association bends: what is said of it is that difference, of which an average slope tells nothing.
     """
     # One after the other: most fits need the first only, and the others go through all rows.
-    made = SLOPES.estimates(Analysis(fit, Options(population=default_population(fit))))
-    own = next(quantity for quantity in made if quantity.estimand == "slope")
+    estimates = SLOPES.estimates(Analysis(fit, Options(population=default_population(fit))))
+    slope = next(quantity for quantity in estimates if quantity.estimand == "slope")
     predictor = fit.spec.focal_predictor(fit.design)
     bent = predictor is not None and is_bent(fit.design, predictor)
-    if not bent and not np.isnan(own.draws()).all():
-        return own
-    step = next((quantity for quantity in made if quantity.estimand in CONTRASTED), own)
-    return own if np.isnan(step.draws()).all() else step
+    if not bent and not np.isnan(slope.draws()).all():
+        return slope
+    step = next((quantity for quantity in estimates if quantity.estimand in CONTRASTED), slope)
+    return slope if np.isnan(step.draws()).all() else step
 
 
 #: What a number of a predictor is called, by its estimand.
@@ -149,17 +149,17 @@ NUMBERS: Mapping[str, str] = {
 }
 
 
-def called(own: Estimate) -> str:
+def called(estimate: Estimate) -> str:
     """What :func:`asked` gives, in words."""
-    if own.factor is not None and own.level is not None and own.versus is not None:
-        return called_difference(own.factor, "mean", own.level, own.versus)
-    return NUMBERS[own.estimand]
+    if estimate.factor is not None and estimate.level is not None and estimate.versus is not None:
+        return called_difference(estimate.factor, "mean", estimate.level, estimate.versus)
+    return NUMBERS[estimate.estimand]
 
 
 def called_difference(factor: str, of: str, level: str, versus: str) -> str:
     """A difference between two levels of a factor, in words: of its means, of their levels or of a slope."""
-    what = {"mean": "difference", "level": "difference in level"}.get(of, f"difference in slope of {of}")
-    return f"{what} by {factor}: {level} - {versus}"
+    kind = {"mean": "difference", "level": "difference in level"}.get(of, f"difference in slope of {of}")
+    return f"{kind} by {factor}: {level} - {versus}"
 
 
 def refitted(
@@ -219,12 +219,12 @@ def refit(
     excluded = 0 if keep is None else fit.count_people(~keep)
     try:
         again = asked(refitted(fit, priors=priors, keep=keep))
-        return Refit(label, excluded, {called(one): one.draws() for one in again})
+        return Refit(label, excluded, {called(estimate): estimate.draws() for estimate in again})
     except AllianceBayesError as error:
         return Refit(label, excluded, {}, str(error))
 
 
-def refit_rows(own: Estimate, refits: Sequence[Refit]) -> EffectTable:
+def refit_rows(declared: Estimate, refits: Sequence[Refit]) -> EffectTable:
     """A number of the fit itself and of those refits that have it; their ``term`` is what was changed.
 
     Parameters
@@ -234,14 +234,16 @@ def refit_rows(own: Estimate, refits: Sequence[Refit]) -> EffectTable:
     refits
         What it is compared with.
     """
-    what = called(own)
-    made = [
-        (one.label, one.draws[what]) for one in (Refit(AS_FITTED, 0, {what: own.draws()}), *refits) if what in one.draws
+    name = called(declared)
+    labelled = [
+        (fitted.label, fitted.draws[name])
+        for fitted in (Refit(AS_FITTED, 0, {name: declared.draws()}), *refits)
+        if name in fitted.draws
     ]
-    pair = partial(Estimate, factor=own.factor, level=own.level, versus=own.versus, signed=True)
-    numbers = [pair(own.estimand, Fixed(draws), own.unit, term=label) for label, draws in made]
+    pair = partial(Estimate, factor=declared.factor, level=declared.level, versus=declared.versus, signed=True)
+    numbers = [pair(declared.estimand, Fixed(draws), declared.unit, term=label) for label, draws in labelled]
     # Those of one shape together: a refit has fewer draws than the fit.
-    shapes = groupby(numbers, key=lambda one: one.draws().shape)
+    shapes = groupby(numbers, key=lambda estimate: estimate.draws().shape)
     return EffectTable.concat([summarise(some, Options(prob=PROB)) for _, some in shapes])
 
 
@@ -253,10 +255,10 @@ def error_of_shifts(rows: EffectTable) -> float:
     rows
         Those of :func:`refit_rows`.
     """
-    own, others = rows.iloc[0], rows.iloc[1:]
+    fitted, others = rows.iloc[0], rows.iloc[1:]
     if others.empty:
         return float("nan")
-    return float(np.hypot(others["mcse_mean"].max(), own["mcse_mean"]) / own["sd"])
+    return float(np.hypot(others["mcse_mean"].max(), fitted["mcse_mean"]) / fitted["sd"])
 
 
 def summary(rows: EffectTable, refits: Sequence[Refit]) -> pd.DataFrame:
@@ -278,7 +280,7 @@ def summary(rows: EffectTable, refits: Sequence[Refit]) -> pd.DataFrame:
     """
     numbers = ["mean", "lower", "upper", "p_direction"]
     known = pd.DataFrame(rows).set_index("term")
-    table = known.reindex([AS_FITTED, *(made.label for made in refits)])[numbers]
+    table = known.reindex([AS_FITTED, *(other.label for other in refits)])[numbers]
     table["shift"] = (table["mean"] - table["mean"].iloc[0]) / known["sd"].iloc[0]
     settled = np.where((table["lower"] > 0) | (table["upper"] < 0), "yes", "no")
     table["settled"] = pd.Series(settled, index=table.index, dtype="str").where(table["mean"].notna())

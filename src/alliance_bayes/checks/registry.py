@@ -188,8 +188,8 @@ class CheckReport:
 
     def _repr_html_(self) -> str:
         """In a notebook: every check with its verdict, and what the gate says."""
-        counts = [(verdict, sum(one.verdict == verdict for one in self.results)) for verdict in get_args(Verdict)]
-        rows = [(one.title, one.verdict, one.sentence) for one in self.results]
+        counts = [(verdict, sum(result.verdict == verdict for result in self.results)) for verdict in get_args(Verdict)]
+        rows = [(result.title, result.verdict, result.sentence) for result in self.results]
         checks = table(("check", "verdict", "what it found"), rows, words=(0, 1, 2))
         gate = ["Conclusions may be drawn."] if self.gate.passed else ["Conclusions are withheld.", *self.gate.reasons]
         return overview(f"Checks of {self.model}" if self.model else "Checks", counts, checks, listed(gate))
@@ -261,7 +261,7 @@ def run_checks(
         results = tuple(whole[check] for check in chosen)
     if (nameless := Nameless.of(fit)).numbers:
         results = tuple(result.naming_nobody(nameless) for result in results)
-    asked = {
+    request = {
         "only": None
         if checks is None
         else [check.name if is_packaged(check) else {"name": check.name, "title": check.title} for check in chosen],
@@ -271,7 +271,7 @@ def run_checks(
         "replicates": replicates,
         "seed": seed,
     }
-    return CheckReport(results, Gate.of(results), f"{fit.spec.formula} ({fit.design.family.title})", asked)
+    return CheckReport(results, Gate.of(results), f"{fit.spec.formula} ({fit.design.family.title})", request)
 
 
 def _of_one_table(result: CheckResult, fit: FittedModel) -> CheckResult:
@@ -319,9 +319,9 @@ def named(check: Check) -> Iterator[None]:
     except Exception as error:
         if is_packaged(check):
             raise
-        what = str(error) if isinstance(error, AllianceBayesError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, AllianceBayesError) else f"{type(error).__name__}: {error}"
         raise UsageError(
-            f"the check '{check.name}' went wrong: {what.rstrip('.: ')}. Mend it, or leave it out."
+            f"the check '{check.name}' went wrong: {reason.rstrip('.: ')}. Mend it, or leave it out."
         ) from error
 
 
@@ -373,6 +373,6 @@ def _results(context: Context, checks: Sequence[Check]) -> tuple[CheckResult, ..
     _ = context.relative_efficiency, context.fit.coefficients_of_known
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(copy_context().run, lambda: {check: _result(check, context) for check in heavy})
-        found = {check: _result(check, context) for check in checks if check not in heavy}
-        found |= ahead.result()
-    return tuple(found[check] for check in checks)
+        results = {check: _result(check, context) for check in checks if check not in heavy}
+        results |= ahead.result()
+    return tuple(results[check] for check in checks)

@@ -125,9 +125,9 @@ class Groups(Check):
         roles = {name: _role(grouping.role, tests[name]) for name, grouping in groupings.items()}
         frames = []
         for name, grouping in groupings.items():
-            there = np.flatnonzero(grouping.counts > 0)
-            residual, limit = parts_limits(context, grouping.indicators[:, there])
-            levels = pd.DataFrame({"level": [grouping.levels[k] for k in there], "n": grouping.counts[there]})
+            present = np.flatnonzero(grouping.counts > 0)
+            residual, limit = parts_limits(context, grouping.indicators[:, present])
+            levels = pd.DataFrame({"level": [grouping.levels[k] for k in present], "n": grouping.counts[present]})
             frames.append(levels.assign(column=name, role=roles[name], residual=residual, limit=limit, p=tests[name].p))
         table = _concatenated(frames, ["column", "role", "level", "n", "residual", "limit", "p"])
         fired = fired_of(tests, context.rate)
@@ -172,13 +172,13 @@ def fired_of(tests: Mapping[str, LackOfFit], rate: float) -> list[str]:
     return sorted((name for name, test in tests.items() if test.p < rate), key=lambda name: tests[name].p)
 
 
-def _role(given: str, test: LackOfFit) -> str:
+def _role(role: str, test: LackOfFit) -> str:
     """What the model does with a column: of those it does not pool over, it may express all differences or some."""
-    if given == "pooled":
-        return given
+    if role == "pooled":
+        return role
     if test.df == 0:
         return "common"
-    return "in part" if given == "column" else given
+    return "in part" if role == "column" else role
 
 
 def _remedy(role: str, names: list[str]) -> str:
@@ -302,5 +302,5 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
     )
 
 
-def _outside(count: int, of: int, what: str) -> str:
-    return f"{count or 'None'} of the {of} {what}s {'is' if count == 1 else 'are'} outside."
+def _outside(count: int, of: int, noun: str) -> str:
+    return f"{count or 'None'} of the {of} {noun}s {'is' if count == 1 else 'are'} outside."

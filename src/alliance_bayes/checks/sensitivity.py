@@ -86,22 +86,22 @@ class PriorSensitivity(Check):
         others = {} if reason else of_other_scales(fit, context.effects)
         details = _of_numbers(fit, numbers, others)
         moving = (details["depends"] == "yes").any()
-        said = _told(details)
+        dependence = _told(details)
         if reason:
-            said += f" Refits under other priors were not done: {reason}."
+            dependence += f" Refits under other priors were not done: {reason}."
         if not is_asked(fit) or reason:
             verdict: Verdict = "warn" if moving else "pass"
-            return self.result(verdict, said, details)
+            return self.result(verdict, dependence, details)
         owns = asked(fit)
         refits = [refit(fit, name, priors=priors) for name, priors in _sets(fit)]
         for name, again in others.items():
-            draws = {called(own): again[called(own)].reshape(fit.shape[0], -1) for own in owns}
+            draws = {called(estimate): again[called(estimate)].reshape(fit.shape[0], -1) for estimate in owns}
             refits.append(Refit(f"all scales {name}", 0, draws))
         compared = _Compared.of(owns, refits)
-        verdict, found = compared.judged("under all these priors", "under some of these priors")
+        verdict, sentence = compared.judged("under all these priors", "under some of these priors")
         return self.result(
             "warn" if moving else verdict,
-            f"{found} {said}",
+            f"{sentence} {dependence}",
             compared.table().rename(columns={"label": "priors"}),
             plots=compared.plots(fit, "prior-sets", "under other priors"),
             details=details,
@@ -161,12 +161,12 @@ class Influence(Check):
         table, times = compared.table(), len(compared.tables)
         table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)] * times, dtype="str"))
         table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)] * times, dtype="str"))
-        table.insert(3, "n", [0, *(made.excluded for made in refits)] * times)
-        verdict, found = compared.judged("whatever is left out", "in these fits")
+        table.insert(3, "n", [0, *(again.excluded for again in refits)] * times)
+        verdict, sentence = compared.judged("whatever is left out", "in these fits")
         plots = compared.plots(fit, "left-out", "with some left out")
         return self.result(
             verdict,
-            found,
+            sentence,
             table,
             plots=tuple(replace(figure, fewest=FEWEST, whole=True) for figure in plots),
             rows=compared.rows,
@@ -188,7 +188,7 @@ class _Compared:
     @classmethod
     def of(cls, owns: Sequence[Estimate], refits: Sequence[Refit]) -> _Compared:
         """Summarise the numbers of a fit and of its refits."""
-        parts = tuple(refit_rows(own, refits) for own in owns)
+        parts = tuple(refit_rows(estimate, refits) for estimate in owns)
         return cls(tuple(owns), parts, tuple(summary(part, refits) for part in parts))
 
     @property
@@ -199,25 +199,25 @@ class _Compared:
     def table(self) -> pd.DataFrame:
         """A row a number and refit; differences are named, of which a page may not show all."""
         named = [
-            table if own.versus is None else table.assign(quantity=called(own))
-            for own, table in zip(self.owns, self.tables, strict=True)
+            table if estimate.versus is None else table.assign(quantity=called(estimate))
+            for estimate, table in zip(self.owns, self.tables, strict=True)
         ]
         return pd.concat(named, ignore_index=True)
 
     def judged(self, everywhere: str, here: str) -> tuple[Verdict, str]:
         """Whether every conclusion about a sign is the same in all fits; the worst verdict, and what was found."""
-        found = [
-            _judged(table, error_of_shifts(part), called(own), everywhere, here)
-            for own, part, table in zip(self.owns, self.parts, self.tables, strict=True)
+        judgements = [
+            _judged(table, error_of_shifts(part), called(estimate), everywhere, here)
+            for estimate, part, table in zip(self.owns, self.parts, self.tables, strict=True)
         ]
-        verdicts = [verdict for verdict, _ in found]
+        verdicts = [verdict for verdict, _ in judgements]
         worst: Verdict = "warn" if "warn" in verdicts else "pass" if "pass" in verdicts else "info"
-        if worst == "pass" and len(found) > 1:
+        if worst == "pass" and len(judgements) > 1:
             return worst, self._calm(everywhere)
-        said = [sentence for verdict, sentence in found if verdict == worst]
-        rest = len(found) - len(said)
+        sentences = [sentence for verdict, sentence in judgements if verdict == worst]
+        rest = len(judgements) - len(sentences)
         others = f" The other {rest} keep their conclusion." if rest and worst == "warn" else ""
-        return worst, " ".join(said[:MOST_SAID]) + _more(len(said) - MOST_SAID) + others
+        return worst, " ".join(sentences[:MOST_SAID]) + _more(len(sentences) - MOST_SAID) + others
 
     def _calm(self, everywhere: str) -> str:
         """That no conclusion changes, and which number moves most."""
@@ -235,13 +235,15 @@ class _Compared:
 
     def plots(self, fit: FittedModel, name: str, when: str) -> tuple[Plot, ...]:
         """One figure a number."""
-        one = len(self.owns) == 1
+        single = len(self.owns) == 1
         figures = (
-            side_by_side(fit, name if one else f"{name}-{number}", when, called(own), part)
-            for number, (own, part) in enumerate(zip(self.owns[:MOST_SAID], self.parts, strict=False), 1)
+            side_by_side(fit, name if single else f"{name}-{number}", when, called(estimate), part)
+            for number, (estimate, part) in enumerate(zip(self.owns[:MOST_SAID], self.parts, strict=False), 1)
         )
         # Of a difference that a page may not show, there is no figure either.
-        return tuple(replace(plot, whole=own.versus is not None) for plot, own in zip(figures, self.owns, strict=False))
+        return tuple(
+            replace(plot, whole=estimate.versus is not None) for plot, estimate in zip(figures, self.owns, strict=False)
+        )
 
 
 def _more(number: int) -> str:
@@ -269,8 +271,8 @@ def _of_numbers(
     times = np.nan_to_num(table["prior"].to_numpy(float)) / LIMIT
     if others:
         shifts = under_other_scales(numbers, others)
-        own = dict(zip(shifts.index, extent(shifts), strict=True))
-        times = np.fmax(times, [own.get(name, 0.0) for name in table["quantity"]])
+        extents = dict(zip(shifts.index, extent(shifts), strict=True))
+        times = np.fmax(times, [extents.get(name, 0.0) for name in table["quantity"]])
         table = table.merge(shifts, how="left", left_on="quantity", right_index=True)
     stated_ones = table["quantity"].isin(list(numbers)).to_numpy()
     return table.assign(times_limit=times, depends=np.where(stated_ones, np.where(times > 1, "yes", "no"), ""))
@@ -318,8 +320,8 @@ def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:
     focal = fit.spec.focal_predictor(fit.design)
     if focal != fit.spec.alliance or why_not(fit):
         return []
-    given = {name: prior for name, prior in fit.spec.given_priors.items() if name != focal}
-    return [(name, {"set": name, **given}) for name in PRIOR_SETS]
+    priors = {name: prior for name, prior in fit.spec.given_priors.items() if name != focal}
+    return [(name, {"set": name, **priors}) for name in PRIOR_SETS]
 
 
 def cases_of(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.ndarray]]:
@@ -349,30 +351,30 @@ def _middle(scale: Scale | None) -> float | None:
     return (scale.lower + scale.upper) / 2
 
 
-def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here: str) -> tuple[Verdict, str]:
+def _judged(table: pd.DataFrame, error: float, quantity: str, everywhere: str, here: str) -> tuple[Verdict, str]:
     """Whether the conclusion about the sign is the same in all fits, and by how much a number moves, and its error."""
-    made = table.dropna(subset=["mean"])
-    failed = len(table) - len(made)
+    fitted = table.dropna(subset=["mean"])
+    failed = len(table) - len(fitted)
     tail = f" {failed} could not be fitted." if failed else ""
-    if len(made) < 2:
+    if len(fitted) < 2:
         return "info", f"Nothing could be fitted again.{tail}"
-    shifts = made["shift"].abs().astype(float)
-    furthest = str(made["label"].iloc[int(steady(shifts).to_numpy().argmax())])
+    shifts = fitted["shift"].abs().astype(float)
+    furthest = str(fitted["label"].iloc[int(steady(shifts).to_numpy().argmax())])
     moved = (
-        f"the mean {what} goes from {_written(made['mean'])}, at most "
+        f"the mean {quantity} goes from {_written(fitted['mean'])}, at most "
         f"{shifts.max():.2f} posterior SDs from the one fitted ({furthest}; Monte Carlo standard error {error:.2f})"
     )
-    settled = made["settled"] == "yes"
-    signs = set(np.sign(made.loc[settled, "mean"]))
+    settled = fitted["settled"] == "yes"
+    signs = set(np.sign(fitted.loc[settled, "mean"]))
     if settled.any() and (not settled.all() or len(signs) > 1):
-        names = some(made.loc[settled, "label"].astype(str))
+        names = some(fitted.loc[settled, "label"].astype(str))
         return "warn", (
-            f"The conclusion about the sign of the {what} depends on it: the {PROB:.0%} interval excludes zero {here} "
-            f"only: {names}; {moved}. Say so wherever the {what} is reported.{tail}"
+            f"The conclusion about the sign of the {quantity} depends on it: the {PROB:.0%} interval excludes zero "
+            f"{here} only: {names}; {moved}. Say so wherever the {quantity} is reported.{tail}"
         )
     verdict: Verdict = "pass" if shifts.max() < SHIFT else "warn"
     how = "excludes" if settled.all() else "includes"
-    return verdict, f"The {PROB:.0%} interval of the {what} {how} zero {everywhere}; {moved}.{tail}"
+    return verdict, f"The {PROB:.0%} interval of the {quantity} {how} zero {everywhere}; {moved}.{tail}"
 
 
 def _of_refits(means: Sequence[float]) -> str:
@@ -392,7 +394,7 @@ def _written(means: Sequence[float] | pd.Series) -> str:
     return " to ".join(f"{end:.{places}f}" for end in (ends if len(ends) > 1 or len(means) == 1 else ends * 2))
 
 
-def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: EffectTable) -> Plot:
+def side_by_side(fit: FittedModel, name: str, when: str, quantity: str, rows: EffectTable) -> Plot:
     """Mean and interval of a number as fitted and of every refit.
 
     Parameters
@@ -407,7 +409,7 @@ def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: Effect
         Those of :func:`~alliance_bayes.checks.refits.refit_rows`; what could not be fitted is not drawn.
     """
     predictor = fit.spec.focal_predictor(fit.design)
-    title, outcome = f"{what[:1].upper()}{what[1:]}", label_of(fit.design, fit.design.outcome.name)
+    title, outcome = f"{quantity[:1].upper()}{quantity[1:]}", label_of(fit.design, fit.design.outcome.name)
     of = f"{title}\nof {outcome}" if predictor is None else f"{title} of {outcome}\non {predictor}"
     labels, means = rows["term"].tolist(), rows["mean"].tolist()
 
@@ -425,7 +427,8 @@ def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: Effect
     return Plot(
         name,
         f"{title} {when}",
-        f"Mean and {PROB:.0%} interval of the {what} as fitted ({_written(means[:1])}) and of {_of_refits(means[1:])}.",
+        f"Mean and {PROB:.0%} interval of the {quantity} as fitted ({_written(means[:1])}) and of "
+        f"{_of_refits(means[1:])}.",
         draw,
         (4.8, 1.3 + 0.27 * len(rows)),
     )

@@ -82,8 +82,8 @@ class Spread(Check):
                 records.append(about | {"n": values.size})
                 continue
             for at, spread, limit in zip(parts[name].T, *sizes[name], strict=True):
-                own = values[at]
-                ends = {"low": own.min(), "high": own.max(), "mean": own.mean(), "n": own.size}
+                inside = values[at]
+                ends = {"low": inside.min(), "high": inside.max(), "mean": inside.mean(), "n": inside.size}
                 records.append(about | ends | {"spread": spread, "limit": limit})
         table = pd.DataFrame(records, columns=_COLUMNS)
         fired = fired_of(tests, context.rate)
@@ -142,10 +142,10 @@ class SpreadResiduals:
     def products(self, basis: Basis) -> tuple[np.ndarray, np.ndarray]:
         """See `Residuals`."""
         mean, sd = self.expected
-        found = [
+        pairs = [
             [((part - mean) / sd) @ basis for part in (observed, replicated)] for observed, replicated in self._blocks()
         ]
-        observed, replicated = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        observed, replicated = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         return observed, replicated
 
     def of_parts(self, parts: Sequence[np.ndarray], rate: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -155,12 +155,12 @@ class SpreadResiduals:
         """
         shares = np.hstack(parts)
         shares = shares / (self.expected[0] @ shares)
-        found = [(observed @ shares, replicated @ shares) for observed, replicated in self._blocks()]
-        observed, replicated = (np.concatenate(blocks) for blocks in zip(*found, strict=True))
+        pairs = [(observed @ shares, replicated @ shares) for observed, replicated in self._blocks()]
+        observed, replicated = (np.concatenate(blocks) for blocks in zip(*pairs, strict=True))
         ends = np.cumsum([indicators.shape[1] for indicators in parts])[:-1]
         return [
-            (own.mean(axis=0), _limit(null, rate))
-            for own, null in zip(np.split(observed, ends, axis=1), np.split(replicated, ends, axis=1), strict=True)
+            (seen.mean(axis=0), _limit(null, rate))
+            for seen, null in zip(np.split(observed, ends, axis=1), np.split(replicated, ends, axis=1), strict=True)
         ]
 
     def _blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -184,19 +184,19 @@ def _sigma_along(spec: ModelSpec, columns: Sequence[str]) -> str:
     """The model of the residual SD that differs along some columns, too; empty where the fit can have none."""
     if not columns or spec.missing == "impute" or spec.weights_kind == "sampling":
         return ""
-    there, kept = spec.parsed_sigma, spec.residual_by or ""
-    if there is not None:
+    sigma, known = spec.parsed_sigma, spec.residual_by or ""
+    if sigma is not None:
         # Along what is there already the logarithm of the SD bends: a spline takes the place of the line.
-        left = replace(there, common=tuple(name for name in there.common if name not in columns))
-        kept = str(left).partition("~")[2].strip() if left.common != ("Intercept",) else ""
-    before = () if there is None else there.columns
-    splines = "" if there is None else there.text
+        left = replace(sigma, common=tuple(name for name in sigma.common if name not in columns))
+        known = str(left).partition("~")[2].strip() if left.common != ("Intercept",) else ""
+    before = () if sigma is None else sigma.columns
+    splines = "" if sigma is None else sigma.text
     more = [
         f"bs({in_formula(name)}, df=4)" if name in before else name if windowed_named(name) else in_formula(name)
         for name in columns
         if f"bs({in_formula(name)}," not in splines
     ]
-    return f"~ {' + '.join([*([kept] if kept else []), *more])}" if more else ""
+    return f"~ {' + '.join([*([known] if known else []), *more])}" if more else ""
 
 
 def _known(design: Design) -> np.ndarray:

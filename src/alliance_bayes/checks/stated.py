@@ -67,31 +67,31 @@ def stated(fit: FittedModel) -> dict[str, np.ndarray]:
     """
     design, draws = fit.design, fit.stacked
     predictor, arm = fit.spec.focal_predictor(design), fit.spec.focal_factor(design)
-    found = {called(one): one.draws().ravel() for one in asked(fit)}
+    numbers = {called(estimate): estimate.draws().ravel() for estimate in asked(fit)}
     for number, column in enumerate(design.columns):
         parts = column.term.split(":")
         product = column.order > 1 and (predictor in column.numeric or arm in parts)
         # The differences of a focal factor are those above.
-        group = column.order == 1 and not column.numeric and not (found and arm in parts)
+        group = column.order == 1 and not column.numeric and not (numbers and arm in parts)
         if product or group:
-            found[column.label] = draws["beta"][:, number]
+            numbers[column.label] = draws["beta"][:, number]
     for factor in design.factors:
         if len(factor.levels) <= FEW_LEVELS and not is_of_persons(factor, design.rows.n):
             for number, term in enumerate(factor.terms):
-                if term == "Intercept" and found and factor.name == arm:
+                if term == "Intercept" and numbers and factor.name == arm:
                     continue
                 of = "level" if term == "Intercept" else term
                 for a, b in combinations(range(len(factor.levels)), 2):
                     effects = draws[f"u_{factor.name}"]
                     label = called_difference(factor.name, of, factor.levels[b], factor.levels[a])
-                    found[label] = effects[:, b, number] - effects[:, a, number]
+                    numbers[label] = effects[:, b, number] - effects[:, a, number]
         if not factor.exhaustive:
             for number, term in enumerate(factor.terms):
                 # On an identity link no slope and no difference rests on how far levels differ in level.
                 if term == "Intercept" and design.family.linear:
                     continue
-                found[f"tau_{factor.name}[{term}]"] = draws[f"tau_{factor.name}"][:, number]
-    return found
+                numbers[f"tau_{factor.name}[{term}]"] = draws[f"tau_{factor.name}"][:, number]
+    return numbers
 
 
 def of_other_scales(fit: FittedModel, effects: pd.DataFrame | None = None) -> dict[str, dict[str, np.ndarray]]:
@@ -99,13 +99,13 @@ def of_other_scales(fit: FittedModel, effects: pd.DataFrame | None = None) -> di
 
     With those of a table's rows with some predictors set, where it is known how the table was made.
     """
-    made = {}
-    asked = effects.asked if isinstance(effects, EffectTable) and stated_at(effects) else None
+    by_scale = {}
+    request = effects.asked if isinstance(effects, EffectTable) and stated_at(effects) else None
     for name, factor in SCALES.items():
         priors = {parameter: scaled(known.prior, factor) for parameter, known in fit.priors.items()}
         again = refitted(fit, priors=priors)
-        made[name] = stated(again) | ({} if asked is None else stated_at(effects_of(again, **asked)))
-    return made
+        by_scale[name] = stated(again) | ({} if request is None else stated_at(effects_of(again, **request)))
+    return by_scale
 
 
 def under_other_scales(
@@ -130,9 +130,9 @@ def under_other_scales(
     columns: dict[str, list[float]] = {}
     missing = np.array([np.nan])
     for name, again in others.items():
-        pairs = [(again.get(key, missing), own) for key, own in numbers.items()]
-        columns[name] = [float((new.mean() - own.mean()) / own.std()) for new, own in pairs]
-        columns[f"sd_{name}"] = [float(new.std() / own.std()) for new, own in pairs]
+        pairs = [(again.get(key, missing), draws) for key, draws in numbers.items()]
+        columns[name] = [float((new.mean() - draws.mean()) / draws.std()) for new, draws in pairs]
+        columns[f"sd_{name}"] = [float(new.std() / draws.std()) for new, draws in pairs]
     return pd.DataFrame(columns, index=list(numbers))
 
 

@@ -130,7 +130,7 @@ def group_statistics(values: np.ndarray, cells: Cells, outcome: Outcome, step: f
     ceiling = np.inf if outcome.upper is None else outcome.upper - half
     centre = float(outcome.values.mean())
     sums = _sums(np.ascontiguousarray(values), cells.number, cells.member.shape[0], centre, floor, ceiling)
-    first, second, third, fourth, at_floor, at_ceiling = (own @ cells.member / cells.counts for own in sums)
+    first, second, third, fourth, at_floor, at_ceiling = (total @ cells.member / cells.counts for total in sums)
     out = {}
     if outcome.levels is None or outcome.levels.size > 2:
         m2 = np.maximum(second - first**2, 0.0)
@@ -163,18 +163,18 @@ def _sums(
     m, n = values.shape
     out = np.zeros((6, m, n_cells))
     for k in range(m):
-        own = np.zeros((n_cells, 6))
+        cell_sums = np.zeros((n_cells, 6))
         for i in range(n):
             value, at = values[k, i], number[i]
             away = value - centre
             square = away * away
-            own[at, 0] += away
-            own[at, 1] += square
-            own[at, 2] += square * away
-            own[at, 3] += square * square
-            own[at, 4] += value <= floor
-            own[at, 5] += value >= ceiling
-        out[:, k] = own.T
+            cell_sums[at, 0] += away
+            cell_sums[at, 1] += square
+            cell_sums[at, 2] += square * away
+            cell_sums[at, 3] += square * square
+            cell_sums[at, 4] += value <= floor
+            cell_sums[at, 5] += value >= ceiling
+        out[:, k] = cell_sums.T
     return out
 
 

@@ -97,10 +97,10 @@ class LookedAt:
         assert proxy is not None
         # Sums of squares lose no digits when they are counted from a number near the mean.
         centre = float(proxy.mean())
-        own, near = values - centre, proxy - centre
+        centred, near = values - centre, proxy - centre
         others = n - int(self.certain.sum())
         drawn = self.random & ~self.certain
-        difference, squares = own - near[self.rows], own**2 - near[self.rows] ** 2
+        difference, squares = centred - near[self.rows], centred**2 - near[self.rows] ** 2
         weight = np.where(self.certain, 1.0, others / drawn.sum())
         value = float(near.sum() + weight @ difference)
         error = others**2 * (1 - drawn.sum() / others) * difference[drawn].var(ddof=1) / drawn.sum()
@@ -118,12 +118,12 @@ class LookedAt:
             f"{int(self.certain.sum()):,} whose log scores differ most between draws."
         )
 
-    def counted(self, total: Total, what: str) -> str:
+    def counted(self, total: Total, subject: str) -> str:
         """:attr:`words` and a sentence on the error of a sum; empty where all rows were looked at."""
         if self.whole:
             return ""
         part = f"{total.sampling:.2g}" if total.sampling < 10 else f"{total.sampling:,.0f}"
-        return f"{self.words} The SE of {what} counts that in, with {part}."
+        return f"{self.words} The SE of {subject} counts that in, with {part}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,8 +196,8 @@ def proxies(fit: FittedModel, step: float | None) -> Proxies:
         p[at] = fit.log_likelihood_at(at, which=some).var(axis=0, ddof=1)
         if step is not None:
             rows = design.rows.take(at)
-            eta, own = mean.linear_predictor(rows), mean.parameters_at(rows=rows)
-            mass = design.family.level_probability(eta, own, design.outcome.take(at), step)[0]
+            eta, parameters = mean.linear_predictor(rows), mean.parameters_at(rows=rows)
+            mass = design.family.level_probability(eta, parameters, design.outcome.take(at), step)[0]
             level[at] = np.log(np.maximum(mass, np.finfo(float).tiny))
     return Proxies(elpd, p, None if step is None else level)
 
