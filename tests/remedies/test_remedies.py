@@ -119,7 +119,7 @@ COMPUTED = {
     ("cohort/persons.py", "argued"): ["person", "time", "unit"],
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("simulation/simulate.py", "name"): ["n", "seed"],
-    ("model/derivations.py", "what"): ["events", "among"],
+    ("model/derivations.py", "key"): ["events", "among"],
     ("model/arguments.py", "name"): [*_KINDS],
     ("model/missingness.py", "name"): ["auxiliary", "error", "reliability"],
     ("model/missingness.py", "key"): ["error", "reliability"],
