@@ -95,7 +95,8 @@ def test_data_errors_are_one_paragraph_and_status_1(capsys: pytest.CaptureFixtur
     assert (status, out) == (1, "")
     with pytest.raises(ab.DataError) as caught:
         ab.read_cohort(table)
-    assert err == f"error: {caught.value}\n"
+    # The same, in the words of the command line.
+    assert err == f"error: {caught.value}\n".replace("columns={'new_name': 'age'}", "--map new_name=age")
     assert len(caught.value.problems) == 2
 
 

@@ -140,7 +140,7 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
             ("column 'participant_id', row 4: '' has no identifier. Fill in the identifier, or remove the row."),
             (
                 "column 'age', row 3: '150' is outside 0 to 120 (years). Correct it, or leave the cell empty if "
-                "it is unknown."
+                "it is unknown. If it is another measure, rename it: columns={'new_name': 'age'}."
             ),
             (
                 "column 'age', row 4: 'abc' is not a number. Correct it; a missing value is an empty cell, NA or"

@@ -53,11 +53,11 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         [
             (
                 "column 'age', row 2: '121' is outside 0 to 120 (years). Correct it, or leave the cell empty if "
-                "it is unknown."
+                "it is unknown. If it is another measure, rename it: columns={'new_name': 'age'}."
             ),
             (
                 "column 'age', row 3: '-1' is outside 0 to 120 (years). Correct it, or leave the cell empty if "
-                "it is unknown."
+                "it is unknown. If it is another measure, rename it: columns={'new_name': 'age'}."
             ),
         ],
     ),

@@ -150,7 +150,8 @@ def test_parquet_rows_are_numbered_like_a_spreadsheets(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "a.pq: 1 problem found; nothing was analysed.\n"
         "  - column 'age', row 3: 300.0 is outside 0 to 120 (years). "
-        "Correct it, or leave the cell empty if it is unknown."
+        "Correct it, or leave the cell empty if it is unknown. "
+        "If it is another measure, rename it: columns={'new_name': 'age'}."
     )
 
 

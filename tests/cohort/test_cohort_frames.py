@@ -14,6 +14,7 @@ from alliance_bayes.errors import DataError, UsageError
 
 MISSING = "Correct it; a missing value is an empty cell, NA or NaN"
 CORRECT = "Correct it, or leave the cell empty if it is unknown."
+ANOTHER = "If it is another measure, rename it: columns={'new_name': 'age'}."
 AS_TEXT = "Read identifiers as text, so that none is changed (007, 1.0)."
 TRUTH = "is a truth value, not a number. Write the number that is meant."
 
@@ -60,7 +61,7 @@ BROKEN: dict[str, tuple[pd.DataFrame, list[str]]] = {
             f"column 'age', row c: 'n/a' is not a number. {MISSING}, or is named in missing=['NA', 'NaN', 'n/a'].",
             f"column 'age', row e: True {TRUTH}",
             "column 'age', row f: [1] is of type list, not a number. Convert the column to numbers.",
-            f"column 'age', row h: -1 is outside 0 to 120 (years). {CORRECT}",
+            f"column 'age', row h: -1 is outside 0 to 120 (years). {CORRECT} {ANOTHER}",
         ],
     ),
     "float identifiers": (
@@ -97,13 +98,13 @@ BROKEN: dict[str, tuple[pd.DataFrame, list[str]]] = {
     ),
     "numbers in a categorical column": (
         pd.DataFrame({"age": pd.Categorical([30, 200])}),
-        [f"column 'age', row 1: 200 is outside 0 to 120 (years). {CORRECT}"],
+        [f"column 'age', row 1: 200 is outside 0 to 120 (years). {CORRECT} {ANOTHER}"],
     ),
     "odd labels": (
         pd.DataFrame({"age": [1, -1, -2]}, index=[5, 5, (1, 2)]),
         [
-            f"column 'age', row 5: -1 is outside 0 to 120 (years). {CORRECT}",
-            f"column 'age', row (1, 2): -2 is outside 0 to 120 (years). {CORRECT}",
+            f"column 'age', row 5: -1 is outside 0 to 120 (years). {CORRECT} {ANOTHER}",
+            f"column 'age', row (1, 2): -2 is outside 0 to 120 (years). {CORRECT} {ANOTHER}",
         ],
     ),
 }

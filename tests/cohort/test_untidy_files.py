@@ -440,3 +440,12 @@ def test_one_table_however_it_is_written(
     assert cohort.data["participant_id"].tolist() == [f"p{k}" for k in range(len(people))]
     np.testing.assert_array_equal(cohort.data[["age", "alliance"]].to_numpy(), np.array(people, float))
     assert set(cohort.data["Städte"]) == {"Köln"}
+
+
+def test_years_are_names_of_columns_where_other_numbers_are_a_row(tmp_path: Path) -> None:
+    text = "country,1960,1961,2005\nA,1.5,1.75,3\nB,2,2.5,4\n"
+    data = read_cohort(write(tmp_path, text)).data
+    assert data["1961"].tolist() == [1.75, 2.5]
+    for header in ("country,1961,1960,2005", "country,1960,1960,2005", "country,19,1961,2005"):
+        (found,) = problems(write(tmp_path, text.replace("country,1960,1961,2005", header)))
+        assert "numbers for column names" in found.what

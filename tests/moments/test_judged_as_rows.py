@@ -332,8 +332,8 @@ MARKS = "Correct it; a missing value is an empty cell, NA or NaN, or is named in
         (
             "age",
             -99,
-            "'-99' is outside 0 to 120 (years) (1 row). Correct it, or leave the cell empty if it is unknown. If it "
-            "stands "
+            "'-99' is outside 0 to 120 (years) (1 row). Correct it, or leave the cell empty if it is unknown. "
+            "If it is another measure, rename it: columns={'new_name': 'age'}. If it stands "
             "for a missing value, pass missing=['NA', 'NaN', '-99'].",
         ),
         # Levels.

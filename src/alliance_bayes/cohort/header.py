@@ -57,7 +57,8 @@ def name_columns(header: Sequence[object], empty: Sequence[bool], *, names: str)
         what, remedy = "has no columns", "Give a table with one row a participant."
         return Names({}, {}, (), [Problem(None, None, None, what, remedy)], 0)
     texts = [name for name in header if isinstance(name, str)]
-    if len(texts) == len(header) and 2 * sum(is_number(name) for name in texts) > len(header):
+    numbers = [name for name in texts if is_number(name)]
+    if len(texts) == len(header) and 2 * len(numbers) > len(header) and not _are_years(numbers):
         what = f"has numbers for column names ({', '.join(texts[:4])}, ...): {names} should name the columns"
         return Names({}, {}, (), [Problem(None, None, None, what, "Add a header row.")], len(header))
     for place, name in enumerate(header):
@@ -202,3 +203,9 @@ def _missing(name: str, present: Sequence[str], known: Collection[str], what: st
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _are_years(names: Sequence[str]) -> bool:
+    """Whether names that are numbers are those of columns all the same: years, one after the other."""
+    years = [name.strip() for name in names]
+    return all(re.fullmatch("1[89][0-9]{2}|20[0-9]{2}", year) for year in years) and years == sorted(set(years))

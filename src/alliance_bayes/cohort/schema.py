@@ -162,6 +162,11 @@ def _item_rule(name: str, instrument: Instrument, *, required: bool = False, by_
     )
 
 
+def _another(name: str) -> str:
+    """What to do about a column that is not what its name says."""
+    return f"If it is another measure, rename it: {argument('columns', {'new_name': name})}."
+
+
 def cohort_rules(
     *, prorated: bool | Collection[str] = False, scores: Iterable[Score] | None = None
 ) -> tuple[ColumnRule, ...]:
@@ -174,7 +179,7 @@ def cohort_rules(
     several = f"Keep one row for each participant, or pass {argument('person', ID)} if participants have several rows."
     rules = [
         ColumnRule(ID, "id", repeated=several),
-        ColumnRule("age", "number", 0, 120, what="years"),
+        ColumnRule("age", "number", 0, 120, what="years", remedy=f"{_CORRECT} {_another('age')}"),
         *(ColumnRule(name, "factor", first=LEVELS_FIRST.get(name, ())) for name in FACTORS),
         ColumnRule("n_sessions", "number", 0, step=1, what="sessions"),
         ColumnRule("days_in_care", "number", 0, what="days"),
@@ -210,8 +215,7 @@ def named_rules(columns: Iterable[str], scores: Iterable[Score] = ()) -> list[Co
             low, high = named.score_range
             label = " ".join(filter(None, (named.instrument.name, named.subscale.replace("_", " "))))
             what = f"{label} {'change' if named.when == 'change' else 'score'}"
-            other = f"If it is another measure, rename it: {argument('columns', {'new_name': name})}."
-            remedy = f"{_CORRECT} {other}"
+            remedy = f"{_CORRECT} {_another(name)}"
             rules.append(
                 ColumnRule(name, "number", low, high, what=what, may_be_empty=True, remedy=remedy, by_name=True)
             )
