@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import matplotlib as mpl
 import pytest
 
+import alliance_bayes as ab
 from alliance_bayes.report.fixed import slope_differs
 from builders import fitted, of_family, rendered, rows
 from report.test_report_page import parsed
@@ -33,6 +36,25 @@ def test_slopes_that_the_model_makes_one_are_no_finding_in_any_family(family: st
     ]
     assert len(said) == 1
     assert ("linear predictor" in said[0]) is (family != "gaussian")
+
+
+@pytest.mark.usefixtures("gate_alone", "undrawn")
+@pytest.mark.parametrize(("pooled", "differ"), [("(1 | country)", False), ("(alliance || country)", True)])
+def test_many_levels_have_slopes_of_their_own_only_where_the_model_gives_them(pooled: str, differ: bool) -> None:
+    """Pairs of so many are not in the table, and 120 equal slopes were drawn in an order of their own."""
+    frame = rows(1500, countries=120)
+    made = fitted(frame, formula=f"who5_followup ~ alliance + who5_baseline + {pooled}", draws=600)
+    fit = ab.Fit(**{name: getattr(made, name) for name in ("spec", "design", "priors", "tree", "flow", "info")})
+    report = rendered(made, sections=["groups"])
+    tree = parsed(report.html)
+    assert fit.effects().query("estimand == 'contrast_of_slopes'").empty
+    assert any("Slope of alliance by" in picture.text for picture in tree.all("figure")) is differ
+    assert ("The model gives all levels of this factor the same slope." in report.html) is not differ
+    mpl.use("Agg")
+    with contextlib.ExitStack() as stack:
+        if not differ:
+            stack.enter_context(pytest.raises(ab.UsageError, match="by which the slope differs"))
+        fit.plot("slopes", factor="country")
 
 
 @pytest.mark.slow

@@ -126,6 +126,19 @@ def test_no_figure_of_patterns_names_no_column(fit: FittedModel, monkeypatch: py
     assert not drawn([])
 
 
+@pytest.mark.usefixtures("undrawn", "gate_alone")
+def test_one_incomplete_column_lacks_nothing_together_with_others() -> None:
+    """Its table says all that there is; the counts stay in the JSON."""
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame(rng.normal(size=(120, 2)), columns=["y", "x"])
+    frame.loc[:29, "y"] = np.nan
+    fit = ab.Model("y ~ x", missing="impute").fit(frame, seed=1, draws=40, progress=False)
+    page = Report(sections=["missing"]).render(fit)
+    assert "missing-patterns" not in page.html
+    assert "missing together" not in page.html
+    assert page.numbers["missing"]["patterns"] == [{"lacks": [], "n": 90}, {"lacks": ["y"], "n": 30}]
+
+
 def test_complete_rows_are_compared(page: Rendered, fit: FittedModel, data: pd.DataFrame) -> None:
     """The slope of complete rows is that of the model that leaves the others out, but for the scales of its priors."""
     assert page.rows is not None

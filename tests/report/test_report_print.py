@@ -74,9 +74,9 @@ def test_no_heading_is_stranded_and_the_rest_begins_on_a_page_of_its_own(paper: 
 
 
 def test_nothing_is_wider_than_paper(paper: Any) -> None:
-    # A4 between its margins of 14 mm, in CSS pixels.
-    paper.set_viewport_size({"width": 688, "height": 1000})
-    assert paper.evaluate("document.documentElement.scrollWidth") == 688
+    # A4 between its margins of 12 mm, in CSS pixels.
+    paper.set_viewport_size({"width": 703, "height": 1000})
+    assert paper.evaluate("document.documentElement.scrollWidth") == 703
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.estimates import Estimates, text_of, words_of
-from alliance_bayes.report.fixed import fixed_by_model
+from alliance_bayes.report.fixed import fixed_by_model, slope_differs
 from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named, downwards
 from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.partial_pooling import pooling_picture
@@ -148,7 +148,8 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
     fit, estimates = view.fit, view.estimates
     means = estimates.where("mean", factor=factor)
     slopes = estimates.where("slope_by_level", factor=factor)
-    same_slope = fixed_by_model(fit.design, estimates.where("contrast_of_slopes", factor=factor))
+    # Pairs of many levels are not in the table, so that the model is asked.
+    same_slope = len(slopes) > 0 and not slope_differs(fit.design, str(slopes["term"].iloc[0]), factor)
     if same_slope:
         slopes = slopes.iloc[:0]
     pooled = next((f for f in fit.design.factors if f.name == factor), None)

@@ -102,9 +102,10 @@ def missing(view: View) -> Section | None:
     if columns:
         content.append(_table(fit, columns, small, withheld=view.withheld))
         patterns = _patterns(fit, small)
-        # One of nothing that is missing and of all others together has nothing to draw.
-        told = any(one.lacks for one in patterns)
-        content.append(_pattern_picture(view, patterns) if told else SENTENCES("no_pattern", small=small))
+        # One of nothing that is missing and of all others together has nothing to draw, nor has that of one column.
+        if len(columns) > 1:
+            told = any(one.lacks for one in patterns)
+            content.append(_pattern_picture(view, patterns) if told else SENTENCES("no_pattern", small=small))
         if (picture := _against(view, columns)) is not None:
             content.append(picture)
     tables: list[EffectTable] = []

@@ -19,7 +19,7 @@ from alliance_bayes.report.contours import CONTOURS_SIZE
 from alliance_bayes.report.effect_sizes import slope_painter
 from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.figures import SlopeFigure
-from alliance_bayes.report.fixed import fixed_by_model
+from alliance_bayes.report.fixed import slope_differs
 from alliance_bayes.report.forest import all_named, forest_size
 from alliance_bayes.report.groups import in_order, pair_name
 from alliance_bayes.report.halfeye import HALFEYE_SIZE, half_eye_of
@@ -72,9 +72,7 @@ def _slopes(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     term, estimates = asked.focal, asked.estimates("slopes", "slopes_by_level", "contrasts")
     overall, rows = estimates.first("slope", term=term), estimates.where("slope_by_level", term=term)
     by = [str(name) for name in rows["factor"].dropna().unique()]
-    varied = [
-        name for name in by if not fixed_by_model(asked.fit.design, estimates.where("contrast_of_slopes", factor=name))
-    ]
+    varied = [name for name in by if slope_differs(asked.fit.design, term, name)]
     if asked.factor is not None:
         _known(asked.factor, varied, "by which the slope differs")
         chosen = [asked.factor]

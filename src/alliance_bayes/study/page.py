@@ -341,8 +341,8 @@ def study_limitations(study: Answers, checks: Mapping[str, ModelChecks], unmeasu
     ]
     for part in study.parts.values():
         gone = [f"Withheld. {reason}" for reason in part.withheld]
-        limits = [SENTENCES("limit", said=line) for line in part.limits]
-        parts.append((part.title, [typeset(clean(line)) for line in (*limits, *part.left_out, *gone)]))
+        # What must not be concluded is said among the findings, and where it is about.
+        parts.append((part.title, [typeset(clean(line)) for line in (*part.left_out, *gone)]))
     judged = cautions(checks, checks)
     context = {
         "parts": [(title, sentences) for title, sentences in parts if sentences],
