@@ -161,8 +161,8 @@ def answer_of(view: View) -> Answer:
     table = share_effects(fit, row, ends.values, prob=view.prob, small=view.small)
     shown = None if table is None else view.estimated(ID, table)
     cost = dropped(view, row, ID, sign=-1.0 if direction.lower else 1.0)
-    own = [one for one in (table, None if cost is None else cost.rows) if one is not None]
-    of = [str(row.name), *(f"{ID}/{name}" for one in own for name in map(str, one.index))]
+    tables = [effects for effects in (table, None if cost is None else cost.rows) if effects is not None]
+    of = [str(row.name), *(f"{ID}/{name}" for effects in tables for name in map(str, effects.index))]
     return Answer(
         sentence(fit, estimates, row, direction, ends),
         "" if shown is None else _shares(fit, shown, ends),
@@ -173,7 +173,7 @@ def answer_of(view: View) -> Answer:
         cautions=(cautions := checked.about("effects")),
         elsewhere=frozenset(item.id for item in cautions if _of_others(item, row)),
         picture=density_picture(view, row, "difference", _whose(row, str(focal or arm)), name=f"{ID}-density"),
-        rows=EffectTable.concat(own) if own else None,
+        rows=EffectTable.concat(tables) if tables else None,
         of=tuple(of),
         dropped=cost,
     )

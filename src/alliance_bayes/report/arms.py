@@ -59,7 +59,7 @@ def moderated(estimates: Estimates, factor: str) -> dict[str, pd.DataFrame]:
     """By how much each difference changes with one more unit of a numeric predictor, by predictor."""
     rows = estimates.where("contrast_of_slopes", factor=factor)
     rows = rows[rows["mean"].notna() & rows["term"].notna()]
-    return {str(name): own for name, own in rows.groupby("term", sort=False) if not fixed_at_zero(own)}
+    return {str(name): group for name, group in rows.groupby("term", sort=False) if not fixed_at_zero(group)}
 
 
 def varied_by(design: Design, factor: str) -> list[str]:
@@ -77,7 +77,7 @@ def varied_by(design: Design, factor: str) -> list[str]:
         if one.name != factor
         and (factor in one.name.split(":") or any(factor in column.term.split(":") for column in one.columns))
     ]
-    own = [
+    slopes = [
         part
         for one in design.factors
         if one.name == factor
@@ -85,7 +85,7 @@ def varied_by(design: Design, factor: str) -> list[str]:
         if column.order
         for part in column.term.split(":")
     ]
-    return list(dict.fromkeys([*parts, *own, *pooled]))
+    return list(dict.fromkeys([*parts, *slopes, *pooled]))
 
 
 def arms(view: View, factor: str) -> dict[str, Any]:
@@ -120,8 +120,8 @@ def arms(view: View, factor: str) -> dict[str, Any]:
     sampled = estimates.where("contrast_in_sample", factor=factor)
     if len(sampled):
         tables.append(_in_sample(view, factor, sampled))
-    for number, (name, own) in enumerate(moderated(estimates, factor).items(), 1):
-        tables.append(_moderation(view, factor, name, own, number))
+    for number, (name, group) in enumerate(moderated(estimates, factor).items(), 1):
+        tables.append(_moderation(view, factor, name, group, number))
     return {
         "factor": factor_name(factor),
         "unnamed": identifying(fit, factor),

@@ -88,9 +88,9 @@ def _heights(font: FontProperties) -> tuple[float, float, float] | tuple[None, N
     """A font's ascent, descent and gap between lines; None for one that does not say."""
     read: Any = get_font(findfont(font))
     for table, gap, ascent, descent in _HEIGHTS:
-        if (found := read.get_sfnt_table(table)) is not None:
+        if (metrics := read.get_sfnt_table(table)) is not None:
             unit = font.get_size_in_points() / read.get_sfnt_table("head")["unitsPerEm"]
-            return found[ascent] * unit, -found[descent] * unit, found[gap] * unit
+            return metrics[ascent] * unit, -metrics[descent] * unit, metrics[gap] * unit
     return None, None, None
 
 

@@ -76,8 +76,8 @@ class Causes:
         for kind in self.boxes:
             lines, (x, y) = self.lines(kind), _PLACES[kind]
             tall = 0.17 * len(lines) + 0.14
-            own = kind in ("focal", "outcome")
-            edge, dashed = (ACCENT, "-") if own else (GREY, "--" if kind == "unmeasured" else "-")
+            main = kind in ("focal", "outcome")
+            edge, dashed = (ACCENT, "-") if main else (GREY, "--" if kind == "unmeasured" else "-")
             boxes[kind] = FancyBboxPatch(
                 (x - _WIDE / 2, y - tall / 2),
                 _WIDE,

@@ -96,7 +96,7 @@ class Checked:
 
     def answering(self, item: str) -> Item | None:
         """The check that answers an item of a reporting guideline ("BARG 1E"), or None."""
-        return next((found for found in self.completed if item in found.check.answered(found.result)), None)
+        return next((entry for entry in self.completed if item in entry.check.answered(entry.result)), None)
 
     @property
     def completed(self) -> tuple[Item, ...]:
@@ -338,9 +338,9 @@ def _worded(frame: pd.DataFrame, words: Spoken) -> pd.DataFrame:
     """A table as the page has it: the JSON keeps the names of columns."""
     texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
     # Levels are called what the data call them.
-    made = {name: words if name in ("level", "versus") else lambda text: typeset(words(text)) for name in texts}
+    wording = {name: words if name in ("level", "versus") else lambda text: typeset(words(text)) for name in texts}
     return frame.assign(
-        **{name: [made[name](one) if isinstance(one, str) else one for one in frame[name]] for name in texts}
+        **{name: [wording[name](cell) if isinstance(cell, str) else cell for cell in frame[name]] for name in texts}
     )
 
 
@@ -348,12 +348,12 @@ def _called(
     frame: pd.DataFrame, raw: pd.DataFrame, fit: FittedModel, effects: EffectTable | None, redact: Redact
 ) -> pd.DataFrame:
     """A table with words for the quantities that it names; `raw` has their names, in rows of the same index."""
-    made = frame
-    for name in (one for one in _QUANTITIES if one in frame.columns and one in raw.columns):
+    table = frame
+    for name in (column for column in _QUANTITIES if column in frame.columns and column in raw.columns):
         called = quantities_called(raw.loc[frame.index, name], fit.design, effects, redact)
-        cells = [own if words is None else words for own, words in zip(frame[name], called, strict=True)]
-        made = made.assign(**{name: cells})
-    return made
+        cells = [cell if words is None else words for cell, words in zip(frame[name], called, strict=True)]
+        table = table.assign(**{name: cells})
+    return table
 
 
 def _shown(frame: pd.DataFrame, redact: Redact) -> pd.DataFrame:

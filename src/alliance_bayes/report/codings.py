@@ -95,24 +95,24 @@ def few_valued(fit: FittedModel) -> Mapping[str, Coding]:
     """Numbers with two or three values, as the levels that these are."""
     known = decided(fit)
     if "few" not in known:
-        made = {name: _few(values, fit.design.copies) for name, values in numbers_of(fit).items()}
-        known["few"] = {name: coding for name, coding in made.items() if coding is not None}
-    found: Mapping[str, Coding] = known["few"]
-    return found
+        codings = {name: _few(values, fit.design.copies) for name, values in numbers_of(fit).items()}
+        known["few"] = {name: coding for name, coding in codings.items() if coding is not None}
+    few: Mapping[str, Coding] = known["few"]
+    return few
 
 
 def _few(values: np.ndarray, weights: np.ndarray | None) -> Coding | None:
     if weights is None:
         start = np.unique(values[:64])
-        found = np.unique(values) if start.size <= FEW_VALUES else start
-        if not 1 < found.size <= FEW_VALUES:
+        unique = np.unique(values) if start.size <= FEW_VALUES else start
+        if not 1 < unique.size <= FEW_VALUES:
             return None
-        return Coding(tuple(f"{value:g}" for value in found), np.searchsorted(found, values))
+        return Coding(tuple(f"{value:g}" for value in unique), np.searchsorted(unique, values))
     if (two := two_values(values, weights)) is not None:
         low, high = two
         upper = (values - low) / (high - low)
         return Coding((f"{low:g}", f"{high:g}"), shares=np.column_stack([1 - upper, upper]))
-    return next((made for three in _THREE if (made := _three(values, weights, three)) is not None), None)
+    return next((coding for three in _THREE if (coding := _three(values, weights, three)) is not None), None)
 
 
 def _three(values: np.ndarray, weights: np.ndarray, three: Sequence[float]) -> Coding | None:
@@ -159,13 +159,13 @@ def crossed(fit: FittedModel, first: str, second: str) -> np.ndarray:
         return crossed(fit, second, first).T
     assert a.shares is not None
     assert fit.design.copies is not None
-    own = fit.design.copies[:, None] * a.shares
+    weighted = fit.design.copies[:, None] * a.shares
     if b.codes is None:
         assert b.shares is not None
         other = b.shares
     else:
         other = (b.codes[:, None] == np.arange(len(b.levels))).astype(float)
-    return np.array([_people_at(fit, part[:, None] * other) for part in own.T])
+    return np.array([_people_at(fit, part[:, None] * other) for part in weighted.T])
 
 
 def _people_at(fit: FittedModel, rows: np.ndarray) -> np.ndarray:
@@ -174,7 +174,7 @@ def _people_at(fit: FittedModel, rows: np.ndarray) -> np.ndarray:
         return np.rint(rows.sum(axis=0)).astype(int)
     _, whose = np.unique(fit.people, return_inverse=True)
     # Half a row is none but for rounding.
-    return np.array([np.count_nonzero(np.bincount(whose, own) > 0.5) for own in rows.T], dtype=int)
+    return np.array([np.count_nonzero(np.bincount(whose, column) > 0.5) for column in rows.T], dtype=int)
 
 
 def cells_of(fit: FittedModel, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
@@ -191,9 +191,9 @@ def off_the_commonest(fit: FittedModel, values: np.ndarray) -> int:
     """People with another value of a number than its commonest."""
     if fit.design.copies is not None:
         return fit.count_people()
-    found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    unique, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     # Where nearly every value is another one, nobody's is common.
-    if found.size > counts.max():
+    if unique.size > counts.max():
         return fit.count_people()
     return fit.count_people(codes != counts.argmax())
 
@@ -214,62 +214,62 @@ def solvable(
     quartiles
         Probabilities of the quantiles that are told, too.
     """
-    found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    if not 1 < found.size <= _SOME_VALUES:
+    unique, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if not 1 < unique.size <= _SOME_VALUES:
         return False
-    theirs = counts
+    sizes = counts
     if people is not None:
-        theirs = np.bincount(np.unique(np.column_stack([codes, people]), axis=0)[:, 0], minlength=found.size)
-    few = np.flatnonzero(theirs < small)
-    steps = (found - found[0]) / np.diff(found).min()
+        sizes = np.bincount(np.unique(np.column_stack([codes, people]), axis=0)[:, 0], minlength=unique.size)
+    few = np.flatnonzero(sizes < small)
+    steps = (unique - unique[0]) / np.diff(unique).min()
     whole = np.rint(steps)
     if not few.size or np.abs(steps - whole).max() > 1e-6:
         # Numbers that are no multiples of a step are somebody's own: nobody knows which to look for.
         return False
     if whole[-1] ** 2 * values.size > _MOST_SUM:
         return True
-    rows: list[np.ndarray] = [np.ones(found.size), whole, whole**2]
+    rows: list[np.ndarray] = [np.ones(unique.size), whole, whole**2]
     low = [float(row @ counts) for row in rows]
     high = list(low)
-    ordered, n = np.repeat(np.arange(found.size), counts), values.size
+    ordered, n = np.repeat(np.arange(unique.size), counts), values.size
     for p in quartiles:
         for place in {int(np.floor((n - 1) * p)), int(np.ceil((n - 1) * p))}:
             at = int(ordered[place])
             # More than so many have this value or a lower one, and at most so many a lower one.
-            rows += [(np.arange(found.size) <= at).astype(float), (np.arange(found.size) < at).astype(float)]
+            rows += [(np.arange(unique.size) <= at).astype(float), (np.arange(unique.size) < at).astype(float)]
             low, high = [*low, place + 1.0, 0.0], [*high, float(n), float(place)]
-    told = LinearConstraint(np.array(rows), low, high)
-    places = [int(place) for place in few if not _moved(told, counts, int(place), whole.astype(int))]
-    return any(_one_solution(told, counts, place) for place in places)
+    constraint = LinearConstraint(np.array(rows), low, high)
+    places = [int(place) for place in few if not _moved(constraint, counts, int(place), whole.astype(int))]
+    return any(_one_solution(constraint, counts, place) for place in places)
 
 
-def _moved(told: LinearConstraint, counts: np.ndarray, place: int, values: np.ndarray) -> bool:
+def _moved(constraint: LinearConstraint, counts: np.ndarray, place: int, values: np.ndarray) -> bool:
     """Whether people can be moved between this and three other values: most second solutions are found so at once."""
     four = np.array([some for some in combinations(range(counts.size), 4) if place in some], dtype=int).reshape(-1, 4)
     # A third difference leaves what is constant, linear or quadratic as it is: number, sum and sum of squares.
-    threes = [np.delete(values[four], own, axis=1) for own in range(4)]
+    threes = [np.delete(values[four], k, axis=1) for k in range(4)]
     signs, others = (1, -1, 1, -1), (three.T for three in threes)
     moves = np.column_stack([sign * (b - a) * (c - a) * (c - b) for sign, (a, b, c) in zip(signs, others, strict=True)])
     moves //= np.gcd.reduce(moves, axis=1, keepdims=True)
     change = np.zeros((len(four), counts.size), dtype=int)
     np.put_along_axis(change, four, moves, axis=1)
-    found = counts + np.concatenate([change, -change])
-    sums = found @ np.asarray(told.A).T
-    return bool(((found >= 0).all(axis=1) & ((sums >= told.lb) & (sums <= told.ub)).all(axis=1)).any())
+    moved = counts + np.concatenate([change, -change])
+    sums = moved @ np.asarray(constraint.A).T
+    return bool(((moved >= 0).all(axis=1) & ((sums >= constraint.lb) & (sums <= constraint.ub)).all(axis=1)).any())
 
 
-def _one_solution(told: LinearConstraint, counts: np.ndarray, place: int) -> bool:
+def _one_solution(constraint: LinearConstraint, counts: np.ndarray, place: int) -> bool:
     """Whether no other whole number than this one can be in a place; True, too, where the search takes too long."""
     goal = np.zeros(counts.size)
     for sign in (1.0, -1.0):
         goal[place] = sign
-        found = milp(
+        optimum = milp(
             goal,
-            constraints=[told],
+            constraints=[constraint],
             bounds=Bounds(0, float(counts.sum())),
             integrality=np.ones(counts.size, dtype=int),
             options={"node_limit": _MOST_NODES},
         )
-        if found.x is not None and round(float(found.x[place])) != counts[place]:
+        if optimum.x is not None and round(float(optimum.x[place])) != counts[place]:
             return False
     return True

@@ -56,8 +56,8 @@ def of_complete_rows(fit: FittedModel, *, prob: float) -> EffectTable | None:
     known = decided(fit)
     if ("complete rows", prob) not in known:
         known["complete rows", prob] = _fitted(fit, prob)
-    found: EffectTable | None = known["complete rows", prob]
-    return found
+    table: EffectTable | None = known["complete rows", prob]
+    return table
 
 
 def _fitted(fit: FittedModel, prob: float) -> EffectTable | None:
@@ -88,15 +88,15 @@ def compared_with(view: View, *, section: str = "missing") -> Comparison | None:
     table = of_complete_rows(view.fit, prob=view.prob)
     if table is None or not len(table):
         return None
-    shown, own = view.estimated(section, table), view.estimates
-    row, other = shown.first("slope"), own.first("slope")
+    shown, estimates = view.estimated(section, table), view.estimates
+    row, other = shown.first("slope"), estimates.first("slope")
     if row is None or other is None or not _alike(row, other) or np.isnan(float(row["mean"])):
         return None
     return Comparison(
         table,
         f"slope of {column_name(str(row['term']))}",
         shown.printed(row),
-        own.printed(other),
+        estimates.printed(other),
         "pass" if claim(row).agrees(claim(other)) else "warn",
     )
 

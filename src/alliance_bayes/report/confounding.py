@@ -279,8 +279,8 @@ def _by_chance(fit: FittedModel, estimates: Estimates) -> list[str]:
 
 def _share(estimates: Estimates, of: str, row: Row) -> float:
     """What a row's covariate explains of predictor or outcome."""
-    found = estimates.first(f"benchmark_r2_{of}", factor=str(row["factor"]))
-    return float("nan") if found is None else float(found["mean"])
+    benchmark = estimates.first(f"benchmark_r2_{of}", factor=str(row["factor"]))
+    return float("nan") if benchmark is None else float(benchmark["mean"])
 
 
 def _strongest(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, *, above: bool) -> str:

@@ -104,12 +104,12 @@ def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray, *, av
     pooled over: rows that share these are evaluated once. The others keep their means.
     """
     design, holders = fit.design, terms_with(fit.design, predictor)
-    held, others = {term.name for term in holders}, {name for term in holders for name in term.others}
+    terms, others = {term.name for term in holders}, {name for term in holders for name in term.others}
     offset_moves = any(predictor in columns_of(offset) for offset in design.formula.offsets)
     if offset_moves:
         # The offsets are one column.
         others |= {name for offset in design.formula.offsets for name in columns_of(offset)} - {predictor}
-    moved = {f.name: np.array([f"{column.term}|{f.name}" in held for column in f.columns]) for f in design.factors}
+    moved = {f.name: np.array([f"{column.term}|{f.name}" in terms for column in f.columns]) for f in design.factors}
     codes = [pd.factorize(design.frame[name])[0] for name in sorted(others)]
     codes += [design.rows.index[name] for name, moves in moved.items() if moves.any()]
     alike = np.zeros(design.rows.n, dtype=np.intp)
@@ -117,10 +117,12 @@ def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray, *, av
         alike = np.unique(alike * (code.max() + 1) + code, return_inverse=True)[1]
     _, places, counts = np.unique(alike, return_index=True, return_counts=True)
 
-    own, each, share = design.rows, np.full(design.rows.n, 1 / design.rows.n), counts / design.rows.n
-    in_common = np.array([column.term in held for column in design.columns] + [offset_moves] * (own.offset is not None))
-    known, levels = each @ own.known, {f.name: _by_level(own, f, each) for f in design.factors}
-    bases = {smooth.name: each @ own.basis[smooth.name] for smooth in design.smooths}
+    actual, each, share = design.rows, np.full(design.rows.n, 1 / design.rows.n), counts / design.rows.n
+    in_common = np.array(
+        [column.term in terms for column in design.columns] + [offset_moves] * (actual.offset is not None)
+    )
+    known, levels = each @ actual.known, {f.name: _by_level(actual, f, each) for f in design.factors}
+    bases = {smooth.name: each @ actual.basis[smooth.name] for smooth in design.smooths}
     for rows in _rows_at(design, predictor, values, places):
         mean = fit.coefficients_of_known @ np.where(in_common, share @ rows.known, known)
         for factor in design.factors:
@@ -159,9 +161,9 @@ def covered_range(
         Number of the person of each value, where some have several.
     """
     # Somebody with several values is at their own furthest one.
-    own = None if people is None else pd.Series(values).groupby(people)
-    low = np.sort(values if own is None else own.min().to_numpy())
-    high = np.sort(values if own is None else own.max().to_numpy())
+    by_person = None if people is None else pd.Series(values).groupby(people)
+    low = np.sort(values if by_person is None else by_person.min().to_numpy())
+    high = np.sort(values if by_person is None else by_person.max().to_numpy())
     cut = small - 1 if low.size >= 2 * small else low.size // 4
     lower, upper = float(low[cut]), float(high[high.size - 1 - cut])
     # Imputed values may lie beyond the ends of a scale.
@@ -325,12 +327,12 @@ def observed_means_by(
     masks = {level: codes == known.index(level) for level in levels}
     largest = sorted(masks, key=lambda level: -int(masks[level].sum()))
     while len(largest) > 0:
-        own = {level: masks[level] for level in levels if level in largest}
-        rest = ~np.any(list(own.values()), axis=0)
-        asked = [(mask, max(mask.sum() / GROUP_BINS, ENOUGH)) for mask in own.values()]
-        parts = bars.joined([*asked, *([(rest, 0.0)] if rest.any() else [])])
+        shown = {level: masks[level] for level in levels if level in largest}
+        rest = ~np.any(list(shown.values()), axis=0)
+        wanted = [(mask, max(mask.sum() / GROUP_BINS, ENOUGH)) for mask in shown.values()]
+        parts = bars.joined([*wanted, *([(rest, 0.0)] if rest.any() else [])])
         if len(parts) >= FEWEST_BINS:
-            return {level: bars.means(parts, mask) for level, mask in own.items()}
+            return {level: bars.means(parts, mask) for level, mask in shown.items()}
         largest.pop()
     return {}
 
@@ -372,17 +374,17 @@ class _Bars:
     def _holds(self, first: int, last: int, whose: np.ndarray, share: float) -> bool:
         """Whether a mean of some people may be told of some bars: of so many rows; of nobody where none are asked."""
         fit, small, outcome = self.fit, self.small, self.fit.design.outcome.values
-        own = whose & (self.at >= first) & (self.at <= last)
-        if not own.any():
+        mask = whose & (self.at >= first) & (self.at <= last)
+        if not mask.any():
             return share == 0
         # A bar tells how many there are, observed or drawn.
-        if 0 < fit.count_people(own & ~self.there) < small:
+        if 0 < fit.count_people(mask & ~self.there) < small:
             return False
-        own &= self.there
-        if own.sum() < share or fit.count_people(own) < max(small, LEAST):
+        mask &= self.there
+        if mask.sum() < share or fit.count_people(mask) < max(small, LEAST):
             return False
-        found, counts = np.unique(outcome[own], return_counts=True)
-        others = fit.count_people(own & (outcome != found[np.argmax(counts)]))
+        unique, counts = np.unique(outcome[mask], return_counts=True)
+        others = fit.count_people(mask & (outcome != unique[np.argmax(counts)]))
         return others == 0 or others >= small
 
     def joined(self, asked: Sequence[tuple[np.ndarray, float]]) -> list[tuple[int, int]]:
@@ -410,15 +412,15 @@ class _Bars:
         weights, outcome = self.fit.design.rows.weights, self.fit.design.outcome.values
         masks = [whose & self.there & (self.at >= first) & (self.at <= last) for first, last in parts]
 
-        def mean(of: np.ndarray, own: np.ndarray) -> float:
-            return float(of[own].mean() if weights is None else np.average(of[own], weights=weights[own]))
+        def mean(of: np.ndarray, mask: np.ndarray) -> float:
+            return float(of[mask].mean() if weights is None else np.average(of[mask], weights=weights[mask]))
 
         return pd.DataFrame(
             {
                 "low": [self.edges[first] for first, _ in parts],
                 "high": [self.edges[last + 1] for _, last in parts],
-                "x": [mean(self.values, own) for own in masks],
-                "n": [int(own.sum()) for own in masks],
-                "mean": [mean(outcome, own) for own in masks],
+                "x": [mean(self.values, mask) for mask in masks],
+                "n": [int(mask.sum()) for mask in masks],
+                "mean": [mean(outcome, mask) for mask in masks],
             }
         )

@@ -91,8 +91,8 @@ def values_drawn(fit: FittedModel, small: int) -> str | None:
 
     None where no value of the model was missing.
     """
-    own = [name for name in lacking(fit) if name not in auxiliary_of(fit)]
-    if not own:
+    names = [name for name in lacking(fit) if name not in auxiliary_of(fit)]
+    if not names:
         return None
-    shown = [shown_lacking(fit, name, small) for name in own]
+    shown = [shown_lacking(fit, name, small) for name in names]
     return "" if None in shown else count(sum(n or 0 for n in shown))

@@ -116,7 +116,7 @@ def _moved(estimates: Estimates, row: pd.Series, shown: Estimates, again: pd.Ser
 
 def tried(fit: FittedModel) -> bool:
     """Whether a quick run was made of a fit."""
-    return any(isinstance(key, tuple) and key[0] == _KEY and made is not None for key, made in decided(fit).items())
+    return any(isinstance(key, tuple) and key[0] == _KEY and run is not None for key, run in decided(fit).items())
 
 
 def _why_not(fit: FittedModel) -> str:
@@ -145,8 +145,8 @@ def _of_row(fit: FittedModel, row: pd.Series) -> EffectTable | None:
     key = (_KEY, str(row.name))
     if key not in known:
         known[key] = _made(fit, row)
-    found: EffectTable | None = known[key]
-    return found
+    table: EffectTable | None = known[key]
+    return table
 
 
 def _made(fit: FittedModel, row: pd.Series) -> EffectTable | None:
@@ -180,11 +180,11 @@ def _estimate(fit: FittedModel, row: pd.Series) -> tuple[Estimate, Options] | No
     )
     analysis = Analysis(fit, options)
     if isinstance(row["factor"], str):
-        made = CONTRASTS.estimates(analysis, row["factor"])
+        estimates = CONTRASTS.estimates(analysis, row["factor"])
     else:
-        made = SLOPES.estimates(analysis, predictor=str(row["term"]))
-    for one in made:
-        pair = not isinstance(row["level"], str) or (one.level, one.versus) == (row["level"], row["versus"])
-        if one.estimand == row["estimand"] and pair:
-            return replace(one, note=NOTE), options
+        estimates = SLOPES.estimates(analysis, predictor=str(row["term"]))
+    for estimate in estimates:
+        pair = not isinstance(row["level"], str) or (estimate.level, estimate.versus) == (row["level"], row["versus"])
+        if estimate.estimand == row["estimand"] and pair:
+            return replace(estimate, note=NOTE), options
     return None

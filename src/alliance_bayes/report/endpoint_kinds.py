@@ -92,9 +92,9 @@ class EndPoints:
     @property
     def lacking(self) -> list[str]:
         """What is not known of the instrument, as a sentence lists it."""
-        names = {one.name for one in self.found}
-        found = [] if "improved" in names else ["smallest relevant change"]
-        return found if self.case is not None else [*found, "cut-off"]
+        names = {point.name for point in self.found}
+        missing = [] if "improved" in names else ["smallest relevant change"]
+        return missing if self.case is not None else [*missing, "cut-off"]
 
 
 def endpoints_of(design: Design) -> EndPoints | None:
@@ -112,8 +112,8 @@ def endpoints_of(design: Design) -> EndPoints | None:
     if one.measures == "alliance" or (baseline is None and not scale.is_change):
         return None
     case = one.threshold(one.case) if one.case else None
-    found = _changes(one, scale) + ([] if scale.is_change or case is None else _scores(one, case))
-    return EndPoints(one, baseline, case, tuple(found), scale.is_change)
+    points = _changes(one, scale) + ([] if scale.is_change or case is None else _scores(one, case))
+    return EndPoints(one, baseline, case, tuple(points), scale.is_change)
 
 
 def is_case(threshold: Threshold, scores: np.ndarray) -> np.ndarray:
@@ -137,18 +137,18 @@ def _changes(one: Instrument, scale: Scale) -> list[EndPoint]:
     """Improved by what matters, and by what is reliable."""
     higher, relevant, reliable = one.higher_is == "better", scale.smallest_relevant_change, one.reliable_change
     lower = "" if higher else ": lower"
-    found = []
+    points = []
     if relevant is not None:
         source = one.relevant_source if relevant == one.smallest_relevant_change else "as declared"
         if reliable is not None and reliable.value == relevant:
             source += f"; also the reliable change, {reliable.source}"
         label = f"Improved{lower} by {relevant:g} points or more"
-        found.append(EndPoint("improved", label, "Improved", Better(by=relevant), _gained(relevant, higher), source))
+        points.append(EndPoint("improved", label, "Improved", Better(by=relevant), _gained(relevant, higher), source))
     if reliable is not None and reliable.value != relevant:
-        label, within = f"Reliably improved{lower} by {reliable.value:g} points or more", "improved" if found else ""
+        label, within = f"Reliably improved{lower} by {reliable.value:g} points or more", "improved" if points else ""
         event, rule = _gained(reliable.value, higher), Better(by=reliable.value)
-        found.append(EndPoint("reliable", label, "Reliably", rule, event, reliable.source, within=within))
-    return found
+        points.append(EndPoint("reliable", label, "Reliably", rule, event, reliable.source, within=within))
+    return points
 
 
 def _scores(one: Instrument, case: Threshold) -> list[EndPoint]:
@@ -158,7 +158,7 @@ def _scores(one: Instrument, case: Threshold) -> list[EndPoint]:
     beyond = least_beyond(one, case.value, above=higher)
     side = f"{'above' if higher else 'below'} {case.value:g}"
     recovered = _not(case)
-    found = [
+    points = [
         EndPoint(
             "recovered",
             f"Recovered: {side} at follow-up",
@@ -174,7 +174,7 @@ def _scores(one: Instrument, case: Threshold) -> list[EndPoint]:
         better = "better" if higher else "lower"
         label = f"Recovered reliably: {side}, and {better} by {reliable.value:g} points or more"
         rule = Better(by=reliable.value, to=beyond)
-        found.append(
+        points.append(
             EndPoint(
                 "significant",
                 label,
@@ -188,7 +188,7 @@ def _scores(one: Instrument, case: Threshold) -> list[EndPoint]:
         )
     if (response := one.response) is not None:
         share = response.value
-        found.append(
+        points.append(
             EndPoint(
                 "response",
                 f"Response: lower by {share:.0%} of the score at baseline or more",
@@ -199,8 +199,8 @@ def _scores(one: Instrument, case: Threshold) -> list[EndPoint]:
                 of_cases=True,
             )
         )
-    if (remission := next((own for own in one.thresholds if own.name == "remission"), None)) is not None:
-        found.append(
+    if (remission := next((cut for cut in one.thresholds if cut.name == "remission"), None)) is not None:
+        points.append(
             EndPoint(
                 "remission",
                 f"Remission: below {remission.value:g} at follow-up",
@@ -212,7 +212,7 @@ def _scores(one: Instrument, case: Threshold) -> list[EndPoint]:
                 within="recovered",
             )
         )
-    return found
+    return points
 
 
 def _not(case: Threshold) -> Callable[[np.ndarray], np.ndarray]:

@@ -126,23 +126,23 @@ def endpoints(view: View) -> Section | None:
         return None
     # Remembered: a page that is made again makes them twice of one fit.
     remake = lru_cache(maxsize=1)(partial(endpoint_effects, prob=view.prob, small=view.small))
-    asked = SENTENCES(
+    lacking = SENTENCES(
         "lacking",
         lacking=" or ".join(points.lacking),
         instrument=points.instrument.name,
         change="smallest relevant change" in points.lacking,
     )
     not_told = _not_told(fit, points, view.small)
-    said = [*([not_told] if not_told else []), *([asked] if points.lacking else [])]
+    remarks = [*([not_told] if not_told else []), *([lacking] if points.lacking else [])]
     if (table := remake(fit)) is None:
-        return Section.of("endpoints", "Clinical end points", *said) if said else None
+        return Section.of("endpoints", "Clinical end points", *remarks) if remarks else None
     estimates = view.estimated("endpoints", table)
     shares, differences = estimates.where(_SHARES), estimates.where(_DIFFERENCES)
-    told = _Told.of(view, points, [None, *dict.fromkeys(shares["factor"].dropna())])
+    observed = _Told.of(view, points, [None, *dict.fromkeys(shares["factor"].dropna())])
     event, short = partial(_event, fit, points), partial(_short, fit, points)
     whom = unit_words(fit)
     percentages = partial(estimates.percentages, least=1, most=1)
-    seen = [told.seen(_named(fit, points, row), row) for row in rows_of(shares)]
+    seen = [observed.seen(_named(fit, points, row), row) for row in rows_of(shares)]
     low, cases = _cases(fit, points), points.cases.removeprefix(", of those ")
     some = low is not None and _cases_told(fit, low, view.small)[0]
     whose = f", {count(int(low.sum()))} of them {cases}" if some and low is not None else ""
@@ -167,7 +167,7 @@ def endpoints(view: View) -> Section | None:
                 *estimate_columns(
                     estimates, shares, mean="Model-based share", figures=percentages, direction=False, judged=()
                 ),
-                Column("Observed share", lambda row: told.seen(_named(fit, points, row), row)),
+                Column("Observed share", lambda row: observed.seen(_named(fit, points, row), row)),
             ),
             note=SENTENCES(
                 "note",
@@ -193,7 +193,7 @@ def endpoints(view: View) -> Section | None:
         caption = "Differences of shares between groups, in percentage points; posterior means; "
         caption += f"{analysed_words(fit)} analysed{whose}"
         content.append(effect_table("table-risk-differences", caption, differences, columns, at_once=SHOWN))
-    content += said
+    content += remarks
     shown = [f"{event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
     picture = forest_picture(
         "endpoints",
@@ -219,9 +219,11 @@ def endpoints(view: View) -> Section | None:
         shown=view.redact,
     )
     numbers = {"endpoints": estimates.records()}
-    made = Section.of("endpoints", "Clinical end points", *content, picture, numbers=numbers, rows=table, remake=remake)
+    section = Section.of(
+        "endpoints", "Clinical end points", *content, picture, numbers=numbers, rows=table, remake=remake
+    )
     # Shares are of outcomes that the model predicts, so what is wrong with those is wrong with them.
-    return replace(made, context={**made.context, "cautions": view.checked.about("endpoints")})
+    return replace(section, context={**section.context, "cautions": view.checked.about("endpoints")})
 
 
 def _wrapping(*columns: Column) -> list[Column]:
@@ -267,17 +269,17 @@ def _responders(
 
 def _named(fit: FittedModel, points: EndPoints, row: Row) -> EndPoint:
     """The end point of a row, by what its term says that counts."""
-    said = text_of(row, "term").partition(" among ")[0]
+    term = text_of(row, "term").partition(" among ")[0]
     outcome = fit.design.outcome.name
-    for one in points.found:
+    for point in points.found:
         if points.changed:
-            own = f"{outcome} {'>=' if points.higher else '<='} {_of_change(one, points):g}"
+            text = f"{outcome} {'>=' if points.higher else '<='} {_of_change(point, points):g}"
         else:
             assert points.baseline is not None
-            own = one.rule.said(outcome, points.baseline, higher=points.higher)
-        if own == said:
-            return one
-    raise AssertionError(said)
+            text = point.rule.said(outcome, points.baseline, higher=points.higher)
+        if text == term:
+            return point
+    raise AssertionError(term)
 
 
 def _event(fit: FittedModel, points: EndPoints, row: Row) -> str:
@@ -300,8 +302,10 @@ def _short(fit: FittedModel, points: EndPoints, row: Row) -> str:
 def _sources(fit: FittedModel, points: EndPoints, shares: pd.DataFrame) -> str:
     """Where each end point's figures come from."""
     names = dict.fromkeys(_named(fit, points, row).name for row in rows_of(shares))
-    found = {one.name: one for one in points.found}
-    return "; ".join(f"{found[name].label[0].lower()}{found[name].label[1:]} ({found[name].source})" for name in names)
+    by_name = {point.name: point for point in points.found}
+    return "; ".join(
+        f"{by_name[name].label[0].lower()}{by_name[name].label[1:]} ({by_name[name].source})" for name in names
+    )
 
 
 class _Told:
@@ -337,25 +341,27 @@ class _Told:
         # Who has an observed value is told as little as what it is.
         beside = [] if self.there.all() else [self.there]
         tables: list[list[np.ndarray]] = []
-        main = [one for one in points.found if not one.within and one.name != "response"]
-        for one in main:
-            event = self.events[one.name]
-            tables += [[low, low & event]] if one.of_cases else [[event], *([[low, event]] if low.any() else [])]
-        for one in main:
-            event = self.events[one.name]
-            alone = [*beside, *([low, low & event] if one.of_cases else [event])]
-            self.alone[one.name] = shown_events(view.fit, None, alone, view.small)[""]
-        for one in points.found:
-            event = self.events[one.name]
-            own = list(tables)
-            if one not in main:
-                whole = [self.events[one.within]] if one.within else []
-                own += [[low, *(low & part for part in (*whole, event))]] if low.any() else []
-                own += [] if one.of_cases else [[*whole, event]]
-            self.answers[one.name] = {}
+        main = [point for point in points.found if not point.within and point.name != "response"]
+        for point in main:
+            event = self.events[point.name]
+            tables += [[low, low & event]] if point.of_cases else [[event], *([[low, event]] if low.any() else [])]
+        for point in main:
+            event = self.events[point.name]
+            alone = [*beside, *([low, low & event] if point.of_cases else [event])]
+            self.alone[point.name] = shown_events(view.fit, None, alone, view.small)[""]
+        for point in points.found:
+            event = self.events[point.name]
+            crossed = list(tables)
+            if point not in main:
+                whole = [self.events[point.within]] if point.within else []
+                crossed += [[low, *(low & part for part in (*whole, event))]] if low.any() else []
+                crossed += [] if point.of_cases else [[*whole, event]]
+            self.answers[point.name] = {}
             for factor in factors:
-                given = [shown_events(view.fit, factor, [*beside, *events], view.small) for events in own]
-                self.answers[one.name][factor] = {level: all(answer[level] for answer in given) for level in given[0]}
+                allowed = [shown_events(view.fit, factor, [*beside, *events], view.small) for events in crossed]
+                self.answers[point.name][factor] = {
+                    level: all(answer[level] for answer in allowed) for level in allowed[0]
+                }
         return self
 
     def seen(self, one: EndPoint, row: Row) -> str:

@@ -99,17 +99,17 @@ class Estimates:
 
     def first(self, estimand: str, **values: str | None) -> pd.Series | None:
         """The first such row whose mean is a number, or None."""
-        found = self._found(estimand, values)
-        found = found[self._rows["median"].notna().to_numpy()[found]]
-        return self._rows.iloc[int(found[0])] if found.size else None
+        places = self._found(estimand, values)
+        places = places[self._rows["median"].notna().to_numpy()[places]]
+        return self._rows.iloc[int(places[0])] if places.size else None
 
     def _found(self, estimand: str | Iterable[str], values: Mapping[str, str | None]) -> np.ndarray:
         """Places of the rows that :meth:`where` gives."""
         names = {estimand} if isinstance(estimand, str) else set(estimand)
         keep = np.isin(self._column("estimand")[0], list(names)) & self._column("at")[1]
         for column, value in values.items():
-            own, missing = self._column(column)
-            keep = keep & (missing if value is None else own == value)
+            cells, missing = self._column(column)
+            keep = keep & (missing if value is None else cells == value)
         return np.flatnonzero(keep)
 
     def _column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -139,18 +139,18 @@ class Estimates:
         for row in self._rows[[*_ALIKE, "at", "mcse_mean", "sd", "lower", "upper"]].to_dict("records"):
             key = _alike(row)
             sd = _spread(row)
-            own = decimals(float_of(row["mcse_mean"]), sd)
+            digits = decimals(float_of(row["mcse_mean"]), sd)
             # A row that does not vary says nothing about the others.
             if sd > 0:
-                places[key] = min(places.get(key, 6), own)
+                places[key] = min(places.get(key, 6), digits)
         return places
 
     @cached_property
     def _places_of_units(self) -> dict[tuple[Any, ...], int]:
         places: dict[tuple[Any, ...], int] = {}
-        for kind, own in self._places.items():
+        for kind, digits in self._places.items():
             unit = _unit_of(kind)
-            places[unit] = min(places.get(unit, 6), own)
+            places[unit] = min(places.get(unit, 6), digits)
         return places
 
     def places(self, row: Row) -> int:
@@ -159,8 +159,8 @@ class Estimates:
         So the rows of a column have the same decimals, unless a few are so uncertain that the others would lose two.
         """
         kind = _alike(row)
-        own = self._places.get(kind, 2)
-        return max(min(own, self._places_of_units.get(_unit_of(kind), own)), own - 1)
+        digits = self._places.get(kind, 2)
+        return max(min(digits, self._places_of_units.get(_unit_of(kind), digits)), digits - 1)
 
     def mean(self, row: Row) -> str:
         """Posterior mean; the median where there is no mean, and of what has none once a draw may be infinite."""
@@ -254,10 +254,10 @@ class Estimates:
 
     def records(self) -> list[dict[str, Any]]:
         """Every row for the JSON: the row's id, all columns, and the number of decimals that is printed."""
-        found = effect_records(self._rows)
-        for identity, record in zip(self._rows.index, found, strict=True):
+        records = effect_records(self._rows)
+        for identity, record in zip(self._rows.index, records, strict=True):
             record |= {"id": str(identity), "decimals": self.places(record)}
-        return found
+        return records
 
 
 def _short_of_limits(row: Row) -> str:
@@ -300,7 +300,7 @@ def text_of(row: Row, column: str) -> str:
 
 def words_of(row: Row, column: str) -> str:
     """The same with columns of the data called what sentences call them."""
-    return _CODED.sub(lambda found: column_name(found[0]), text_of(row, column))
+    return _CODED.sub(lambda match: column_name(match[0]), text_of(row, column))
 
 
 def _alike(row: Row) -> tuple[Any, ...]:

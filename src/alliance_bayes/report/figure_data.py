@@ -51,14 +51,14 @@ def curve_data(
     percent
         Whether what is expected is a probability, which is written as the axis has it.
     """
-    several, said = len(curves) > 1, share_of if percent else written
+    several, form = len(curves) > 1, share_of if percent else written
     rows = [
         (
-            *((clean(own),) if several else ()),
+            *((clean(label),) if several else ()),
             written(point["x"]),
-            *(said(point[of]) for of in ("mean", "lower", "upper")),
+            *(form(point[of]) for of in ("mean", "lower", "upper")),
         )
-        for own, curve in curves
+        for label, curve in curves
         for _, point in curve.iterrows()
     ]
     return Table.of(f"{name}-data", title, (*(("Line",) if several else ()), x, "Mean", f"{band}: from", "to"), rows)
@@ -90,11 +90,11 @@ def observed_by_group(
     name: str, title: str, observed: Mapping[str, pd.DataFrame], x: str, units: str, *, percent: bool = False
 ) -> Table:
     """The same by group, the groups' names in the first column."""
-    said, heading = (share_of, "Observed share") if percent else (written, "Observed mean")
+    form, heading = (share_of, "Observed share") if percent else (written, "Observed mean")
     rows = [
-        (clean(group), written(point["low"]), written(point["high"]), count(int(point["n"])), said(point["mean"]))
-        for group, own in observed.items()
-        for _, point in own.iterrows()
+        (clean(group), written(point["low"]), written(point["high"]), count(int(point["n"])), form(point["mean"]))
+        for group, points in observed.items()
+        for _, point in points.iterrows()
     ]
     return Table.of(f"{name}-observed", title, ("Group", f"{x}: from", "to", capital(units), heading), rows)
 
@@ -219,16 +219,16 @@ class _Panel:
 
     def rows(self, most: int) -> list[tuple[str, dict[str, str]]]:
         """What each place is called, and what is there by series; of many places some."""
-        found: dict[_Place, dict[str, list[str]]] = {}
-        bins = sorted({place for one in self.series for place in one.places if place[0] < place[1]})
-        for one in self.series:
-            few = np.unique(np.linspace(0, one.size - 1, min(one.size, most)).round().astype(int))
-            places = [one.places[k] for k in few]
+        cells: dict[_Place, dict[str, list[str]]] = {}
+        bins = sorted({place for series in self.series for place in series.places if place[0] < place[1]})
+        for series in self.series:
+            few = np.unique(np.linspace(0, series.size - 1, min(series.size, most)).round().astype(int))
+            places = [series.places[k] for k in few]
             for place, k in zip(_binned(places, bins), few, strict=True):
-                found.setdefault(place, {}).setdefault(one.name, []).append(one.cell(int(k)))
-        order = sorted(found, reverse=self.named and not self.inverted)
+                cells.setdefault(place, {}).setdefault(series.name, []).append(series.cell(int(k)))
+        order = sorted(cells, reverse=self.named and not self.inverted)
         return [
-            (self.scale.between(*place), {name: "; ".join(of) for name, of in found[place].items()}) for place in order
+            (self.scale.between(*place), {name: "; ".join(of) for name, of in cells[place].items()}) for place in order
         ]
 
 
@@ -291,8 +291,8 @@ class _Parts:
                 yield _Series(self._name(patch.get_label(), self._otherwise), places, cell)
 
     def _name(self, label: object, otherwise: str) -> str:
-        own = " ".join(str(label or "").split())
-        return otherwise if own.startswith("_") or not own else own
+        text = " ".join(str(label or "").split())
+        return otherwise if text.startswith("_") or not text else text
 
     @staticmethod
     def _at(scale: _Scale, values: np.ndarray, k: int) -> str:
@@ -334,8 +334,8 @@ class _Parts:
         places = np.unique(outline[:, 0])
 
         def cell(k: int) -> str:
-            own = outline[outline[:, 0] == places[k], 1]
-            return self._up.between(float(own.min()), float(own.max()))
+            heights = outline[outline[:, 0] == places[k], 1]
+            return self._up.between(float(heights.min()), float(heights.max()))
 
         return _Series(name, [(float(place), float(place)) for place in np.round(places, 9)], cell)
 

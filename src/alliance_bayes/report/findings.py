@@ -175,10 +175,10 @@ def _in_sample(fit: FittedModel, estimates: Estimates, slope: pd.Series, focal: 
 
 
 def _beside(
-    fit: FittedModel, estimates: Estimates, own: pd.Series, row: pd.Series, points: str, name: str
+    fit: FittedModel, estimates: Estimates, main: pd.Series, row: pd.Series, points: str, name: str
 ) -> Iterable[Finding]:
     """An estimate over the levels in the data, where it is not about that over all that there could be."""
-    moved, ratio = abs(row["mean"] - own["mean"]) / own["sd"], row["sd"] / own["sd"]
+    moved, ratio = abs(row["mean"] - main["mean"]) / main["sd"], row["sd"] / main["sd"]
     if moved <= DIFFERENT and abs(ratio - 1) <= DIFFERENT:
         return
     text = SENTENCES(
@@ -333,10 +333,10 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
         yield from _difference(fit, estimates, checked, row)
     if not first.all():
         text, claims = _pairs(fit, estimates, ordered_pairs(rows[~first]), "mean", checked)
-        what = "Beside them" if first.any() else capital(name)
-        yield Finding(text, tuple(one.row for one in claims), "other differences", what, tuple(claims))
-    for column, own in moderated(estimates, factor).items():
-        for _, row in own[own["versus"] == reference].iterrows():
+        heading = "Beside them" if first.any() else capital(name)
+        yield Finding(text, tuple(one.row for one in claims), "other differences", heading, tuple(claims))
+    for column, group in moderated(estimates, factor).items():
+        for _, row in group[group["versus"] == reference].iterrows():
             yield _moderation(fit, estimates, row, column)
 
 

@@ -31,12 +31,12 @@ def fixed_by_model(design: Design, rows: pd.DataFrame) -> bool:
 
 def slope_differs(design: Design, name: str, factor: str) -> bool:
     """Whether the model lets the slope of a column differ between the levels of a factor."""
-    own = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
     common = (term.split(":") for term in design.formula.common)
-    if any(factor in parts and any(own.search(part) for part in parts if part != factor) for parts in common):
+    if any(factor in parts and any(pattern.search(part) for part in parts if part != factor) for parts in common):
         return True
     return any(
-        own.search(column.term) is not None
+        pattern.search(column.term) is not None
         for one in design.factors
         for column in one.columns
         if factor in (*one.name.split(":"), *column.term.split(":"))

@@ -220,7 +220,7 @@ class Forest:
 
     def _names(self, axes: Axes, y: np.ndarray, named: np.ndarray) -> None:
         places = [float(place) for place in y[named]]
-        labels = [shortened(line.label, self.width) for line, own in zip(self.lines, named, strict=True) if own]
+        labels = [shortened(line.label, self.width) for line, show in zip(self.lines, named, strict=True) if show]
         if not named.all():
             places.insert(NAMED_ENDS, float(y[~named].mean()))
             labels.insert(NAMED_ENDS, f"{count(int((~named).sum()))} between")
@@ -243,7 +243,7 @@ class Forest:
                 color=GREY if heading else INK,
             )
 
-        shown = [(place, line) for place, line, own in zip(y, self.lines, named, strict=True) if own]
+        shown = [(place, line) for place, line, show in zip(y, self.lines, named, strict=True) if show]
         if any(line.people for _, line in shown):
             widest = max(len(self.people) * 0.95, *(len(line.people) for _, line in shown))
             axes.tick_params(axis="y", pad=2 * _GAP + _LETTER * widest)

@@ -23,9 +23,9 @@ _HAT = re.compile(r"\$\\widehat\{(\w)\}\$")
 
 def plain(text: str) -> str:
     """BibTeX's text as Unicode, without its braces."""
-    text = _HAT.sub(lambda found: f"{found[1]}\u0302", text)
-    text = _ACCENTED.sub(lambda found: unicodedata.normalize("NFC", found[2] + _ACCENTS[found[1]]), text)
-    text = _LETTER.sub(lambda found: _LETTERS[found.group()], text)
+    text = _HAT.sub(lambda match: f"{match[1]}\u0302", text)
+    text = _ACCENTED.sub(lambda match: unicodedata.normalize("NFC", match[2] + _ACCENTS[match[1]]), text)
+    text = _LETTER.sub(lambda match: _LETTERS[match.group()], text)
     text = re.sub(r"\\([&%$#_])", r"\1", text).replace("--", "\N{EN DASH}")
     return " ".join(text.replace("{", "").replace("}", "").split())
 
@@ -96,7 +96,7 @@ def _sentence(title: str) -> str:
     parts: Iterable[str] = re.split(r"(\{[^{}]*\}|\$[^$]*\$)", " ".join(title.split()))
     lowered = "".join(part if part[:1] in ("{", "$") else part.lower() for part in parts)
     text = plain(lowered)
-    return re.sub(r"(^|[:?] )(\w)", lambda found: found[1] + found[2].upper(), text)
+    return re.sub(r"(^|[:?] )(\w)", lambda match: match[1] + match[2].upper(), text)
 
 
 def _sorted(text: str) -> str:

@@ -57,9 +57,9 @@ class Content:
             In order.
         """
         sections = list(sections)
-        found = [*_shown(first), *(item for section in sections for item in _shown(section.context))]
-        tables = {item.name: item for item in found if isinstance(item, Table) and f'id="{escape(item.name)}"' in html}
-        pictures = dict.fromkeys(item for item in found if isinstance(item, Picture) and str(item.markup) in html)
+        items = [*_shown(first), *(item for section in sections for item in _shown(section.context))]
+        tables = {item.name: item for item in items if isinstance(item, Table) and f'id="{escape(item.name)}"' in html}
+        pictures = dict.fromkeys(item for item in items if isinstance(item, Picture) and str(item.markup) in html)
         methods = next((section.context for section in sections if section.template == "methods.html"), {})
         return cls(
             tables,

@@ -44,12 +44,12 @@ def figure_files(pictures: Iterable[Picture]) -> Iterator[FigureFiles]:
         name = name if name not in taken else f"{name}-{place}"
         taken.add(name)
         drawn = str(picture.markup).startswith("<svg")
-        found = _PNG.search(str(picture.markup))
+        png = _PNG.search(str(picture.markup))
         files = {".svg": standalone(str(picture.markup))} if drawn else {}
         if picture.png is not None:
             files[".png"] = picture.png()
-        elif found:
-            files[".png"] = base64.b64decode(found[1])
+        elif png:
+            files[".png"] = base64.b64decode(png[1])
         note = _DRAWN if drawn and ".png" not in files else "" if drawn else _LARGE
         if files:
             yield FigureFiles(name, picture.title, files, note)

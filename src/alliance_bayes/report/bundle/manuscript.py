@@ -82,12 +82,12 @@ def manuscript_tables(content: Content) -> tuple[ManuscriptTable, ...]:
 def cited(text: str, keys: Container[str]) -> Iterator[str | Sequence[str]]:
     """A text in pieces: what is said, and between it lists of the keys that are cited there."""
     place = 0
-    for found in _BRACKETS.finditer(text):
-        named = found[1].split("; ")
+    for match in _BRACKETS.finditer(text):
+        named = match[1].split("; ")
         if all(key in keys for key in named):
-            yield text[place : found.start()]
+            yield text[place : match.start()]
             yield tuple(named)
-            place = found.end()
+            place = match.end()
     yield text[place:]
 
 

@@ -58,57 +58,57 @@ def document(content: Content) -> bytes:
     need_docx()
     import docx
 
-    made = docx.Document()
-    _set_up(made)
+    doc = docx.Document()
+    _set_up(doc)
     if content.methods:
-        _methods(made, content)
+        _methods(doc, content)
     for table in tables:
-        _place(made, table, first=table.number == 1 and not content.methods)
-        _table(made, table)
+        _place(doc, table, first=table.number == 1 and not content.methods)
+        _table(doc, table)
     stream = io.BytesIO()
-    made.save(stream)
+    doc.save(stream)
     return _dated(stream.getvalue())
 
 
-def _set_up(made: Any) -> None:
+def _set_up(doc: Any) -> None:
     """Fonts and margins of a manuscript; nothing that the template says of itself."""
     from docx.enum.style import WD_STYLE_TYPE
     from docx.oxml.ns import qn
     from docx.shared import Inches, Pt, RGBColor
 
     for name in ("Normal", "Heading 1"):
-        style = made.styles[name]
+        style = doc.styles[name]
         style.font.name, style.font.size = _FONT, Pt(12)
         style.font.color.rgb = RGBColor(0, 0, 0)
         fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
-        for own in ("w:asciiTheme", "w:hAnsiTheme", "w:eastAsiaTheme", "w:cstheme"):
-            fonts.attrib.pop(qn(own), None)
+        for theme in ("w:asciiTheme", "w:hAnsiTheme", "w:eastAsiaTheme", "w:cstheme"):
+            fonts.attrib.pop(qn(theme), None)
         fonts.set(qn("w:eastAsia"), _FONT)
-    cell = made.styles.add_style(_CELL, WD_STYLE_TYPE.PARAGRAPH)
-    cell.base_style, cell.font.size = made.styles["Normal"], Pt(10)
+    cell = doc.styles.add_style(_CELL, WD_STYLE_TYPE.PARAGRAPH)
+    cell.base_style, cell.font.size = doc.styles["Normal"], Pt(10)
     cell.paragraph_format.space_after, cell.paragraph_format.line_spacing = Pt(0), 1.0
     for side in ("left_margin", "right_margin", "top_margin", "bottom_margin"):
-        setattr(made.sections[0], side, Inches(1))
-    about = made.core_properties
+        setattr(doc.sections[0], side, Inches(1))
+    about = doc.core_properties
     about.author, about.comments, about.title = "", "", ""
 
 
-def _methods(made: Any, content: Content) -> None:
+def _methods(doc: Any, content: Content) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import Inches
 
-    made.add_heading("Methods", 1).alignment = WD_ALIGN_PARAGRAPH.CENTER
+    doc.add_heading("Methods", 1).alignment = WD_ALIGN_PARAGRAPH.CENTER
     for text in content.methods.split("\n\n"):
-        said = "".join(
+        joined = "".join(
             piece if isinstance(piece, str) else f" {apa.in_text(piece, content.sources)}"
             for piece in cited(text, content.sources)
         )
-        paragraph = _paragraph(made, [(" ".join(said.split("\n")), False)], lines=2.0)
+        paragraph = _paragraph(doc, [(" ".join(joined.split("\n")), False)], lines=2.0)
         paragraph.paragraph_format.first_line_indent = Inches(0.5)
     if content.sources:
-        made.add_heading("References", 1).alignment = WD_ALIGN_PARAGRAPH.CENTER
+        doc.add_heading("References", 1).alignment = WD_ALIGN_PARAGRAPH.CENTER
     for key in apa.ordered(content.sources):
-        paragraph = _paragraph(made, apa.entry(key, content.sources), lines=2.0)
+        paragraph = _paragraph(doc, apa.entry(key, content.sources), lines=2.0)
         paragraph.paragraph_format.left_indent = Inches(0.5)
         paragraph.paragraph_format.first_line_indent = Inches(-0.5)
 
@@ -125,27 +125,27 @@ def _paragraph(parent: Any, pieces: Iterable[apa.Piece], *, lines: float = 1.0, 
     return paragraph
 
 
-def _place(made: Any, table: ManuscriptTable, *, first: bool) -> None:
+def _place(doc: Any, table: ManuscriptTable, *, first: bool) -> None:
     """A page of its own, across where the table is wide."""
     from docx.enum.section import WD_ORIENT, WD_SECTION
 
-    section = made.sections[0] if first else made.add_section(WD_SECTION.NEW_PAGE)
+    section = doc.sections[0] if first else doc.add_section(WD_SECTION.NEW_PAGE)
     wide = len(table.headings) > _UPRIGHT
     long, short = max(section.page_width, section.page_height), min(section.page_width, section.page_height)
     section.orientation = WD_ORIENT.LANDSCAPE if wide else WD_ORIENT.PORTRAIT
     section.page_width, section.page_height = (long, short) if wide else (short, long)
 
 
-def _table(made: Any, table: ManuscriptTable) -> None:
+def _table(doc: Any, table: ManuscriptTable) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import Emu
 
     for pieces, bold in (([(f"Table {table.number}", False)], True), ([(table.title, True)], False)):
-        _paragraph(made, pieces, lines=2.0, bold=bold).paragraph_format.keep_with_next = True
+        _paragraph(doc, pieces, lines=2.0, bold=bold).paragraph_format.keep_with_next = True
     rows = (table.headings, *table.rows)
-    grid = made.add_table(rows=len(rows), cols=len(table.headings))
+    grid = doc.add_table(rows=len(rows), cols=len(table.headings))
     grid.autofit = False
-    section = made.sections[-1]
+    section = doc.sections[-1]
     room = section.page_width - section.left_margin - section.right_margin
     line = _LINE if section.page_width < section.page_height else _LINE_ACROSS
     widths = [size + _EDGES for size in table.widths(line - _EDGES * len(table.headings))]
@@ -156,7 +156,7 @@ def _table(made: Any, table: ManuscriptTable) -> None:
         for place, (cell, text) in enumerate(zip(line.cells, texts, strict=True)):
             cell.width = grid.columns[place].width
             paragraph = cell.paragraphs[0]
-            paragraph.style = made.styles[_CELL]
+            paragraph.style = doc.styles[_CELL]
             paragraph.add_run(_legal(text))
             if place not in table.words:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
@@ -165,7 +165,7 @@ def _table(made: Any, table: ManuscriptTable) -> None:
         _whole(line, heads=number == 0)
     _rules(grid._tbl.tblPr, "w:tblBorders", ("top", "bottom"))
     if table.note:
-        _paragraph(made, [("Note.", True), (f" {table.note}", False)])
+        _paragraph(doc, [("Note.", True), (f" {table.note}", False)])
 
 
 def _rules(properties: Any, name: str, sides: Sequence[str]) -> None:
@@ -204,7 +204,7 @@ def _legal(text: str) -> str:
 def _dated(data: bytes) -> bytes:
     """The same file without the time at which it was made."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as given, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
-        for one in given.infolist():
-            made.writestr(zipfile.ZipInfo(one.filename, _DATE), given.read(one), zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(zipfile.ZipInfo(entry.filename, _DATE), source.read(entry), zipfile.ZIP_DEFLATED)
     return stream.getvalue()
