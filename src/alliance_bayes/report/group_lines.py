@@ -98,7 +98,7 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
     mean = draws.mean(axis=0)
     codes, _ = fit.design.levels_of(factor)
-    found = {}
+    curves = {}
     hidden = hidden_levels(fit, small).get(factor, frozenset())
     for number_, level in enumerate(levels):
         if level in hidden:
@@ -112,14 +112,14 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
         x = np.linspace(max(low, start), min(high, end), GRID)
         if not x[0] < x[-1]:
             x = grid
-        found[level] = pd.DataFrame(
+        curves[level] = pd.DataFrame(
             {"x": x}
             | {
                 name: np.interp(x, grid, part[number_])
                 for name, part in (("mean", mean), ("lower", lower), ("upper", upper))
             }
         )
-    return found
+    return curves
 
 
 def _inner(values: np.ndarray, small: int, people: np.ndarray | None) -> tuple[float, float]:
@@ -143,17 +143,17 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
     band = f"{100 * view.prob:g}% equal-tailed band"
     event = fit.design.family.event
     written = percent if event else partial(number, places=1)
-    said = "; ".join(
+    words = "; ".join(
         f"{clean(level)}: {written(curve['mean'].iloc[0])} at {number(curve['x'].iloc[0], 2)} to "
         f"{written(curve['mean'].iloc[-1])} at {number(curve['x'].iloc[-1], 2)}"
         for level, curve in curves.items()
     )
     left, right = (end(float(curve["x"].iloc[at]) for curve in curves.values()) for end, at in ((min, 0), (max, -1)))
     seen = {
-        level: own[own["x"].between(left, right)]
-        for level, own in observed_means_by(fit, predictor, factor, list(curves), view.small).items()
+        level: means[means["x"].between(left, right)]
+        for level, means in observed_means_by(fit, predictor, factor, list(curves), view.small).items()
     }
-    seen = {level: own for level, own in seen.items() if len(own)}
+    seen = {level: means for level, means in seen.items() if len(means)}
     heading, whom = f"{along} ({unit})", unit_words(fit)
     observed = SENTENCES("lines_observed", factor=factor_name(factor), outcome=outcome, along=along, event=event)
     return Picture.drawn(
@@ -163,7 +163,7 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
         caption=SENTENCES(
             "lines_caption", along=along, band=band, observed=bool(seen), least=max(view.small, LEAST), event=event
         ),
-        description=f"One line a group. {said}.",
+        description=f"One line a group. {words}.",
         size=(4.9, 3.6),
         data=curve_data(name, f"{title}, with its {band}", list(curves.items()), heading, band, percent=event),
         more=[observed_by_group(name, observed, seen, heading, whom, percent=event)] if seen else (),
@@ -188,10 +188,10 @@ def _painter(
             )
         for line, level in zip(axes.lines[:], curves, strict=True):
             if level in observed:
-                own = observed[level]
+                means = observed[level]
                 axes.plot(
-                    own["x"],
-                    own["mean"],
+                    means["x"],
+                    means["mean"],
                     "o",
                     color=line.get_color(),
                     markerfacecolor="none",
@@ -232,6 +232,6 @@ def spread_out(places: Sequence[float], gap: float) -> np.ndarray:
             last, size = blocks.pop()
             blocks[-1] = [(blocks[-1][0] * blocks[-1][1] + last * size) / (blocks[-1][1] + size), blocks[-1][1] + size]
     level = np.concatenate([[value] * int(size) for value, size in blocks]) + gap * np.arange(len(places))
-    found = np.empty(len(places))
-    found[order] = level
-    return found
+    moved = np.empty(len(places))
+    moved[order] = level
+    return moved

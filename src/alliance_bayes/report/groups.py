@@ -97,14 +97,14 @@ def groups(view: View) -> Section:
     rows = None if withheld else remake(fit)
     providers = unnamed_providers(fit)
     if rows is not None:
-        own = view.estimated("groups", rows)
-        parts += [provider_part(view, one, own, f"providers-{number}") for number, one in enumerate(providers, 1)]
+        spread = view.estimated("groups", rows)
+        parts += [provider_part(view, one, spread, f"providers-{number}") for number, one in enumerate(providers, 1)]
     hidden = [factor_name(name) for name in estimates.hidden if name not in {one.name for one in providers}]
     few = [factor_name(name) for name in estimates.few]
     # That levels which may be persons are not listed is said once, of all that could be estimated of them.
     persons = [f"'{name}': its levels are single persons" for name in estimates.hidden]
     left_out = [clean(reason).rstrip(".") for reason in estimates.table.left_out]
-    told = [reason for reason in left_out if not any(one in reason for one in persons)]
+    reasons = [reason for reason in left_out if not any(one in reason for one in persons)]
     context = {
         "withheld": withheld,
         "cautions": view.checked.about("groups"),
@@ -116,13 +116,13 @@ def groups(view: View) -> Section:
         "hidden": hidden,
         "few": few,
         "small": view.small,
-        "left_out": told,
+        "left_out": reasons,
         "outcome": column_name(fit.design.outcome.name),
         "expected": expected_words(fit),
     }
     if rows is None:
         return Section("groups", "Group differences", "groups.html", context)
-    numbers = {"providers": own.records()}
+    numbers = {"providers": spread.records()}
     return Section("groups", "Group differences", "groups.html", context, numbers, rows, remake)
 
 
@@ -341,10 +341,10 @@ def in_order[Rows: pd.DataFrame](rows: Rows) -> Rows:
 
 def _levels_in_order(rows: pd.DataFrame, which: np.ndarray) -> np.ndarray:
     """Places of a factor's rows in their order; those that are about no factor stay as they are."""
-    own = rows.iloc[which]
-    if own["factor"].isna().any():
+    selected = rows.iloc[which]
+    if selected["factor"].isna().any():
         return which
-    return which[downwards(own["mean"], len({*own["level"], *own["versus"].dropna()}))]
+    return which[downwards(selected["mean"], len({*selected["level"], *selected["versus"].dropna()}))]
 
 
 def _level(row: Row) -> str:

@@ -75,10 +75,10 @@ def marks_of(
         Mark(SENTENCES("priors"), prior_mark, "" if priors is None else priors.id),
         Mark(SENTENCES("groups"), without, "" if groups is None else groups.id),
     )
-    found = compared_with(view) if main and view.fit.imputation is not None else None
+    comparison = compared_with(view) if main and view.fit.imputation is not None else None
     values = Mark(SENTENCES("missing"))
-    if found is not None:
-        values = Mark(values.label, found.verdict, "missing")
+    if comparison is not None:
+        values = Mark(values.label, comparison.verdict, "missing")
     elif cost is not None and cost.verdict:
         values = Mark(values.label, cost.verdict, "findings")
     return (*marks, Mark(SENTENCES("families")), values)
@@ -95,6 +95,6 @@ def under_priors(item: Item | None, about: Callable[[str], bool], *, main: bool)
     driven = any(map(about, prior_driven(numbers)))
     refits = item.result.table
     if main and "settled" in refits:
-        own = refits[[about(str(one)) for one in refits["quantity"]]] if "quantity" in refits else refits
-        driven |= own["settled"].nunique() > 1 or bool((own["shift"].abs() >= SHIFT).any())
+        rows = refits[[about(str(quantity)) for quantity in refits["quantity"]]] if "quantity" in refits else refits
+        driven |= rows["settled"].nunique() > 1 or bool((rows["shift"].abs() >= SHIFT).any())
     return "warn" if driven else "pass"

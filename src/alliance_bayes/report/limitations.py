@@ -109,16 +109,16 @@ def limits_of_measures(fit: FittedModel, small: int) -> list[str]:
         for name in dict.fromkeys(filter(None, (focal, outcome)))
         for end, share in at_the_end(fit, name, small).items()
     ]
-    of = focal if focal is None or (made := windowed_named(focal)) is None else made.source
+    of = focal if focal is None or (windowed := windowed_named(focal)) is None else windowed.source
     rated = of is not None and (of.partition("_")[0] == "alliance" or fit.spec.alliance in (of, focal))
-    said = SENTENCES.all(
+    sentences = SENTENCES.all(
         "measures",
         same_raters=rated and is_who5(fit.design.scales.get(outcome)),
         alliance=focal == "alliance" and one_value_each(fit, focal),
         focal=None if focal is None else column_name(focal),
         error="" if focal is None or focal not in error_of(fit) else derived(error_of(fit)[focal]),
     )
-    return [*ends, *filter(None, [after_care_began(fit)]), *said]
+    return [*ends, *filter(None, [after_care_began(fit)]), *sentences]
 
 
 def _unknown_change(view: View) -> Iterable[str]:
@@ -137,17 +137,17 @@ def at_the_end(fit: FittedModel, column: str, small: int) -> dict[str, float]:
     # The points that stand for moments are nobody's values.
     if scale is None or fit.moments is not None or column not in fit.design.frame:
         return {}
-    own = np.flatnonzero(seen(fit, column))
-    values = fit.design.frame[column].to_numpy(float)[own]
+    places = np.flatnonzero(seen(fit, column))
+    values = fit.design.frame[column].to_numpy(float)[places]
     ends = {"lower": scale.lower, "upper": scale.upper}
-    there = {end: values == limit for end, limit in ends.items() if limit is not None}
+    masks = {end: values == limit for end, limit in ends.items() if limit is not None}
 
     def people(at: np.ndarray) -> int:
-        return fit.count_people(np.isin(np.arange(len(fit.design.frame)), own[at]))
+        return fit.count_people(np.isin(np.arange(len(fit.design.frame)), places[at]))
 
     return {
         end: float(at.mean())
-        for end, at in there.items()
+        for end, at in masks.items()
         if at.size and at.mean() >= AT_THE_END and min(map(people, (at, ~at))) >= small
     }
 
@@ -190,16 +190,16 @@ def _uneven(fit: FittedModel) -> bool:
 
 def parts_of(fit: FittedModel) -> list[dict[str, str]]:
     """What was split into parts within and between levels, with the analysed rows a level, where that is known."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for made in fit.design.formula.windows:
-        if made.function == "lag":
+    parts: dict[tuple[str, str], dict[str, str]] = {}
+    for window in fit.design.formula.windows:
+        if window.function == "lag":
             continue
-        by = "" if made.by is None else made.by.name
-        codes = fit.people if made.by is None else fit.design.frame.get(by)
+        by = "" if window.by is None else window.by.name
+        codes = fit.people if window.by is None else fit.design.frame.get(by)
         rows = "" if codes is None or fit.moments is not None else f"{len(codes) / len(np.unique(codes)):.1f}"
-        whose, one = ("persons", "person") if not by else (levels_of(by), column_name(by))
-        found[made.of.name, by] = {"what": column_name(made.of.name), "whose": whose, "one": one, "rows": rows}
-    return list(found.values())
+        whose, singular = ("persons", "person") if not by else (levels_of(by), column_name(by))
+        parts[window.of.name, by] = {"what": column_name(window.of.name), "whose": whose, "one": singular, "rows": rows}
+    return list(parts.values())
 
 
 def _undone(view: View) -> Iterable[str]:

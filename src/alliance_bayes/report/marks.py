@@ -31,7 +31,7 @@ def column_marks(fit: FittedModel, small: int) -> dict[str, list[Mark]]:
     if small not in known:
         names = list(dict.fromkeys([*(name for name in factors_of(fit) if name in fit.design.frame), *few_valued(fit)]))
         counts = {name: np.array(list(level_counts(fit, name).values())) for name in names}
-        marks = {name: list(one_way(own.tolist(), small)) for name, own in counts.items()}
+        marks = {name: list(one_way(people.tolist(), small)) for name, people in counts.items()}
         nests, pairs = [], []
         for one, other in combinations(names, 2):
             cells, sizes = cells_of(fit, one, other)
@@ -64,11 +64,11 @@ def _nest(cells: np.ndarray, inner: int, fine: str, coarse: str) -> _Nest | None
     fine, coarse
         Their names.
     """
-    own, around = cells[:, inner], cells[:, 1 - inner]
+    inside, around = cells[:, inner], cells[:, 1 - inner]
     groups = np.unique(around)
-    if len(np.unique(own)) < len(own) or len(groups) < 2:
+    if len(np.unique(inside)) < len(inside) or len(groups) < 2:
         return None
-    return fine, coarse, [(int(group), own[around == group]) for group in groups]
+    return fine, coarse, [(int(group), inside[around == group]) for group in groups]
 
 
 def _parted(
@@ -87,15 +87,15 @@ def _parted(
     unknown = np.ones(len(cells), dtype=bool)
     while True:
         before = unknown.copy()
-        for own, column in zip(shown, cells.T, strict=True):
-            left = np.bincount(column[unknown], minlength=own.size)
-            unknown &= ~(own & (left == 1))[column]
+        for known, column in zip(shown, cells.T, strict=True):
+            left = np.bincount(column[unknown], minlength=known.size)
+            unknown &= ~(known & (left == 1))[column]
         if (unknown == before).all():
             break
-    told = few[~unknown[few]]
-    if not told.size:
+    solved = few[~unknown[few]]
+    if not solved.size:
         return False
-    ends = [(name, int(level)) for name, level in zip(names, cells[told[0]], strict=True)]
+    ends = [(name, int(level)) for name, level in zip(names, cells[solved[0]], strict=True)]
     ends = [(name, level) for name, level in ends if marks[name][level] is Mark.SHOWN]
     name, level = min(ends, key=lambda end: (end[0] == focal, counts[end[0]][end[1]]))
     marks[name][level] = Mark.HIDDEN
@@ -128,16 +128,16 @@ def _closed(
         if marks[name][level] is Mark.SHOWN:
             marks[name][level] = Mark.HIDDEN
 
-    for group, own in members:
+    for group, levels in members:
         if marks[coarse][group] is not Mark.SHOWN:
-            for level in own:
+            for level in levels:
                 hide(fine, int(level))
             continue
-        for level, mark in zip(own, one_way(counts[fine][own].tolist(), small), strict=True):
+        for level, mark in zip(levels, one_way(counts[fine][levels].tolist(), small), strict=True):
             if mark is not Mark.SHOWN:
                 hide(fine, int(level))
-        if sum(marks[fine][level] is not Mark.SHOWN for level in own) == 1:
-            others = [int(level) for level in own if marks[fine][level] is Mark.SHOWN and counts[fine][level]]
+        if sum(marks[fine][level] is not Mark.SHOWN for level in levels) == 1:
+            others = [int(level) for level in levels if marks[fine][level] is Mark.SHOWN and counts[fine][level]]
             hide(*((fine, min(others, key=lambda level: counts[fine][level])) if others else (coarse, group)))
     for name in (fine, coarse):
         changed |= _not_one(counts[name], marks[name])
@@ -176,8 +176,8 @@ def _marks_of_combination(fit: FittedModel, factor: str, small: int) -> list[Mar
     if not all(part in fit.design.frame for part in parts):
         return list(one_way(list(level_counts(fit, factor).values()), small))
     # A label may itself hold a colon, so the parts of a level are those of a row that is in it.
-    there, first = np.unique(codes, return_index=True)
-    rows = dict(zip(there.tolist(), first.tolist(), strict=True))
+    present, first = np.unique(codes, return_index=True)
+    rows = dict(zip(present.tolist(), first.tolist(), strict=True))
     inside = [fit.design.levels_of(part)[0] for part in parts]
     counts = one_way(list(level_counts(fit, factor).values()), small)
     marks = []
@@ -187,8 +187,8 @@ def _marks_of_combination(fit: FittedModel, factor: str, small: int) -> list[Mar
         elif len(parts) == 2:
             marks.append(cell_marks(fit, parts[0], parts[1], small)[inside[0][rows[code]], inside[1][rows[code]]])
         else:
-            own = [column_marks(fit, small)[part][at[rows[code]]] for part, at in zip(parts, inside, strict=True)]
-            marks.append(counts[code] if all(mark is Mark.SHOWN for mark in own) else Mark.HIDDEN)
+            of_parts = [column_marks(fit, small)[part][at[rows[code]]] for part, at in zip(parts, inside, strict=True)]
+            marks.append(counts[code] if all(mark is Mark.SHOWN for mark in of_parts) else Mark.HIDDEN)
     return marks
 
 

@@ -144,7 +144,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         residual_by="" if design.residual is None else column_name(design.residual.name),
         factors=[_pooled(design, factor) for factor in design.factors],
         parts=parts_of(fit),
-        lags=bool([made for made in design.formula.windows if made.function == "lag"]),
+        lags=bool([window for window in design.formula.windows if window.function == "lag"]),
         smooths=[column_name(smooth.column) for smooth in design.smooths],
         offsets=[column_name(clean(offset.name)) for offset in design.formula.offsets],
         centres=join(
@@ -166,15 +166,15 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
 
 def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
     """How values were drawn in place of those that were not observed, if only to see what they change."""
-    kept = fit.imputation
-    if kept is None:
+    imputation = fit.imputation
+    if imputation is None:
         return [SENTENCES("quick", cite=cite, chains=count(CHAINS), draws=count(DRAWS))] if tried(fit) else []
     outcome, beside = fit.design.outcome.name, auxiliary_of(fit)
     if is_given(fit):
         names = join([column_name(name) for name in lacking(fit)])
-        return [SENTENCES("given", columns=names, tables=count(kept.tables))]
-    own = [name for name in lacking(fit) if name in fit.spec.columns]
-    predictors = sorted((name for name in own if name != outcome), key=lambda name: kept.places[name].size)
+        return [SENTENCES("given", columns=names, tables=count(imputation.tables))]
+    imputed = [name for name in lacking(fit) if name in fit.spec.columns]
+    predictors = sorted((name for name in imputed if name != outcome), key=lambda name: imputation.places[name].size)
     levels = [
         name
         for name in predictors
@@ -187,7 +187,7 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
         predictors=join([column_name(name) for name in predictors]),
         several=len(predictors) > 1,
         levels=bool(levels),
-        outcome=column_name(outcome) if outcome in own else "",
+        outcome=column_name(outcome) if outcome in imputed else "",
         beside=join([column_name(name) for name in beside]),
         several_beside=len(beside) > 1,
         regressions=bool(predictors or beside or error_of(fit)),
@@ -206,7 +206,7 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
                 for name, sd in error_of(fit).items()
             ]
         ),
-        tables=count(kept.tables),
+        tables=count(imputation.tables),
         per_table=count(draws_per_set(fit)),
     )
 
@@ -231,11 +231,11 @@ def _prorated(fit: FittedModel, small: int) -> list[dict[str, Any]]:
 
 def _prior_of(fit: FittedModel, name: str | None, small: int) -> StatedPrior | None:
     """The prior of a slope, or that which all differences of a factor's levels share; None where they share none."""
-    own = [column for column in fit.design.columns if column.term == name and column.order == 1]
+    columns = [column for column in fit.design.columns if column.term == name and column.order == 1]
     hidden = hidden_parameters(fit, small) | telling_priors(fit, small)
-    found = {fit.priors[one.label] for one in own if one.label in fit.priors and one.label not in hidden}
+    priors = {fit.priors[one.label] for one in columns if one.label in fit.priors and one.label not in hidden}
     # Without an intercept a coefficient is a level itself.
-    return found.pop() if len(found) == 1 and not any(one.whole and not one.numeric for one in own) else None
+    return priors.pop() if len(priors) == 1 and not any(one.whole and not one.numeric for one in columns) else None
 
 
 def _pooled(design: Design, factor: PooledFactor) -> dict[str, Any]:

@@ -104,15 +104,15 @@ def missing(view: View) -> Section | None:
         patterns = _patterns(fit, small)
         # One of nothing that is missing and of all others together has nothing to draw, nor has that of one column.
         if len(columns) > 1:
-            told = any(one.lacks for one in patterns)
-            content.append(_pattern_picture(view, patterns) if told else SENTENCES("no_pattern", small=small))
+            lacked = any(one.lacks for one in patterns)
+            content.append(_pattern_picture(view, patterns) if lacked else SENTENCES("no_pattern", small=small))
         if (picture := _against(view, columns)) is not None:
             content.append(picture)
     tables: list[EffectTable] = []
-    found = None if view.withheld else compared_with(view)
-    if found is not None:
-        content.append(compared_words(fit, found))
-        tables.append(found.rows)
+    comparison = None if view.withheld else compared_with(view)
+    if comparison is not None:
+        content.append(compared_words(fit, comparison))
+        tables.append(comparison.rows)
     moved = shifted(view)
     for place, one in enumerate(moved):
         content.append(one.sentence(again=place > 0))
@@ -135,7 +135,7 @@ def missing(view: View) -> Section | None:
         remake=partial(
             _remade,
             prob=view.prob,
-            complete=found is not None,
+            complete=comparison is not None,
             columns=[one.found.column for one in moved],
             contrast=shifted_contrast(view),
         )
@@ -167,58 +167,58 @@ def _record(column: _Column) -> dict[str, Any]:
 
 def _column(fit: FittedModel, name: str, small: int, *, withheld: bool) -> _Column:
     """A column; draws that did not pass the checks are not described."""
-    kept = fit.imputation
-    assert kept is not None
+    imputation = fit.imputation
+    assert imputation is not None
     bare = _Column(name, shown_lacking(fit, name, small), name in auxiliary_of(fit))
     if withheld or name not in fit.design.frame or bare.n is None:
         return bare
-    there, drawn = seen(fit, name), kept.values[name]
+    known, drawn = seen(fit, name), imputation.values[name]
     categorical = isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype)
     if categorical or is_two_valued(fit, name):
         if name in fit.unnamed_columns or hidden_levels(fit, small).get(name):
             return bare
         codes, levels = fit.design.levels_of(name) if categorical else _two(fit, name)
-        observed = tally(fit, np.where(there, codes, -1), len(levels))
+        observed = tally(fit, np.where(known, codes, -1), len(levels))
         if ((observed > 0) & (observed < small)).any():
             return bare
-        share = np.bincount(codes[there], minlength=len(levels)) / there.sum()
+        share = np.bincount(codes[known], minlength=len(levels)) / known.sum()
         values = drawn if categorical else np.searchsorted([float(level) for level in levels], drawn)
-        own = np.bincount(values.astype(np.int64).ravel(), minlength=len(levels)) / drawn.size
-        shares = {level: (float(share[k]), float(own[k])) for k, level in enumerate(levels)}
+        imputed = np.bincount(values.astype(np.int64).ravel(), minlength=len(levels)) / drawn.size
+        shares = {level: (float(share[k]), float(imputed[k])) for k, level in enumerate(levels)}
         return replace(bare, shares=shares)
     if not observed_told(fit, name, None, small)[""]:
         return bare
-    both = _Numbers.of(fit.design.frame[name].to_numpy(float)[there]), _Numbers.of(drawn)
+    both = _Numbers.of(fit.design.frame[name].to_numpy(float)[known]), _Numbers.of(drawn)
     places = max(0, 1 - int(np.floor(np.log10(both[0].sd)))) if both[0].sd > 0 else 1
     return replace(bare, numbers=both, places=places)
 
 
 def _two(fit: FittedModel, name: str) -> tuple[np.ndarray, Sequence[str]]:
     values = fit.design.frame[name].to_numpy(float)
-    found = np.unique(values)
-    return np.searchsorted(found, values), [f"{value:g}" for value in found]
+    unique = np.unique(values)
+    return np.searchsorted(unique, values), [f"{value:g}" for value in unique]
 
 
 def _table(fit: FittedModel, columns: Sequence[_Column], small: int, *, withheld: bool) -> Table:
     n, rows = fit.flow.analysed, []
     for column in columns:
         name = SENTENCES("role", column=column_name(column.name), beside=column.beside)
-        told = NOT_SHOWN
+        amount = NOT_SHOWN
         if column.n is not None:
-            told = SENTENCES("missing", n=count(column.n), share=percent(column.n / n, 1))
+            amount = SENTENCES("missing", n=count(column.n), share=percent(column.n / n, 1))
         if column.shares is not None:
-            rows.append([name, told, "", ""])
+            rows.append([name, amount, "", ""])
             for level, shares in column.shares.items():
                 label = SENTENCES("level", column=column_name(column.name), level=clean(level))
                 rows.append([label, "", *(percent(share, 1) for share in shares)])
         elif column.numbers is not None:
             printed = [f"{number(o.mean, column.places)} ({number(o.sd, column.places)})" for o in column.numbers]
-            rows.append([name, told, *printed])
+            rows.append([name, amount, *printed])
         else:
-            rows.append([name, told, NOT_SHOWN, NOT_SHOWN])
-    kept = fit.imputation
-    assert kept is not None
-    own = [column for column in columns if not column.beside]
+            rows.append([name, amount, NOT_SHOWN, NOT_SHOWN])
+    imputation = fit.imputation
+    assert imputation is not None
+    modelled = [column for column in columns if not column.beside]
     return Table.of(
         "table-missing",
         SENTENCES("caption", shown=any(one.numbers or one.shares for one in columns)),
@@ -226,8 +226,8 @@ def _table(fit: FittedModel, columns: Sequence[_Column], small: int, *, withheld
         rows,
         note=SENTENCES(
             "note",
-            tables=count(kept.tables),
-            few=any(one.n is None or (one.numbers is None and one.shares is None) for one in own) and not withheld,
+            tables=count(imputation.tables),
+            few=any(one.n is None or (one.numbers is None and one.shares is None) for one in modelled) and not withheld,
             withheld=withheld,
             small=small,
             beside=any(one.beside for one in columns),
@@ -349,13 +349,13 @@ def _against(view: View, columns: Sequence[_Column]) -> Picture | None:
     )
 
 
-def compared_words(fit: FittedModel, found: Comparison) -> str:
+def compared_words(fit: FittedModel, comparison: Comparison) -> str:
     """What complete rows alone say of what the model is asked, beside all rows."""
     return SENTENCES(
         "compared",
         units=unit_words(fit),
-        what=found.what,
-        complete=found.complete,
-        own=found.own,
-        same=found.verdict == "pass",
+        what=comparison.what,
+        complete=comparison.complete,
+        own=comparison.own,
+        same=comparison.verdict == "pass",
     )

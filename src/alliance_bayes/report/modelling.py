@@ -162,12 +162,12 @@ def _of_nobody(fit: FittedModel) -> dict[str, StatedPrior | None]:
     A scale that follows a level's share of the rows would tell how many it has.
     """
     shown, kinds = _uncalled(fit), dict[str, set[StatedPrior]]()
-    found: dict[str, StatedPrior | None] = {}
+    priors: dict[str, StatedPrior | None] = {}
     for name, stated in _without_persons(fit).items():
-        own = shown.get(name, name)
-        kinds.setdefault(own, set()).add(stated)
-        found[own] = stated if len(kinds[own]) == 1 else None
-    return found
+        label = shown.get(name, name)
+        kinds.setdefault(label, set()).add(stated)
+        priors[label] = stated if len(kinds[label]) == 1 else None
+    return priors
 
 
 def _equations(fit: FittedModel, hidden: set[str]) -> tuple[str, ...]:
@@ -187,8 +187,8 @@ def _uncalled(fit: FittedModel) -> dict[str, str]:
     """Coefficients of levels that are nobody's to name, by name, and what they are called without it."""
     nameless = _nameless(fit)
     of_sigma = () if fit.design.sigma is None else fit.design.sigma.parameters
-    made = {term: nameless.hidden(term, HIDDEN) for term in (*fit.design.terms, *of_sigma)}
-    return {term: called for term, called in made.items() if called != term}
+    redacted = {term: nameless.hidden(term, HIDDEN) for term in (*fit.design.terms, *of_sigma)}
+    return {term: called for term, called in redacted.items() if called != term}
 
 
 def _without_persons(fit: FittedModel) -> dict[str, StatedPrior]:
@@ -254,35 +254,37 @@ def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
         (column for column in design.columns if column.label not in hidden),
         key=lambda column: (column.term != focal, column.label == "Intercept"),
     )
-    found: list[tuple[str, str, Any]] = [
+    parameters: list[tuple[str, str, Any]] = [
         (column.label, _titled(design, column), draws["beta"][:, design.terms.index(column.label)])
         for column in columns
     ]
-    titles = {name: own.title for name, own in design.family.parameters.items() if own.title}
+    titles = {name: known.title for name, known in design.family.parameters.items() if known.title}
     for name in titles:
         if name == "sigma" and design.residual is not None:
             if identifying(fit, design.residual.name):
                 continue
             named = zip(design.residual.parameters, design.residual.levels, draws[name].T, strict=True)
-            own = [one for one in named if one[0] not in hidden]
-            found += [(parameter, f"{titles[name]}: {clean(level)}", values) for parameter, level, values in own]
+            shown = [part for part in named if part[0] not in hidden]
+            parameters += [(parameter, f"{titles[name]}: {clean(level)}", values) for parameter, level, values in shown]
         else:
             if name not in hidden:
-                found.append((name, titles[name], draws[name]))
+                parameters.append((name, titles[name], draws[name]))
     if design.sigma is not None:
         named = zip(design.sigma.parameters, design.sigma.labels, draws[GAMMA].T, strict=True)
-        found += [(own, f"log σ: {term_name(label)}", values) for own, label, values in named if own not in hidden]
+        parameters += [
+            (part, f"log σ: {term_name(label)}", values) for part, label, values in named if part not in hidden
+        ]
     for factor in design.factors:
         for position, term in enumerate(factor.terms):
-            what = "level" if term == "Intercept" else "difference" if design.is_indicator(term) else "slope"
-            title, name = f"{what} SD: {factor_name(factor.name)}", f"tau_{factor.name}[{term}]"
+            kind = "level" if term == "Intercept" else "difference" if design.is_indicator(term) else "slope"
+            title, name = f"{kind} SD: {factor_name(factor.name)}", f"tau_{factor.name}[{term}]"
             if name in hidden:
                 continue
-            found.append((name, title, draws[f"tau_{factor.name}"][:, position]))
+            parameters.append((name, title, draws[f"tau_{factor.name}"][:, position]))
     for smooth in design.smooths:
         name = f"tau_{smooth.name}"
-        found.append((name, f"SD of the bend: {column_name(smooth.column)}", draws[name]))
-    return found
+        parameters.append((name, f"SD of the bend: {column_name(smooth.column)}", draws[name]))
+    return parameters
 
 
 def _titled(design: Design, column: Column) -> str:

@@ -36,11 +36,11 @@ def overlapping(view: View) -> Section | None:
     found = _found(fit, by)
     if found is None:
         return None
-    told = _told(fit, found, view.small)
+    differences = _told(fit, found, view.small)
     support, hidden = _support(fit, found, view.small)
-    if not len(told) or not support:
+    if not len(differences) or not support:
         return None
-    largest = Overlap.of_largest(told)
+    largest = Overlap.of_largest(differences)
     order = largest["before"].abs().sort_values(ascending=False, kind="stable").index
     largest = largest.loc[order]
     left_out = len(Overlap.of_largest(found.differences)) - len(largest)
@@ -156,14 +156,14 @@ def _support(fit: FittedModel, found: Overlap, small: int) -> tuple[list[dict[st
         others = codes != list(map(str, labels)).index(level)
         outside = _shown(fit, found.outside_of[:, place] * others, others, float(row["outside"]), small)
         hidden |= outside is None
-        told = outside is not None
+        shown = outside is not None
         rows.append(
             {
                 "level": level,
                 "people": counts[level].text,
                 "effective": count(round(float(row["effective"]))),
                 "outside": NOT_SHOWN if outside is None else percent(outside),
-                "extrapolates": told and bool(row["extrapolates"]),
+                "extrapolates": shown and bool(row["extrapolates"]),
             }
         )
     return rows, hidden

@@ -190,9 +190,9 @@ class Rendered:
         withheld = bool(numbers["withheld"])
         html = page(title=title, subtitle=list(filter(None, subtitle)), sections=sections, findings=findings)
         manifest = manifest_of(kind, rows, {**made, "withheld": withheld})
-        said = findings.sentences if sentences is None else sentences
+        stated = findings.sentences if sentences is None else sentences
         content = Content.of(html, findings, sections)
-        return cls(title, embed(html, manifest), kept(numbers), said, withheld, rows, content)
+        return cls(title, embed(html, manifest), kept(numbers), stated, withheld, rows, content)
 
     @property
     def json(self) -> str:
@@ -406,11 +406,11 @@ def read_manifest(html: str, *, name: str) -> dict[str, Any]:
     FileFormatError
         The page has none, more than one, or one of another format.
     """
-    found = html.count(_START)
+    n = html.count(_START)
     place = _element(html)
     if place is None:
         raise FileFormatError(
-            f"'{name}' holds {f'{found} manifests' if found > 1 else 'no manifest'}, so there is nothing to "
+            f"'{name}' holds {f'{n} manifests' if n > 1 else 'no manifest'}, so there is nothing to "
             "verify. Give a page made by 'alliance-bayes report' or 'alliance-bayes study'."
         )
     manifest = parse_json(
@@ -435,12 +435,12 @@ def read_manifest(html: str, *, name: str) -> dict[str, Any]:
 
 def faults(html: str, manifest: Mapping[str, Any]) -> list[str]:
     """Whether a page and its manifest are as they were made together; one sentence a fault."""
-    found = []
+    problems = []
     if manifest.get("digest") != _seal(manifest):
-        found.append("The manifest was changed after the page was made: its fingerprint is another one.")
+        problems.append("The manifest was changed after the page was made: its fingerprint is another one.")
     if manifest.get("page") != _digest(body(html)):
-        found.append("The page was changed after it was made: its fingerprint is not the one in its manifest.")
-    return found
+        problems.append("The page was changed after it was made: its fingerprint is not the one in its manifest.")
+    return problems
 
 
 def body(html: str) -> str:
@@ -538,13 +538,13 @@ def key_of(page: Path | None, key: str | os.PathLike[str] | None) -> bytes | Non
     path = Path(key) if page is None else key_path(page, key)  # type: ignore[arg-type]
     if path.exists():
         return read_key(path)
-    made = secrets.token_bytes(_BYTES)
+    secret = secrets.token_bytes(_BYTES)
     try:
         with replacing(path, again=False) as (draft,):
             # Readable by its owner alone.
             draft.touch(mode=0o600)
-            draft.write_text(f"{made.hex()}\n", encoding="ascii")
+            draft.write_text(f"{secret.hex()}\n", encoding="ascii")
     except FileExistsError:
         # Of two runs at once, one writes it.
         return read_key(path)
-    return made
+    return secret

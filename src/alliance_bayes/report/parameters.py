@@ -39,17 +39,17 @@ def parameter_words(design: Design, name: str) -> str:
     if head == "beta" and inside:
         return _coefficient(design, inside)
     for factor in design.factors:
-        found = _of_factor(design, factor.name, factor.terms, head, inside)
-        if found:
-            return found
+        words = _of_factor(design, factor.name, factor.terms, head, inside)
+        if words:
+            return words
     for smooth in design.smooths:
         if name == f"tau_{smooth.name}":
             return SENTENCES("bend", column=column_name(smooth.column))
-    own = design.family.parameters.get(head)
-    if own is None:
+    parameter = design.family.parameters.get(head)
+    if parameter is None:
         return ""
-    if own.title:
-        return f"{own.title}: {clean(inside)}" if inside else own.title
+    if parameter.title:
+        return f"{parameter.title}: {clean(inside)}" if inside else parameter.title
     number = pd.to_numeric(inside, errors="coerce") if inside else float("nan")
     return "" if pd.isna(number) else SENTENCES("cutpoint", level=f"{number:.6g}")
 
@@ -96,14 +96,14 @@ def parameters_in(design: Design) -> Callable[[str], str]:
     heads = ["beta", *design.family.parameters]
     heads += [f"{kind}_{clean(factor.name)}" for factor in design.factors for kind in ("u", "tau", "corr")]
     # Some have one value and no brackets, and may be words: they are told where nothing stands beside them.
-    alone = [name for name, own in design.family.parameters.items() if own.title]
+    alone = [name for name, parameter in design.family.parameters.items() if parameter.title]
     alone += [f"tau_{smooth.name}" for smooth in design.smooths]
     either = (
         rf"(?<![\w\[])(?:{'|'.join(map(re.escape, heads))}){_INSIDE}",
         rf"(?:(?<=^)|(?<=\()|(?<=; ))(?:{'|'.join(map(re.escape, alone))})(?=[;)]|$)",
     )
     pattern = re.compile("|".join(either if alone else either[:1]))
-    return partial(pattern.sub, lambda found: parameter_words(design, found[0]) or found[0])
+    return partial(pattern.sub, lambda match: parameter_words(design, match[0]) or match[0])
 
 
 def quantities_called(
@@ -120,19 +120,19 @@ def quantities_called(
     redact
         Takes out of a text what may not be shown.
     """
-    asked = list(map(str, names))
-    there = [] if effects is None else [name for name in dict.fromkeys(asked) if name in effects.index]
-    found: dict[str, str] = {}
-    if effects is not None and there:
-        rows = effects.loc[there]
-        found = {str(row["id"]): quantity_words(rows, row, design, redact) for row in rows_of(rows)}
+    wanted = list(map(str, names))
+    known = [] if effects is None else [name for name in dict.fromkeys(wanted) if name in effects.index]
+    titles: dict[str, str] = {}
+    if effects is not None and known:
+        rows = effects.loc[known]
+        titles = {str(row["id"]): quantity_words(rows, row, design, redact) for row in rows_of(rows)}
 
     def called(name: str) -> str | None:
-        if name in found:
-            return found[name]
+        if name in titles:
+            return titles[name]
         # What may not be shown is told by the brackets that it stands in, which words have not.
         shown = redact(name)
         words = parameter_words(design, shown)
         return (f"{words} ({shown})" if "[" in shown else words) if words else None
 
-    return [called(name) for name in asked]
+    return [called(name) for name in wanted]

@@ -96,7 +96,7 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
     index = design.rows.index[factor.name]
     full, without = (_expected(fit, which, names) for names in ((), (factor.name,)))
     middle, weights = float(design.average(without)), design.rows.weights
-    there = seen(fit, design.outcome.name)
+    observed = seen(fit, design.outcome.name)
     own_weights = np.ones(len(index)) if weights is None else weights
 
     def by_level(values: np.ndarray, some: np.ndarray | slice = slice(None)) -> np.ndarray:
@@ -105,14 +105,14 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
         return middle + sums / np.where(sizes > 0, sizes, 1.0)
 
     # A group's own mean is of what was observed.
-    own, pooled = by_level(design.outcome.values - without, there), by_level(full - without)
+    raw, pooled = by_level(design.outcome.values - without, observed), by_level(full - without)
     people = shown_counts(fit, factor.name, small)
     order = [
         k
         for k, level in enumerate(factor.levels)
-        if people[level].number is not None and (there.all() or fit.count_people(there & (index == k)) >= small)
+        if people[level].number is not None and (observed.all() or fit.count_people(observed & (index == k)) >= small)
     ]
-    groups = [Pooled(factor.levels[k], people[factor.levels[k]].text, float(own[k]), float(pooled[k])) for k in order]
+    groups = [Pooled(factor.levels[k], people[factor.levels[k]].text, float(raw[k]), float(pooled[k])) for k in order]
     return groups, middle
 
 
@@ -213,9 +213,9 @@ class _Painter:
             groups = self.groups[first:after]
             y = ends[0][1] - 1 - np.arange(len(groups))
             axes.axvline(self.middle, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="everybody")
-            own, pooled = (np.array([getattr(group, name) for group in groups]) for name in ("own", "pooled"))
-            axes.hlines(y, own, pooled, color=SECOND, linewidth=1.4)
-            axes.plot(own, y, "o", color=SECOND, markerfacecolor="none", markersize=5.5, label="group on its own")
+            raw, pooled = (np.array([getattr(group, name) for group in groups]) for name in ("own", "pooled"))
+            axes.hlines(y, raw, pooled, color=SECOND, linewidth=1.4)
+            axes.plot(raw, y, "o", color=SECOND, markerfacecolor="none", markersize=5.5, label="group on its own")
             axes.plot(pooled, y, "o", color=ACCENT, markersize=4.5, label="adjusted mean (partly pooled)")
             width = 20 if len(ends) == 1 else 11
             axes.set_yticks(y, [f"{shortened(group.level, width)} ({group.people})" for group in groups])

@@ -224,26 +224,28 @@ def _numeric(
     summaries: Mapping[str | None, list[dict[str, Any]]],
     small: int,
 ) -> Iterator[list[str]]:
-    told, own = observed_told(fit, name, split, small), _observed(fit, name)
+    shown, observed = observed_told(fit, name, split, small), _observed(fit, name)
     # Of numbers that are not told, neither is how many digits they have.
-    sd = fit.design.sd(name) if told[""] else 0.0
+    sd = fit.design.sd(name) if shown[""] else 0.0
     # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
     places = max(0, 1 - int(np.floor(np.log10(sd)))) if sd > 0 else 1
     # What is the same in all rows of a person is described by people, and all else by rows.
     by_person = one_value_each(fit, name)
     described = [
-        _described(fit, name, _first_rows(fit, group.rows & own) if by_person else group.rows & own, alike=by_person)
-        if told[group.level or ""]
+        _described(
+            fit, name, _first_rows(fit, group.rows & observed) if by_person else group.rows & observed, alike=by_person
+        )
+        if shown[group.level or ""]
         else dict.fromkeys(_FIGURES, np.nan)
         for group in groups
     ]
     of = {} if fit.people is None else {"of": "people" if by_person else plural(fit.flow.unit)}
     for group, figures in zip(groups, described, strict=True):
         n = group.n if by_person else fit.count_rows(group.rows)
-        if not own.all():
+        if not observed.all():
             # How many have an observed value is told for everybody at most; exact figures would tell it of groups.
             figures = {key: round(value, places) for key, value in figures.items()}
-        among = {"n": n} if own.all() else {"n": None, "among": "observed"}
+        among = {"n": n} if observed.all() else {"n": None, "among": "observed"}
         summaries[group.level].append({"variable": name, **among, **of, **figures})
     label = _label(fit, name) + (f", of {of['of']}" if of else "")
     yield [f"{label}: mean (SD)", *(_cell(f["mean"], f["sd"], form="{} ({})", places=places) for f in described)]

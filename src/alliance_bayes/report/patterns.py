@@ -44,11 +44,11 @@ def patterns_of(places: Mapping[str, np.ndarray], n: int) -> dict[tuple[str, ...
     lacks = np.zeros((n, len(places)), dtype=bool)
     for k, rows in enumerate(places.values()):
         lacks[rows, k] = True
-    found, counts = np.unique(lacks, axis=0, return_counts=True)
+    unique, counts = np.unique(lacks, axis=0, return_counts=True)
     names = list(places)
     return {
-        tuple(name for name, one in zip(names, row, strict=True) if one): int(size)
-        for row, size in zip(found, counts, strict=True)
+        tuple(name for name, absent in zip(names, row, strict=True) if absent): int(size)
+        for row, size in zip(unique, counts, strict=True)
     }
 
 
@@ -102,16 +102,16 @@ def safe(
         return True
     # The sums over the others are counts like any other.
     groups = [(name,) for name, total in totals.items() if total is not None] + list(unions)
-    own = [sum(size for key, size in rest.items() if {*key} & {*group}) for group in groups]
-    if any(0 < size < small for size in (whole, *own, *(whole - size for size in own))):
+    sums = [sum(size for key, size in rest.items() if {*key} & {*group}) for group in groups]
+    if any(0 < size < small for size in (whole, *sums, *(whole - size for size in sums))):
         return False
     every = [key for r in range(len(columns) + 1) for key in itertools.combinations(columns, r) if key not in shown]
-    held = [[bool({*key} & {*group}) for key in every] for group in groups]
-    equal = np.array([np.ones(len(every)), *held], dtype=float)
-    sides = np.array([whole, *own], dtype=float)
+    members = [[bool({*key} & {*group}) for key in every] for group in groups]
+    equal = np.array([np.ones(len(every)), *members], dtype=float)
+    sides = np.array([whole, *sums], dtype=float)
     for key, size in rest.items():
         if size < small:
-            goal = np.array([one == key for one in every], dtype=float)
+            goal = np.array([pattern == key for pattern in every], dtype=float)
             ends = [
                 sign * float(linprog(sign * goal, A_eq=equal, b_eq=sides, bounds=(0, None)).fun or 0.0)
                 for sign in (1.0, -1.0)

@@ -37,16 +37,16 @@ def under_other_priors(direction: Claim, checked: Checked, of: pd.Series | None 
 
 def contrast_of(estimates: Estimates, focal: str) -> pd.Series | None:
     """The difference between a low and a high value of a predictor, those that the model declares first."""
-    found = (estimates.first(estimand, term=focal) for estimand in CONTRASTED)
-    return next((row for row in found if row is not None), None)
+    rows = (estimates.first(estimand, term=focal) for estimand in CONTRASTED)
+    return next((row for row in rows if row is not None), None)
 
 
 def slope_contrast(fit: FittedModel, estimates: Estimates, focal: str) -> pd.Series | None:
     """The row of a numeric predictor that carries the verdict; a step of an SD, or of one, where no ends are known."""
     if fit.design.is_indicator(focal):
         return estimates.first("slope", term=focal)
-    found = (contrast_of(estimates, focal), *(estimates.first(kind, term=focal) for kind in ("slope_per_sd", "slope")))
-    return next((row for row in found if row is not None), None)
+    rows = (contrast_of(estimates, focal), *(estimates.first(kind, term=focal) for kind in ("slope_per_sd", "slope")))
+    return next((row for row in rows if row is not None), None)
 
 
 def contrast_values(fit: FittedModel, row: pd.Series) -> tuple[float, float]:

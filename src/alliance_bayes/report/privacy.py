@@ -114,13 +114,13 @@ def redaction(fit: FittedModel) -> Redact:
 
 def _levels(fit: FittedModel) -> dict[str, Sequence[str]]:
     """Levels by factor: those that are pooled, that of the residual SDs, and categorical predictors of nobody named."""
-    found: dict[str, Sequence[str]] = {factor.name: factor.levels for factor in fit.design.factors}
+    levels: dict[str, Sequence[str]] = {factor.name: factor.levels for factor in fit.design.factors}
     if fit.design.residual is not None:
-        found.setdefault(fit.design.residual.name, fit.design.residual.levels)
+        levels.setdefault(fit.design.residual.name, fit.design.residual.levels)
     for name in named_factors(fit):
-        if name not in found:
-            found[name] = [str(level) for level in fit.design.frame[name].cat.categories]
-    return found
+        if name not in levels:
+            levels[name] = [str(level) for level in fit.design.frame[name].cat.categories]
+    return levels
 
 
 @cache
@@ -213,8 +213,8 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
     sizes = frame[_WHOSE if several else "n"]
     keep = (sizes >= small) | (sizes == 0)
     if parts or "level" in frame.columns:
-        for name, own in frame.groupby(factor, sort=False):
-            keep.loc[own.index] &= _countable(fit, str(name), own.assign(n=sizes[own.index]), small)
+        for name, group in frame.groupby(factor, sort=False):
+            keep.loc[group.index] &= _countable(fit, str(name), group.assign(n=sizes[group.index]), small)
     frame = frame[keep].drop(columns=_WHOSE, errors="ignore")
     return (
         frame[_without_counts(fit, frame, small)]
@@ -235,13 +235,13 @@ def _without_counts(fit: FittedModel, frame: pd.DataFrame, small: int) -> np.nda
     cells = np.column_stack([sizes, n - sizes])
     keep = ~shares
     for statistic in frame.loc[shares, "statistic"].unique():
-        own = (frame["statistic"] == statistic).to_numpy()
-        totals = cells[own & everybody]
+        mask = (frame["statistic"] == statistic).to_numpy()
+        totals = cells[mask & everybody]
         if len(totals) != 1 or ((totals > 0) & (totals < small)).any():
             continue
-        keep |= own & everybody
-        for name in frame.loc[own & ~everybody, "factor"].unique():
-            at = np.flatnonzero(own & (frame["factor"] == name).to_numpy())
+        keep |= mask & everybody
+        for name in frame.loc[mask & ~everybody, "factor"].unique():
+            at = np.flatnonzero(mask & (frame["factor"] == name).to_numpy())
             # Those of the levels that are not listed are the total less the others.
             rest = totals - cells[at].sum(axis=0)
             marks = two_way(np.vstack([cells[at], rest]) if rest.any() else cells[at], small)[: at.size]
@@ -432,20 +432,20 @@ def shown_missing(
         those who had been left out before for another reason.
     """
     steps = {step.reason: step for step in flow.steps}
-    found: dict[str, tuple[int | None, str]] = {}
+    shown: dict[str, tuple[int | None, str]] = {}
     for name, size in missing.items():
         step = steps.get(reason_of(name))
         before = size - (0 if step is None else step.n)
         if people is None:
-            whose, theirs, few = size, before, fewer(small)
+            whose, others, few = size, before, fewer(small)
         else:
             # Of the people with rows that were left out before, at least those who are not of the step.
             whose, few = people.get(name, 0), NOT_SHOWN
-            theirs = 0 if before == 0 else max(1, whose - (0 if step is None else step.people or 0))
+            others = 0 if before == 0 else max(1, whose - (0 if step is None else step.people or 0))
         if 0 < whose < small or (size and not whose):
-            found[name] = (None, few)
-        elif 0 < theirs < small:
-            found[name] = (None, NOT_SHOWN)
+            shown[name] = (None, few)
+        elif 0 < others < small:
+            shown[name] = (None, NOT_SHOWN)
         else:
-            found[name] = (size, count(size))
-    return found
+            shown[name] = (size, count(size))
+    return shown

@@ -89,8 +89,8 @@ def spread_of_providers(fit: FittedModel, prob: float) -> EffectTable | None:
         for place, term in enumerate(factor.terms)
         if term == "Intercept"
     ]
-    own = summarise(apart, make_options(fit, prob=prob))
-    return EffectTable.concat([spread, own])
+    distances = summarise(apart, make_options(fit, prob=prob))
+    return EffectTable.concat([spread, distances])
 
 
 def provider_part(view: View, factor: PooledFactor, estimates: Estimates, position: str) -> dict[str, Any]:

@@ -66,10 +66,10 @@ def _values(column: pd.Series) -> list[Any]:
     """What :func:`plain` makes of a column's values; of floats, which most are, only some need a look."""
     if column.dtype != float:
         return [plain(item) for item in column.tolist()]
-    found: list[Any] = column.tolist()
+    values: list[Any] = column.tolist()
     for place in np.flatnonzero(~np.isfinite(column.to_numpy())):
-        found[place] = None
-    return found
+        values[place] = None
+    return values
 
 
 def unit(value: float, sd: float | None = None) -> float:
@@ -91,8 +91,8 @@ def kept(value: Any, sd: float | None = None) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        own = value.get("sd")
-        scale = own if isinstance(own, float) and own > 0 else None
+        row_sd = value.get("sd")
+        scale = row_sd if isinstance(row_sd, float) and row_sd > 0 else None
         return {key: kept(item, scale if key in _SCALED else None) for key, item in value.items()}
     if isinstance(value, list):
         return [kept(item) for item in value]

@@ -88,12 +88,12 @@ def build_sections(view: View, sections: Sequence[str | Section | SectionMaker] 
     check_sections(sections)
     items = SECTIONS if sections is None else sections
     wanted = [_packaged(item) if isinstance(item, str) else item for item in items]
-    made = [item if isinstance(item, LastSection) else make_section(item, view) for item in wanted]
-    there = [item for item in made if item is not None]
-    order = tuple(item.id for item in there)
+    first = [item if isinstance(item, LastSection) else make_section(item, view) for item in wanted]
+    present = [item for item in first if item is not None]
+    order = tuple(item.id for item in present)
     _check_ids(order)
     whole = replace(view, order=order)
-    final = (make_section(item, whole) for item in there)
+    final = (make_section(item, whole) for item in present)
     return tuple(section for section in final if section is not None)
 
 

@@ -142,7 +142,7 @@ class Report:
         effects, checks = _completed(fit, effects, checks, self.prob)
         prob = float(effects["prob"].iloc[0]) if len(effects) else self.prob
         withheld = checks.conclusions_withheld
-        asked = effects.asked
+        requested = effects.asked
         effects = effects.told(told)
         estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects, self.small)
         few = quiet(fit, effects, self.small)
@@ -151,13 +151,13 @@ class Report:
         view = View(fit, estimates, checks, checked, prob, self.small, redact, told=told)
         spoken = with_quantities(in_sentences(fit.design), effects, fit.design, redact)
         reasons = tuple(typeset(spoken(redact(reason))) for reason in checks.gate.reasons)
-        found = find(fit, estimates, checked, reasons if withheld else None, self.small)
+        findings = find(fit, estimates, checked, reasons if withheld else None, self.small)
         if not withheld:
-            found = _answered(view, found)
+            findings = _answered(view, findings)
         sections = build_sections(view, self.sections)
         if again and not withheld:
             sections = tuple(section.remade(fit) for section in sections)
-        rows = None if withheld else _reported(view, sections, found)
+        rows = None if withheld else _reported(view, sections, findings)
         meta = made_from(fit)
         heading = clean(self.title or fit.spec.card.title or _title(fit))
         source = clean(fit.info.get("cohort_source", "source not recorded"))
@@ -167,11 +167,11 @@ class Report:
                     "format": FORMAT,
                     "title": heading,
                     "withheld": withheld,
-                    "reasons": found.reasons,
+                    "reasons": findings.reasons,
                     "prob": prob,
-                    "answer": None if found.answer is None else found.answer.numbers(),
-                    "summary": [one.numbers() for one in found.questions],
-                    "findings": found.numbers(),
+                    "answer": None if findings.answer is None else findings.answer.numbers(),
+                    "summary": [question.numbers() for question in findings.questions],
+                    "findings": findings.numbers(),
                     "effects": None,
                     "meta": meta,
                 },
@@ -185,14 +185,14 @@ class Report:
             "report",
             title=heading,
             subtitle=[clean(fit.spec.card.question), f"{analysed_words(fit)} analysed · data: {source}"],
-            findings=found,
+            findings=findings,
             sections=sections,
             numbers=numbers,
             rows=rows,
             made={
                 **meta,
                 "data": {**meta["data"], "digest": digest_of(fit, key)},
-                "asked": asked,
+                "asked": requested,
                 "checks": checks.asked,
                 "page_options": {name: getattr(self, name) for name in ("title", "prob", "small", "name_providers")},
                 "sections": stated_sections(sections),
@@ -207,18 +207,18 @@ def _completed(
     return table, run_checks(fit, effects=table) if checks is None else checks
 
 
-def _answered(view: View, found: Findings) -> Findings:
+def _answered(view: View, findings: Findings) -> Findings:
     """The findings with what the page says first."""
     answer = answer_of(view)
     questions = summary_of(view, answer)
     table = summary_table(questions, heading=view.estimates.interval_heading())
-    return replace(found, answer=answer, summary=table if questions else None, questions=questions)
+    return replace(findings, answer=answer, summary=table if questions else None, questions=questions)
 
 
-def _reported(view: View, sections: Sequence[Section], found: Findings) -> EffectTable:
+def _reported(view: View, sections: Sequence[Section], findings: Findings) -> EffectTable:
     """The effects and what the answer and sections have beside them, under their ids."""
-    own = [] if found.answer is None or found.answer.rows is None else [(ANSWER, found.answer.rows)]
-    beside = [*own, *((section.id, section.rows) for section in sections if section.rows is not None)]
+    answer = [] if findings.answer is None or findings.answer.rows is None else [(ANSWER, findings.answer.rows)]
+    beside = [*answer, *((section.id, section.rows) for section in sections if section.rows is not None)]
     return EffectTable.concat(
         [view.estimates.table, *(view.estimated(name, rows).table.under(name) for name, rows in beside)]
     )

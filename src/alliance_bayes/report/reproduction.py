@@ -127,12 +127,12 @@ def _data_name(fit: FittedModel) -> tuple[str, str]:
 
 def _reading(fit: FittedModel) -> str:
     """Options that tell how rows were made, whose they are and what columns are called, with a blank before each."""
-    made = [
+    options = [
         (name.removesuffix("s"), f"{key}={value}")
         for name in ("wide", "join", "labels")
         for key, value in dict(fit.info.get(name) or {}).items()
     ]
-    return "".join(f" --{name} {shlex.quote(clean(value))}" for name, value in [*_long(fit).items(), *made])
+    return "".join(f" --{name} {shlex.quote(clean(value))}" for name, value in [*_long(fit).items(), *options])
 
 
 def _long(fit: FittedModel) -> dict[str, str]:

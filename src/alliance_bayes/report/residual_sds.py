@@ -35,11 +35,11 @@ def residual_sds(view: View) -> Table | None:
     fit = view.fit
     if fit.design.sigma is None or view.withheld:
         return None
-    found = list(_estimates(fit, view.small))
-    if not found:
+    sds = list(_estimates(fit, view.small))
+    if not sds:
         return None
     prob = float(view.estimates.table["prob"].iloc[0])
-    estimates = Estimates(summarise(found, make_options(fit, prob=prob)), ())
+    estimates = Estimates(summarise(sds, make_options(fit, prob=prob)), ())
     return effect_table(
         "table-residual-sds",
         f"Residual SD σ ({units(unit_of(fit.design, fit.design.outcome.name))}) with everybody at a value, root mean "
@@ -64,9 +64,9 @@ def _estimates(fit: FittedModel, small: int) -> Iterator[Estimate]:
     hidden, quiet, few = hidden_parameters(fit, small), untold(fit, small), hidden_levels(fit, small)
     for name in of_sigma.formula.columns[1:]:
         # What is not said of a coefficient is not said in other words.
-        own = [f"gamma[{column.label}]" for column in of_sigma.columns if name in _parts(fit, column.term)]
+        parameters = [f"gamma[{column.label}]" for column in of_sigma.columns if name in _parts(fit, column.term)]
         levelled = isinstance(design.frame[name].dtype, pd.CategoricalDtype)
-        if hidden & {*own, "sigma"} or name in quiet or (levelled and identifying(fit, name)):
+        if hidden & {*parameters, "sigma"} or name in quiet or (levelled and identifying(fit, name)):
             continue
         settings = _settings(fit, name)
         if few.get(name, frozenset()) & settings.keys():
@@ -115,4 +115,4 @@ def _root_mean_square(fit: FittedModel, name: str, value: float | str) -> np.nda
     frame[name] = pd.Series(same).astype(frame[name].dtype).array if isinstance(value, str) else same
     rows = fit.design.evaluate(frame, counterfactual=True)
     each = (fit.parameters_at(which, rows)["sigma"] for which in fit.blocks(rows.n))
-    return np.sqrt(np.concatenate([np.average(own**2, axis=1, weights=fit.design.weights) for own in each]))
+    return np.sqrt(np.concatenate([np.average(sigma**2, axis=1, weights=fit.design.weights) for sigma in each]))

@@ -345,9 +345,9 @@ def forest_picture(
     """
     usual, height = forest_size(len(rows))
     if data is None:
-        own = [Column(heading, label), *([] if people is None else [Column("People", people)])]
-        own += estimate_columns(estimates, rows, figures=figures, direction=False, judged=())
-        data = effect_table(f"{name}-data", data_title or title, rows, own)
+        columns = [Column(heading, label), *([] if people is None else [Column("People", people)])]
+        columns += estimate_columns(estimates, rows, figures=figures, direction=False, judged=())
+        data = effect_table(f"{name}-data", data_title or title, rows, columns)
     painter = forest_of(
         estimates,
         rows,

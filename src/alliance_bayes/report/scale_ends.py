@@ -71,12 +71,12 @@ class ScaleEnd:
             few = SENTENCES("few", few=fewer(small), n=count(self.n)) if self.mark is Mark.FEW else NOT_SHOWN
             return few, replicated, NOT_SHOWN, NOT_SHOWN
         share = self.k / self.n
-        found = "below" if share < self.lower else "above" if share > self.upper else "within"
+        position = "below" if share < self.lower else "above" if share > self.upper else "within"
         return (
             SENTENCES("share", k=count(self.k), n=count(self.n), share=percent(share, 1)),
             replicated,
             f"({percent(self.lower, 1)} to {percent(self.upper, 1)})",
-            SENTENCES(found),
+            SENTENCES(position),
         )
 
 
@@ -103,10 +103,10 @@ def scale_ends(fit: FittedModel, result: CheckResult, small: int) -> tuple[Scale
     A count is shown if neither it nor what it leaves of all, of the bar of the check's figure that the end is in, or of
     those up to a cut of the outcome of which shares are told, is of a few people.
     """
-    found = _rows(fit)
-    if found is None or "statistic" not in result.table.columns:
+    analysed = _rows(fit)
+    if analysed is None or "statistic" not in result.table.columns:
         return ()
-    outcome, (values, rows, half) = fit.design.outcome, found
+    outcome, (values, rows, half) = fit.design.outcome, analysed
     table = result.table[result.table["factor"] == ""]
     overall = {str(row["statistic"]): row for row in table.to_dict("records")}
     nobody = np.zeros(values.size, dtype=bool)
@@ -115,8 +115,8 @@ def scale_ends(fit: FittedModel, result: CheckResult, small: int) -> tuple[Scale
     scale = fit.design.scales.get(outcome.name)
     # Of levels that were observed the least is no end of a scale.
     observed = outcome.levels is not None and (scale is None or scale.levels is None)
-    made = []
-    for end, statistic, value, own, other in (
+    ends = []
+    for end, statistic, value, at_end, other in (
         ("lowest", "share at floor", outcome.lower, low, high),
         ("highest", "share at ceiling", outcome.upper, high, low),
     ):
@@ -125,13 +125,13 @@ def scale_ends(fit: FittedModel, result: CheckResult, small: int) -> tuple[Scale
         row = overall[statistic]
         k, n = round(float(row["observed"]) * int(row["n"])), int(row["n"])
         # Of rows with sampling weights, or of a sample of them, the share is another one.
-        if (k, n) != (_whole(rows[own].sum()), _whole(rows.sum())):
+        if (k, n) != (_whole(rows[at_end].sum()), _whole(rows.sum())):
             continue
         wholes = [~nobody, *_told(fit, result, values, low=end == "lowest")]
-        mark = _mark(fit, rows, own, other, wholes, small)
+        mark = _mark(fit, rows, at_end, other, wholes, small)
         predicted, lower, upper = (float(row[name]) for name in ("predicted", "lower", "upper"))
-        made.append(ScaleEnd(outcome.name, end, float(value), k, n, mark, predicted, lower, upper, observed))
-    return tuple(made)
+        ends.append(ScaleEnd(outcome.name, end, float(value), k, n, mark, predicted, lower, upper, observed))
+    return tuple(ends)
 
 
 def _whole(total: float) -> int:
@@ -158,31 +158,31 @@ def _rows(fit: FittedModel) -> tuple[np.ndarray, np.ndarray, float] | None:
 def _told(fit: FittedModel, result: CheckResult, values: np.ndarray, *, low: bool) -> list[np.ndarray]:
     """Whom else the page counts from this end on: those of the bar that it is in, and those up to a cut."""
     edges = next((np.array(plot.edges) for plot in result.plots if plot.edges), np.zeros(0))
-    found = []
+    masks = []
     if edges.size:
         bars = bin_numbers(np.clip(values, edges[0], edges[-1]), edges)
-        found.append(bars == (0 if low else edges.size - 2))
+        masks.append(bars == (0 if low else edges.size - 2))
     points = endpoints_of(fit.design)
-    cuts = [] if points is None else [one.rule.to for one in points.found if one.rule.to is not None]
+    cuts = [] if points is None else [point.rule.to for point in points.found if point.rule.to is not None]
     for cut in cuts:
         assert points is not None
         better = values >= cut if points.higher else values <= cut
-        found.append(better if low != points.higher else ~better)
-    return found
+        masks.append(better if low != points.higher else ~better)
+    return masks
 
 
 def _mark(
-    fit: FittedModel, rows: np.ndarray, own: np.ndarray, other: np.ndarray, wholes: Sequence[np.ndarray], small: int
+    fit: FittedModel, rows: np.ndarray, at_end: np.ndarray, other: np.ndarray, wholes: Sequence[np.ndarray], small: int
 ) -> Mark:
     """How the count of an end may be shown beside that of the other end, and those of wholes that it is a part of."""
 
     def people(mask: np.ndarray) -> int:
         return _whole(rows[mask].sum()) if fit.people is None else fit.count_people(mask)
 
-    rests = [people(whole & ~own) for whole in wholes] + [people(whole & ~own & ~other) for whole in wholes]
+    rests = [people(whole & ~at_end) for whole in wholes] + [people(whole & ~at_end & ~other) for whole in wholes]
     if any(0 < rest < small for rest in rests):
         return Mark.HIDDEN
-    if not 0 < people(own) < small:
+    if not 0 < people(at_end) < small:
         return Mark.SHOWN
     # How many rows a few people have is not told either.
     return Mark.FEW if fit.people is None and min(rests) >= small else Mark.HIDDEN

@@ -102,14 +102,14 @@ def rows_in_words(fit: FittedModel) -> str:
 def alike_but_for(fit: FittedModel, predictor: str) -> str:
     """Whom the values of a predictor tell apart: people, rows of several people, or those of one person or level."""
     rows = "people" if fit.people is None else plural(fit.flow.unit)
-    made = windowed_named(predictor)
-    if made is not None and "within" in made.functions:
-        by = next(part.by for part in (made, made.of) if isinstance(part, Windowed) and part.function == "within")
+    window = windowed_named(predictor)
+    if window is not None and "within" in window.functions:
+        by = next(part.by for part in (window, window.of) if isinstance(part, Windowed) and part.function == "within")
         return f"{rows} of one {'person' if by is None else column_name(by.name)}"
     if fit.people is None:
         return rows
-    own = fit.design.frame[predictor].groupby(fit.people)
-    return "people" if (own.nunique() == 1).all() else rows
+    by_person = fit.design.frame[predictor].groupby(fit.people)
+    return "people" if (by_person.nunique() == 1).all() else rows
 
 
 def analysed_words(fit: FittedModel) -> str:
@@ -193,7 +193,7 @@ def hidden_levels(fit: FittedModel, small: int) -> dict[str, frozenset[str]]:
     small
         Fewest people that a shown count stands for.
     """
-    found = {}
+    hidden = {}
     numbers = [name for name in few_valued(fit) if name in fit.design.frame]
     for factor in (*factors_of(fit), *numbers):
         if factor in fit.design.frame:
@@ -201,8 +201,8 @@ def hidden_levels(fit: FittedModel, small: int) -> dict[str, frozenset[str]]:
         else:
             marks = crossed_marks(fit, factor, small)
         levels = zip(coding_of(fit, factor).levels, marks, strict=True)
-        found[factor] = frozenset(level for level, mark in levels if mark is not Mark.SHOWN)
-    return found
+        hidden[factor] = frozenset(level for level, mark in levels if mark is not Mark.SHOWN)
+    return hidden
 
 
 def hidden_beside(fit: FittedModel, first: FittedModel, factor: str, small: int) -> frozenset[str]:
@@ -221,9 +221,9 @@ def hidden_beside(fit: FittedModel, first: FittedModel, factor: str, small: int)
     if factor not in first.design.frame:
         return hidden_levels(fit, small)[factor]
     hidden = hidden_levels(fit, small)[factor] | hidden_levels(first, small)[factor]
-    own, other = level_counts(fit, factor), level_counts(first, factor)
-    differences = [abs(size - other.get(level, 0)) for level, size in own.items()]
-    marks = zip(own, one_way(differences, small), strict=True)
+    sizes, other = level_counts(fit, factor), level_counts(first, factor)
+    differences = [abs(size - other.get(level, 0)) for level, size in sizes.items()]
+    marks = zip(sizes, one_way(differences, small), strict=True)
     return hidden | {level for level, mark in marks if mark is not Mark.SHOWN}
 
 
@@ -248,13 +248,13 @@ def _hidden_at(
     """Whether levels that everybody is set to, or they and those of the row's factor, are of a few people."""
     frame, values = fit.design.frame, levels_at(at)
     numeric = {name for name in frame if not isinstance(frame[name].dtype, pd.CategoricalDtype)}
-    about = {name: own for name, own in values.items() if name not in numeric}
+    about = {name: labels for name, labels in values.items() if name not in numeric}
     # Of what cannot be read nothing is known.
     if not about:
         return not values
-    own = {level for level in levels if isinstance(level, str)}
-    if isinstance(factor, str) and own and factor not in numeric:
-        about[factor] = own
+    labels = {level for level in levels if isinstance(level, str)}
+    if isinstance(factor, str) and labels and factor not in numeric:
+        about[factor] = labels
     if any(values & hidden.get(name, frozenset()) for name, values in about.items()):
         return True
     # As of coefficients: no page has a table of three columns.
@@ -289,8 +289,8 @@ def hidden_parameters(fit: FittedModel, small: int) -> frozenset[str]:
     known = decided(fit)
     if ("parameters", small) not in known:
         known["parameters", small] = _parameters_hidden(fit, small)
-    found: frozenset[str] = known["parameters", small]
-    return found
+    names: frozenset[str] = known["parameters", small]
+    return names
 
 
 def _parameters_hidden(fit: FittedModel, small: int) -> frozenset[str]:
@@ -299,29 +299,29 @@ def _parameters_hidden(fit: FittedModel, small: int) -> frozenset[str]:
     if untold(fit, small) & set(design.centres) and "Intercept" in design.terms:
         # Beside means at known values, it tells at which ones the predictors are.
         common |= {"Intercept"}
-    found = common | {f"beta[{term}]" for term in common}
+    names = common | {f"beta[{term}]" for term in common}
     if design.residual is not None:
         few = hidden[design.residual.name]
         named = zip(design.residual.parameters, design.residual.levels, strict=True)
-        found |= {name for name, level in named if level in few}
+        names |= {name for name, level in named if level in few}
     if design.sigma is not None:
         # The SD at the centring values is about the reference level, as an intercept is.
         columns = (Column("Intercept", "Intercept", (), 0), *design.sigma.columns)
-        own = _about_hidden(fit, columns, hidden, small)
+        about = _about_hidden(fit, columns, hidden, small)
         if untold(fit, small) & {name for column in columns for name in column.numeric}:
-            own |= {"Intercept"}
-        found |= {"sigma" if term == "Intercept" else f"{GAMMA}[{term}]" for term in own}
+            about |= {"Intercept"}
+        names |= {"sigma" if term == "Intercept" else f"{GAMMA}[{term}]" for term in about}
     for factor in design.factors:
-        few, own = hidden[factor.name], _about_hidden(fit, factor.columns, hidden, small)
-        found |= {f"tau_{factor.name}[{term}]" for term in own}
-        found |= {f"corr_{factor.name}[{a}, {b}]" for a in factor.terms for b in factor.terms if {a, b} & own}
-        found |= {
+        few, about = hidden[factor.name], _about_hidden(fit, factor.columns, hidden, small)
+        names |= {f"tau_{factor.name}[{term}]" for term in about}
+        names |= {f"corr_{factor.name}[{a}, {b}]" for a in factor.terms for b in factor.terms if {a, b} & about}
+        names |= {
             f"u_{factor.name}[{level}, {term}]"
             for level in factor.levels
             for term in factor.terms
-            if level in few or term in own
+            if level in few or term in about
         }
-    return frozenset(found)
+    return frozenset(names)
 
 
 def shown_events(fit: FittedModel, factor: str | None, events: Sequence[np.ndarray], small: int) -> dict[str, bool]:
@@ -360,8 +360,8 @@ def shown_events(fit: FittedModel, factor: str | None, events: Sequence[np.ndarr
     marks = np.full(table.shape, Mark.HIDDEN, dtype=object)
     if everybody and shown.any():
         marks[shown] = two_way(with_rest(table, shown), small)[: int(shown.sum())]
-    own = [all(mark is Mark.SHOWN for mark in row) for row in marks]
-    return {"": everybody} | dict(zip(levels, own, strict=True))
+    safe = [all(mark is Mark.SHOWN for mark in row) for row in marks]
+    return {"": everybody} | dict(zip(levels, safe, strict=True))
 
 
 def split_factor(fit: FittedModel, small: int) -> str | None:
@@ -436,7 +436,7 @@ def _about_hidden(
         for name in factors_of(fit)
         if name in frame and any(f"{name}[" in term for term in terms)
     }
-    parts = {f"{name}[{level}]": (name, level) for name, own in levels.items() for level in own}
+    parts = {f"{name}[{level}]": (name, level) for name, labels in levels.items() for level in labels}
     # Longest first, since a label may itself hold a colon.
     choices = "|".join(map(re.escape, sorted(parts, key=lambda part: (-len(part), part))))
     pattern = re.compile(rf"(?:(?<=:)|^)(?:{choices})(?=:|$)") if parts else re.compile(r"(?!)")
@@ -462,7 +462,7 @@ def _about_hidden(
                     yield about | numeric[term]
 
     def few(about: Mapping[str, set[str]]) -> bool:
-        if any(own & hidden.get(name, frozenset()) for name, own in about.items()):
+        if any(labels & hidden.get(name, frozenset()) for name, labels in about.items()):
             return True
         # No page has a table of three columns.
         return len(about) > 2 or (len(about) == 2 and _hidden_cell(fit, about, small))
@@ -472,8 +472,8 @@ def _about_hidden(
 
 def _hidden_cell(fit: FittedModel, about: Mapping[str, set[str]], small: int) -> bool:
     """Whether a combination of some levels of two columns is not shown."""
-    (first, own), (second, other) = about.items()
+    (first, chosen), (second, other) = about.items()
     marks = cell_marks(fit, first, second, small)
-    rows = [k for k, level in enumerate(coding_of(fit, first).levels) if level in own]
+    rows = [k for k, level in enumerate(coding_of(fit, first).levels) if level in chosen]
     columns = [k for k, level in enumerate(coding_of(fit, second).levels) if level in other]
     return any(mark is not Mark.SHOWN for mark in marks[np.ix_(rows, columns)].ravel())

@@ -63,7 +63,7 @@ def _columns(design: Design, beside: Iterable[str]) -> Spoken:
 
 def _of_event(columns: Spoken) -> Spoken:
     return lambda text: columns(
-        _CEILING.sub(lambda found: f"{found[1]} {SENTENCES('having' if found[2] else 'event')}", text)
+        _CEILING.sub(lambda match: f"{match[1]} {SENTENCES('having' if match[2] else 'event')}", text)
     )
 
 
@@ -77,7 +77,7 @@ def _named_columns(design: Design, beside: Iterable[str]) -> Spoken:
     # mean/provider_type=coach.
     # A formula to be written stays as it is.
     pattern = re.compile(rf"\"~ [^\"]*\"|(?<![\w\[(.:'/])(?P<quote>'?)(?P<name>{choices})(?P=quote)(?![\w\[\])(/=])")
-    return lambda text: pattern.sub(lambda found: coded.get(found["name"] or "", found.group()), text)
+    return lambda text: pattern.sub(lambda match: coded.get(match["name"] or "", match.group()), text)
 
 
 def _in_pairs(design: Design, beside: Iterable[str], form: str) -> Spoken:
@@ -85,9 +85,9 @@ def _in_pairs(design: Design, beside: Iterable[str], form: str) -> Spoken:
     columns = _columns(design, beside)
     named = {factor.name: list(factor.levels) for factor in design.factors}
     named |= {
-        str(name): [str(level) for level in own.cat.categories]
-        for name, own in design.frame.items()
-        if isinstance(own.dtype, pd.CategoricalDtype)
+        str(name): [str(level) for level in column.cat.categories]
+        for name, column in design.frame.items()
+        if isinstance(column.dtype, pd.CategoricalDtype)
     }
     named |= {str(name): ["0", "1"] for name in design.frame.columns if design.is_indicator(str(name))}
     few = {clean(name): (name, levels) for name, levels in named.items() if len(levels) <= FEW_LEVELS}
@@ -97,9 +97,9 @@ def _in_pairs(design: Design, beside: Iterable[str], form: str) -> Spoken:
         if (any_of := "|".join(re.escape(clean(level)) for level in sorted(levels, key=len, reverse=True)))
     ]
 
-    def pair(found: re.Match[str]) -> str:
-        name = factor_name(few[found["factor"]][0])
-        return SENTENCES(form, factor=name, level=found["level"], versus=found["versus"])
+    def pair(match: re.Match[str]) -> str:
+        name = factor_name(few[match["factor"]][0])
+        return SENTENCES(form, factor=name, level=match["level"], versus=match["versus"])
 
     def worded(text: str) -> str:
         for pattern in patterns:
@@ -118,9 +118,9 @@ def in_sentences(design: Design, beside: Iterable[str] = ()) -> Spoken:
     choices = "|".join(map(re.escape, sorted(factors, key=lambda name: (-len(name), name))))
     pattern = re.compile(rf"(?<!\w)tau_(?P<factor>{choices})\[(?P<term>[^\[\]]+(?:\[[^\[\]]*\])?)\]")
 
-    def spread(found: re.Match[str]) -> str:
-        of = "level" if found["term"] == "Intercept" else varying(design, found["term"])
-        return f"the SD of the {of} over {levels_words(design, [factors[found['factor']]])}"
+    def spread(match: re.Match[str]) -> str:
+        of = "level" if match["term"] == "Intercept" else varying(design, match["term"])
+        return f"the SD of the {of} over {levels_words(design, [factors[match['factor']]])}"
 
     return lambda text: columns(pattern.sub(spread, text))
 
@@ -144,14 +144,14 @@ def with_quantities(spoken: Spoken, table: EffectTable, design: Design, redact: 
         named = [name for name in estimands if f"{name}/" in text]
         if named:
             rows = table[table["estimand"].isin(named)]
-            found = {redact(str(row["id"])): row for row in rows_of(rows)}
+            by_id = {redact(str(row["id"])): row for row in rows_of(rows)}
             # What is not shown has a name that says no more than that.
-            there = (one for one in found if one in text and "/" in one)
-            for identity in sorted(there, key=len, reverse=True):
-                own = re.compile(rf"(?<![\w/]){re.escape(identity)}(?![\w/])")
+            present = (one for one in by_id if one in text and "/" in one)
+            for identity in sorted(present, key=len, reverse=True):
+                pattern = re.compile(rf"(?<![\w/]){re.escape(identity)}(?![\w/])")
                 # Nothing in the words is a reference to a group of the pattern.
-                words = f"“{quantity_words(table, found[identity], design, redact)}”".replace("\\", r"\\")
-                text = own.sub(words, text)
+                words = f"“{quantity_words(table, by_id[identity], design, redact)}”".replace("\\", r"\\")
+                text = pattern.sub(words, text)
         return spoken(text)
 
     return worded
@@ -164,5 +164,5 @@ def quantity_words(table: EffectTable, row: Row, design: Design, redact: Spoken)
         row = {**row, **{name: HIDDEN for name in ("level", "versus") if not pd.isna(row[name])}}
     label, estimand = measured_where(table, row, design=design), str(row["estimand"])
     # "R²" and "ΔR²" stay.
-    own = label[:1].lower() + label[1:] if label[1:2].islower() else label
-    return redact(f"{SENTENCES(_LED[estimand])}, {own}" if estimand in _LED else own)
+    lowered = label[:1].lower() + label[1:] if label[1:2].islower() else label
+    return redact(f"{SENTENCES(_LED[estimand])}, {lowered}" if estimand in _LED else lowered)

@@ -97,7 +97,7 @@ def two_way(counts: np.ndarray, small: int) -> np.ndarray:
         return np.full(counts.shape, Mark.SHOWN, dtype=object)
     across = counts.shape[1] > counts.shape[0]
     table = counts.T if across else counts
-    marks = min((_marked(table, small, named=named) for named in _namings(small)), key=lambda made: _lost(table, made))
+    marks = min((_marked(table, small, named=named) for named in _namings(small)), key=lambda grid: _lost(table, grid))
     return marks.T if across else marks
 
 
@@ -149,8 +149,8 @@ def _marked(table: np.ndarray, small: int, *, named: bool) -> np.ndarray:
         few = (open_rows > 0) & (open_rows < small)
         hidden, failed = _rectangles(open_rows, few, small, named=named)
         if not failed and _apart(table[whole], small):
-            own, few = hidden[: rows.size], few[: rows.size] & named
-            marks[rows] = np.array([Mark.SHOWN, Mark.HIDDEN, Mark.FEW], dtype=object)[own + few.astype(int)]
+            masked, few = hidden[: rows.size], few[: rows.size] & named
+            marks[rows] = np.array([Mark.SHOWN, Mark.HIDDEN, Mark.FEW], dtype=object)[masked + few.astype(int)]
             return marks
         further = [rows[k] for k in failed if k < rows.size]
         whole[further or min(rows, key=lambda row: (totals[row] == 0, totals[row]))] = True

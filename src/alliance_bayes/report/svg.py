@@ -131,9 +131,9 @@ def _figure(size: tuple[float, float]) -> Iterator[Figure]:
 
     from alliance_bayes.report.canvas import DPI, OwnFigure
 
-    own: Mapping[str, Any] = cast(Any, mpl.rcParams)
+    current: Mapping[str, Any] = cast(Any, mpl.rcParams)
     # Each is checked when it is set, so only those are set that differ.
-    settings = {key: value for key, value in _own_settings().items() if value != own[key]}
+    settings = {key: value for key, value in _own_settings().items() if value != current[key]}
     with mpl.rc_context(cast(Any, settings)), warnings.catch_warnings():
         # The reader's browser has the glyphs that the measuring font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
@@ -177,8 +177,13 @@ def _texts(artist: Artist) -> Iterator[Text]:
     if isinstance(artist, Text):
         yield artist
     if isinstance(artist, Axis):
-        own = vars(artist)
-        parts: list[Artist] = [artist.label, artist.offsetText, *own.get("majorTicks", ()), *own.get("minorTicks", ())]
+        fields = vars(artist)
+        parts: list[Artist] = [
+            artist.label,
+            artist.offsetText,
+            *fields.get("majorTicks", ()),
+            *fields.get("minorTicks", ()),
+        ]
     else:
         parts = artist.get_children()
     for part in parts:
@@ -237,15 +242,15 @@ def _embedded(raw: str, name: str, title: str, description: str) -> str:
 def _ids(root: ET.Element, name: str) -> dict[str, str]:
     """New ids of what others refer to: numbered, since matplotlib's depend on the last digits of a place."""
     values = [value for element in root.iter() for value in element.attrib.values()]
-    named = {found for value in values for found in _REFERENCE.findall(value)}
+    named = {target for value in values for target in _REFERENCE.findall(value)}
     named |= {link[1:] for element in root.iter() if (link := element.get(_HREF, "")).startswith("#")}
-    known = [own for element in root.iter() if (own := element.get("id")) is not None and own in named]
+    known = [identity for element in root.iter() if (identity := element.get("id")) is not None and identity in named]
     return {value: f"{name}-{place}" for place, value in enumerate(dict.fromkeys(known), 1)}
 
 
-def _attributes(given: dict[str, str], ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _attributes(attributes: dict[str, str], ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """An element's attributes with style written as presentation attributes, and the new ids of :func:`_ids`."""
-    for key, value in given.items():
+    for key, value in attributes.items():
         if key == "style":
             for part in value.split(";"):
                 property_, _, setting = part.partition(":")
@@ -258,14 +263,14 @@ def _attributes(given: dict[str, str], ids: Mapping[str, str]) -> Iterator[tuple
             # A rasterised part carries its picture in a data URI.
             yield "href", f"#{ids[value[1:]]}" if value.startswith("#") else value
         elif key in ("d", "points", "transform", "x", "y"):
-            short = _LONG_FRACTION.sub(lambda found: f"{float(found.group()):.2f}", " ".join(value.split()))
+            short = _LONG_FRACTION.sub(lambda match: f"{float(match.group()):.2f}", " ".join(value.split()))
             yield key, _MINUS_ZERO.sub("", short)
         else:
             yield key, _named(value, ids)
 
 
 def _named(value: str, ids: Mapping[str, str]) -> str:
-    return _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
+    return _REFERENCE.sub(lambda match: f"url(#{ids[match[1]]})", value)
 
 
 def _kind(width: int, height: int) -> str:
@@ -312,9 +317,9 @@ class Picture:
         words: Any = {"title": title, "description": description, "shown": shown}
         markup, narrow = draw(painter, name=name, size=size, **words), Markup()
         if isinstance(painter, Reflowing) and 96 * size[0] > WIDEST:
-            own, inches = painter.narrow()
+            reflowed, inches = painter.narrow()
             narrow = Markup('<div class="narrow">{}</div>').format(
-                draw(own, name=f"{name}-narrow", size=inches, **words)
+                draw(reflowed, name=f"{name}-narrow", size=inches, **words)
             )
         png = partial(draw_png, painter, size=size, shown=shown)
         return cls(title, caption, markup, data, tuple(more), name, png, narrow)

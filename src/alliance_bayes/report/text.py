@@ -221,10 +221,10 @@ def said_once(texts: Iterable[str]) -> list[str]:
     """Sentences that stand below each other, of which only the first to give an interval of a kind names that kind."""
     known: set[str] = set()
 
-    def name(found: re.Match[str]) -> str:
-        first = found[0] not in known
-        known.add(found[0])
-        return found[0] if first else ""
+    def name(match: re.Match[str]) -> str:
+        first = match[0] not in known
+        known.add(match[0])
+        return match[0] if first else ""
 
     return [_NAMED_INTERVAL.sub(name, text) for text in texts]
 
@@ -264,19 +264,19 @@ def column_name(name: str) -> str:
     """A column as a sentence calls it: as its data do, else unknown names with their underscores as blanks."""
     if label := _LABELS.get().get(name):
         return label
-    if (made := windowed_named(name)) is not None:
-        return _windowed_words(made)
+    if (windowed := windowed_named(name)) is not None:
+        return _windowed_words(windowed)
     known = _NAMES.get(name) or called(name)
     return known or clean(name).replace("_", " ").strip() or clean(name)
 
 
-def _windowed_words(made: Windowed) -> str:
+def _windowed_words(windowed: Windowed) -> str:
     """A column that is made of several rows of another: "alliance within persons", "alliance 2 occasions before"."""
-    inner, by = column_name(made.of.name), "" if made.by is None else made.by.name
-    if made.function == "lag":
-        return f"{inner} {'one occasion' if made.steps == 1 else f'{made.steps} occasions'} before"
+    inner, by = column_name(windowed.of.name), "" if windowed.by is None else windowed.by.name
+    if windowed.function == "lag":
+        return f"{inner} {'one occasion' if windowed.steps == 1 else f'{windowed.steps} occasions'} before"
     whose = levels_of(by) if by else "persons"
-    return f"{inner} within {whose}" if made.function == "within" else f"mean {inner} of {whose}"
+    return f"{inner} within {whose}" if windowed.function == "within" else f"mean {inner} of {whose}"
 
 
 def factor_name(name: str) -> str:
@@ -340,8 +340,8 @@ def unit_of(design: Design, column: str) -> str:
         return PROBABILITY
     scale = design.scales.get(column)
     if scale is None or scale.unit == "unit":
-        made = windowed_named(column)
-        return f"unit of {column_name(column if made is None else made.source)}"
+        windowed = windowed_named(column)
+        return f"unit of {column_name(column if windowed is None else windowed.source)}"
     return clean(scale.unit)
 
 

@@ -81,16 +81,16 @@ class Tipping:
     plausible: float = np.nan
 
     @classmethod
-    def of(cls, found: TippingPoint, *, x: str, y: str) -> Tipping:
+    def of(cls, point: TippingPoint, *, x: str, y: str) -> Tipping:
         """Of the first estimate."""
-        row = found.rows.iloc[0]
-        shifts = np.linspace(found.shifts[0], found.shifts[-1], _PLACES)
-        draws = np.stack([found.draws(float(shift)).ravel() for shift in shifts])
+        row = point.rows.iloc[0]
+        shifts = np.linspace(point.shifts[0], point.shifts[-1], _PLACES)
+        draws = np.stack([point.draws(float(shift)).ravel() for shift in shifts])
         prob = float(row["prob"])
         lower, upper = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=1)
         low, high = float(row["rope_low"]), float(row["rope_high"])
         rope = None if np.isnan(low) else (low, high)
-        return cls(shifts, draws.mean(axis=1), lower, upper, x, y, rope, found.plausible)
+        return cls(shifts, draws.mean(axis=1), lower, upper, x, y, rope, point.plausible)
 
     def __call__(self, figure: Figure) -> None:
         """Draw onto an empty figure."""
@@ -115,13 +115,13 @@ class Tipping:
         axes.set_ylabel(self.y)
 
 
-def plot_tipping(found: TippingPoint, *, ax: Axes | None = None) -> Axes:
+def plot_tipping(point: TippingPoint, *, ax: Axes | None = None) -> Axes:
     """Draw onto given axes, or a figure of its own; see :meth:`alliance_bayes.effects.TippingPoint.plot`."""
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
-    row = found.rows.iloc[0]
-    painter = Tipping.of(found, x=f"Added to each missing {found.column}", y=str(row["unit"]))
+    row = point.rows.iloc[0]
+    painter = Tipping.of(point, x=f"Added to each missing {point.column}", y=str(row["unit"]))
     settings: dict[str, Any] = {key: value for key, value in RC.items() if not key.startswith("svg.")}
     with mpl.rc_context(cast(Any, settings)):
         axes = Canvas(figsize=TIPPING_SIZE, layout="constrained").subplots() if ax is None else ax
@@ -289,16 +289,18 @@ def shifted(view: View) -> list[Shifted]:
     fit = view.fit
     wanted = (fit.design.outcome.name, fit.spec.focal_predictor(fit.design))
     names = [name for name in shiftable(fit) if name in wanted and shown_lacking(fit, name, view.small) is not None]
-    found = [_found(fit, name, contrast) for name in names]
+    points = [_found(fit, name, contrast) for name in names]
     return [
-        Shifted(view, one) for one in found if one is not None and one.rows["estimand"].iloc[0] == contrast["estimand"]
+        Shifted(view, point)
+        for point in points
+        if point is not None and point.rows["estimand"].iloc[0] == contrast["estimand"]
     ]
 
 
 def shifted_rows(fit: FittedModel, *, columns: Sequence[str], contrast: pd.Series | None) -> list[EffectTable]:
     """The estimates of some columns, made again of any fit, with the options of the contrast of one."""
-    found = [] if contrast is None else [_found(fit, name, contrast) for name in columns if name in shiftable(fit)]
-    return [one.rows for one in found if one is not None]
+    points = [] if contrast is None else [_found(fit, name, contrast) for name in columns if name in shiftable(fit)]
+    return [point.rows for point in points if point is not None]
 
 
 def shifted_limitation(view: View) -> str:
@@ -324,16 +326,16 @@ def _found(fit: FittedModel, name: str, contrast: pd.Series) -> TippingPoint | N
     """Estimates along the shifts, remembered: a page asks for them several times; None where they cannot be had."""
     rope = rope_of(contrast)
     relevant = None if pd.isna(contrast["relevant"]) else float(contrast["relevant"])
-    given: dict[str, Any] = {name: contrast[name] for name in ("prob", "interval", "population")}
-    given |= {"rope": rope, "relevant": relevant}
-    known, key = decided(fit), ("tipping", name, *given.values())
+    options: dict[str, Any] = {name: contrast[name] for name in ("prob", "interval", "population")}
+    options |= {"rope": rope, "relevant": relevant}
+    known, key = decided(fit), ("tipping", name, *options.values())
     if key not in known:
         try:
-            known[key] = tipping_point(fit, name, **given)
+            known[key] = tipping_point(fit, name, **options)
         except AllianceBayesError:
             known[key] = None
-    found: TippingPoint | None = known[key]
-    return found
+    point: TippingPoint | None = known[key]
+    return point
 
 
 def _two_digits(value: float | None) -> float | None:

@@ -67,5 +67,5 @@ def _few(fit: FittedModel, names: tuple[str, ...], small: int) -> bool:
 
 def union_told(fit: FittedModel, names: tuple[str, ...], small: int) -> bool:
     """Whether a page may tell of how many some columns were all observed; of those with a value alone it always may."""
-    own = tuple(name for name in dict.fromkeys(names) if name in lacking(fit))
-    return len(own) < 2 or own in told_unions(fit, small)
+    lacked = tuple(name for name in dict.fromkeys(names) if name in lacking(fit))
+    return len(lacked) < 2 or lacked in told_unions(fit, small)

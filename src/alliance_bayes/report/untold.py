@@ -112,8 +112,8 @@ def _decided(fit: FittedModel, small: int) -> tuple[frozenset[str], frozenset[st
                 hidden = alike or _solvable(fit, values, small)
             few |= {name} if hidden else set()
             quiet |= {name} if alike else set()
-        for found in (few, quiet):
-            found |= _made_of(fit, found)
+        for names in (few, quiet):
+            names |= _made_of(fit, names)
         known["untold", small] = frozenset(few | quiet), frozenset(quiet)
     few, quiet = known["untold", small]
     return few, quiet
@@ -128,11 +128,11 @@ def _solvable(fit: FittedModel, values: np.ndarray, small: int) -> bool:
 
 def _made_of(fit: FittedModel, few: Collection[str]) -> set[str]:
     """Columns and components that are made of some columns."""
-    made = {name for name in fit.design.frame if (of := windowed_named(str(name))) is not None and of.source in few}
-    sources = {str(name) for name in (*few, *made)}
+    windowed = {name for name in fit.design.frame if (of := windowed_named(str(name))) is not None and of.source in few}
+    sources = {str(name) for name in (*few, *windowed)}
     called = calls(fit.design.formula) | {offset.name: offset for offset in fit.design.formula.offsets}
     called |= {} if fit.design.sigma is None else calls(fit.design.sigma.formula)
-    return {str(name) for name in made} | {
+    return {str(name) for name in windowed} | {
         name
         for name in fit.design.centres
         for call, node in called.items()
@@ -165,48 +165,48 @@ def groups_told(fit: FittedModel, name: str, split: str | None, small: int) -> M
     if coding.codes is None or fit.design.points:
         return defaultdict(lambda: True)
     values, marks = numbers_of(fit)[name], column_marks(fit, small)[split]
-    own = [coding.codes == k for k, mark in enumerate(marks) if mark is Mark.SHOWN]
+    masks = [coding.codes == k for k, mark in enumerate(marks) if mark is Mark.SHOWN]
     # Those of the other groups together are everybody less those that are told.
-    rest = ~np.any(own, axis=0) if own else np.ones(len(values), dtype=bool)
-    blocks = [(values[some], None if fit.people is None else fit.people[some]) for some in (*own, rest) if some.any()]
-    told = not any(solvable(some, small, people=people, quartiles=tuple(QUARTILES.values())) for some, people in blocks)
-    return {"": True} | dict.fromkeys(coding.levels, told)
+    rest = ~np.any(masks, axis=0) if masks else np.ones(len(values), dtype=bool)
+    blocks = [(values[some], None if fit.people is None else fit.people[some]) for some in (*masks, rest) if some.any()]
+    safe = not any(solvable(some, small, people=people, quartiles=tuple(QUARTILES.values())) for some, people in blocks)
+    return {"": True} | dict.fromkeys(coding.levels, safe)
 
 
 def observed_told(fit: FittedModel, name: str, split: str | None, small: int) -> Mapping[str, bool]:
     """The same of a number whose missing values were drawn: what is told is of those who have an observed one."""
-    told = groups_told(fit, name, split, small)
+    shown = groups_told(fit, name, split, small)
     if name not in lacking(fit):
-        return told
-    own, values = seen(fit, name), numbers_of(fit)[name]
+        return shown
+    observed, values = seen(fit, name), numbers_of(fit)[name]
 
     def fine(some: np.ndarray) -> bool:
-        some = some & own
-        found, counts = np.unique(values[some], return_counts=True)
+        some = some & observed
+        unique, counts = np.unique(values[some], return_counts=True)
         if fit.count_people(some) < small:
             return False
-        few = found.size <= FEW_VALUES
-        if few or found.size <= int(counts.max()):
-            for value in found if few else [found[counts.argmax()]]:
+        few = unique.size <= FEW_VALUES
+        if few or unique.size <= int(counts.max()):
+            for value in unique if few else [unique[counts.argmax()]]:
                 own_value = values == value
                 if any(0 < fit.count_people(some & part) < small for part in (own_value, ~own_value)):
                     return False
         people = None if fit.people is None else fit.people[some]
         return not solvable(values[some], small, people=people, quartiles=tuple(QUARTILES.values()))
 
-    everybody = told[""] and fine(np.ones(len(values), dtype=bool))
+    everybody = shown[""] and fine(np.ones(len(values), dtype=bool))
     coding = None if split is None else coding_of(fit, split)
     if coding is None or coding.codes is None or not everybody or name in few_valued(fit):
         return defaultdict(bool, {"": everybody})
     groups = {level: coding.codes == k for k, level in enumerate(coding.levels)}
-    found = {level: told[level] and fine(some) for level, some in groups.items()}
+    answers = {level: shown[level] and fine(some) for level, some in groups.items()}
     # Those of the other groups together are everybody less those that are told.
     rest = np.ones(len(values), dtype=bool)
     for level, some in groups.items():
-        rest &= ~some if found[level] else True
-    if (rest & own).any() and not fine(rest):
-        found = dict.fromkeys(found, False)
-    return {"": everybody} | found
+        rest &= ~some if answers[level] else True
+    if (rest & observed).any() and not fine(rest):
+        answers = dict.fromkeys(answers, False)
+    return {"": everybody} | answers
 
 
 def telling_priors(fit: FittedModel, small: int) -> frozenset[str]:
@@ -220,14 +220,14 @@ def telling_priors(fit: FittedModel, small: int) -> frozenset[str]:
         return bool(sampled & set(column.numeric))
 
     left = {name for name in design.centres if not design.is_centred(name)} | set(fit.spec.centre)
-    found = {column.label for column in design.columns if telling(column)}
+    labels = {column.label for column in design.columns if telling(column)}
     for column in design.columns:
-        found |= {column.label for _, names in at_zero(column, design.columns, left) if sampled & set(names)}
+        labels |= {column.label for _, names in at_zero(column, design.columns, left) if sampled & set(names)}
     for factor in design.factors:
-        found |= {f"tau_{factor.name}[{column.label}]" for column in factor.columns if telling(column)}
+        labels |= {f"tau_{factor.name}[{column.label}]" for column in factor.columns if telling(column)}
     if design.sigma is not None:
-        found |= {f"{GAMMA}[{column.label}]" for column in design.sigma.columns if telling(column)}
-    return frozenset(found & set(fit.priors)) - frozenset(fit.priors.given)
+        labels |= {f"{GAMMA}[{column.label}]" for column in design.sigma.columns if telling(column)}
+    return frozenset(labels & set(fit.priors)) - frozenset(fit.priors.given)
 
 
 def telling_rows(fit: FittedModel, rows: pd.DataFrame, hidden: Collection[str], small: int) -> np.ndarray:

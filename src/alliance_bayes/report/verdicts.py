@@ -278,21 +278,21 @@ class Tally:
 
 def standings_words(rows: Sequence[Row]) -> str:
     """How many differences are negligible, are more, or are undecided; a dash where there is no margin."""
-    found = Tally.of(rows)
-    counts = {name: count(n) if (n := getattr(found, name)) else "" for name in ("inside", "beyond", "undecided")}
-    return SENTENCES("standings", **counts, n=count(found.judged)) or "–"
+    tally = Tally.of(rows)
+    counts = {name: count(n) if (n := getattr(tally, name)) else "" for name in ("inside", "beyond", "undecided")}
+    return SENTENCES("standings", **counts, n=count(tally.judged)) or "–"
 
 
 def settled_words(rows: Sequence[Row]) -> str:
     """How many differences have an interval that excludes zero."""
-    found = Tally.of(rows)
-    return SENTENCES("settled_of", clear=count(found.clear), n=count(found.n), one=found.n == 1)
+    tally = Tally.of(rows)
+    return SENTENCES("settled_of", clear=count(tally.clear), n=count(tally.n), one=tally.n == 1)
 
 
 def differ_words(rows: Sequence[Row]) -> str:
     """Several differences, or one, in everyday words: settled or not, and how large."""
-    found = Tally.of(rows)
-    return SENTENCES("differ", one=found.n == 1, clear=found.clear, alike=found.alike, undecided=found.undecided)
+    tally = Tally.of(rows)
+    return SENTENCES("differ", one=tally.n == 1, clear=tally.clear, alike=tally.alike, undecided=tally.undecided)
 
 
 def told_apart(rows: Sequence[Row]) -> str:
