@@ -126,9 +126,9 @@ def _fewer(view: View) -> Iterator[tuple[str, int]]:
     """The people whom each choice that leaves some out keeps, where neither these nor the others are few."""
     everybody = view.fit.count_people()
     for label, factor, _, keep in cases_of(view.fit):
-        kept = view.fit.count_people(keep)
-        if factor is None and min(kept, view.fit.count_people(~keep)) >= view.small and kept < everybody:
-            yield clean(label), kept
+        n = view.fit.count_people(keep)
+        if factor is None and min(n, view.fit.count_people(~keep)) >= view.small and n < everybody:
+            yield clean(label), n
 
 
 def _graph(view: View) -> Picture:

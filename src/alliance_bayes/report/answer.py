@@ -131,7 +131,7 @@ class Answer:
 
     def numbers(self) -> dict[str, Any]:
         """The answer for the JSON."""
-        said = self.claim
+        direction = self.claim
         return {
             "sentence": self.sentence,
             "shares": self.shares,
@@ -140,7 +140,7 @@ class Answer:
             "dropped": "" if self.dropped is None else self.dropped.clause,
             "checks": {"passed": self.verdicts.passed, "warned": self.verdicts.warned, "failed": self.verdicts.failed},
             "rows": list(self.of),
-            "certainty": None if said is None else said.word,
+            "certainty": None if direction is None else direction.word,
         }
 
 
@@ -247,11 +247,11 @@ def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
         return _Ends(*ends, ends)
     between = row["estimand"] == "slope_p10_p90"
     low, high = contrast_values(fit, row) if row["estimand"] in CONTRASTED else (0.0, 1.0)
-    said = ends_words(low, high)[::-1]
+    words = ends_words(low, high)[::-1]
     return _Ends(
-        SENTENCES("at_high", term=name, value=said[0], percentile=between),
-        SENTENCES("at_low", value=said[1], percentile=between),
-        (SENTENCES("short", value=said[0]), SENTENCES("short", value=said[1])),
+        SENTENCES("at_high", term=name, value=words[0], percentile=between),
+        SENTENCES("at_low", value=words[1], percentile=between),
+        (SENTENCES("short", value=words[0]), SENTENCES("short", value=words[1])),
         (high, low),
     )
 
@@ -289,8 +289,8 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
 def _caveat(fit: FittedModel, row: pd.Series) -> str:
     """What kind of statement it is, and given what; over whom it is an average is in the findings in full."""
     arm = isinstance(row["factor"], str)
-    given = adjusted_for(fit, str(row["factor"] if arm else row["term"]))
-    return SENTENCES("groups" if arm else "association", given=given)
+    covariates = adjusted_for(fit, str(row["factor"] if arm else row["term"]))
+    return SENTENCES("groups" if arm else "association", given=covariates)
 
 
 def share_effects(

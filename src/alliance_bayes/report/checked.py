@@ -107,7 +107,10 @@ class Checked:
     @property
     def not_completed(self) -> tuple[Check, ...]:
         """Checks that come with the package and were not run, or could not be made though there was something."""
-        done = [*(item.check for item in self.completed), *(item.check for item in self.items if item.result.nothing)]
+        done = [
+            *(item.check for item in self.completed),
+            *(item.check for item in self.items if item.result.nothing),
+        ]
         return tuple(check for check in CHECKS.values() if check not in done)
 
     def depends_on_priors(self, number: str) -> bool:
@@ -295,12 +298,12 @@ def hidden_differences(fit: FittedModel, small: int) -> Iterable[str]:
                     yield f"standardised {name}"
 
 
-def told(result: CheckResult, kept: pd.DataFrame) -> str:
+def told(result: CheckResult, shown: pd.DataFrame) -> str:
     """A check's sentence; where it speaks of a group that may not be shown, one without it; `kept` is what may be."""
     table = result.table
-    if len(kept) == len(table):
+    if len(shown) == len(table):
         return result.sentence
-    gone = table.loc[table.index.difference(kept.index)]
+    gone = table.loc[table.index.difference(shown.index)]
     if "outside" in table.columns and gone["outside"].any():
         return (
             f"{int(table['outside'].sum())} of {len(table)} statistics of the outcome are outside their limits; the "

@@ -87,8 +87,8 @@ def _crossed(fit: FittedModel, name: str, by: str, small: int) -> bool:
     if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype) or is_two_valued(fit, name):
         cells = shown_cells(fit, name, by, small)
         return all(cell.number is not None for groups in cells.values() for cell in groups.values())
-    told = groups_told(fit, name, by, small)
-    return all(told[level] for level in fit.design.level_labels(by))
+    shown = groups_told(fit, name, by, small)
+    return all(shown[level] for level in fit.design.level_labels(by))
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ def unmeasured(view: View) -> Section | None:
     remake = lru_cache(maxsize=1)(partial(confounding_effects, contrast=contrast, small=view.small))
     table = remake(view.fit)
     estimates = view.estimated(ID, table)
-    if (said := _said(view.fit, estimates, contrast)) is None:
+    if (sentence := _said(view.fit, estimates, contrast)) is None:
         return None
-    content: list[str | Table | Picture] = [said]
+    content: list[str | Table | Picture] = [sentence]
     above = float(contrast["median"]) >= 0
     strong = _by_influence(view.fit, estimates, above=above)
     if len(strong):
-        content[0] = f"{said} {_strongest(view.fit, estimates, strong, above=above)}"
+        content[0] = f"{sentence} {_strongest(view.fit, estimates, strong, above=above)}"
     content[0] = f"{content[0]} {SENTENCES('nobody')}"
     names = _Names.of(view.fit, contrast)
     if (painter := contours_of(view.fit, estimates, contrast)) is not None:
@@ -160,8 +160,8 @@ def limitation(view: View) -> tuple[str, EffectTable | None]:
     if contrast is None:
         return "", None
     table = confounding_effects(view.fit, contrast=contrast, small=view.small)
-    said = _limitation(view, view.estimated(ID, table), _Names.of(view.fit, contrast))
-    return said, table if said else None
+    sentence = _limitation(view, view.estimated(ID, table), _Names.of(view.fit, contrast))
+    return sentence, table if sentence else None
 
 
 def _limitation(view: View, estimates: Estimates, names: _Names) -> str:
@@ -232,14 +232,14 @@ def _settled(row: pd.Series) -> bool:
 
 
 def _said(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> str | None:
-    told = _Names.of(fit, contrast)
-    names = told.words
+    labels = _Names.of(fit, contrast)
+    names = labels.words
     if not fit.design.family.linear:
         row = estimates.first("e_value")
         if row is None:
             return None
         values = {key: number(float(row[of]), 1) for key, of in (("value", "mean"), ("lower", "lower"))}
-        change = told.focal if told.levels else SENTENCES("higher", **names)
+        change = labels.focal if labels.levels else SENTENCES("higher", **names)
         return SENTENCES("ratio", change=change, settled=_settled(row), **values, **names)
     row, margin = estimates.first("robustness_value"), _to_margin(estimates, contrast)
     if row is None:
@@ -292,19 +292,20 @@ def _strongest(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, *, ab
     return SENTENCES("strongest", cause=column_name(text_of(rows_of(rows)[0], "factor")), gone=gone, left=left)
 
 
-def _picture(view: View, estimates: Estimates, painter: Contours, told: _Names, margin: float) -> Picture:
+def _picture(view: View, estimates: Estimates, painter: Contours, labels: _Names, margin: float) -> Picture:
     value = estimates.first("robustness_value")
     assert value is not None
-    names = told.words
+    names = labels.words
     named = [point for point in painter.points if point.name]
     points = " ".join(
-        SENTENCES("point", cause=one.name, x=percent(one.predictor, 1), y=percent(one.outcome, 1)) for one in named
+        SENTENCES("point", cause=cause.name, x=percent(cause.predictor, 1), y=percent(cause.outcome, 1))
+        for cause in named
     )
     shares = painter.grid(_ROWS)
     cells = [line.outcome(shares) for line in painter.lines]
     data = Table.of(
         f"{ID}-figure-data",
-        SENTENCES("data", **told.heads),
+        SENTENCES("data", **labels.heads),
         (painter.x, *(line.name for line in painter.lines)),
         [
             (percent(float(share), 1), *(percent(float(of[k]), 1) if of[k] <= 1 else "–" for of in cells))
@@ -328,8 +329,8 @@ def _picture(view: View, estimates: Estimates, painter: Contours, told: _Names, 
     )
 
 
-def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, told: _Names) -> Table:
-    names = told.heads
+def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, labels: _Names) -> Table:
+    names = labels.heads
     unit = units(unit_of(fit.design, fit.design.outcome.name))
     return effect_table(
         "table-confounding",

@@ -218,19 +218,19 @@ def grouped_histogram(
         edges = _evenly(values, lower, upper, bins)
     clipped = np.clip(values, edges[0], edges[-1])
     counts, at = bin_counts(clipped, edges), bin_numbers(clipped, edges)
-    kept, sizes, running, first = [edges[0]], [], 0, 0
+    cuts, sizes, running, first = [edges[0]], [], 0, 0
     for place, (edge, size) in enumerate(zip(edges[1:], counts, strict=True)):
         running += int(size)
         if running >= small and (people is None or np.unique(people[(at >= first) & (at <= place)]).size >= small):
-            kept.append(edge)
+            cuts.append(edge)
             sizes.append(running)
             running, first = 0, place + 1
     if not sizes:
-        kept, sizes = [edges[0], edges[-1]], [running]
+        cuts, sizes = [edges[0], edges[-1]], [running]
     else:
         sizes[-1] += running
-        kept[-1] = edges[-1]
-    final = np.asarray(kept)
+        cuts[-1] = edges[-1]
+    final = np.asarray(cuts)
     return final, np.asarray(sizes) / values.size / np.diff(final)
 
 
@@ -368,8 +368,8 @@ class _Bars:
         values = fit.design.frame[predictor].to_numpy(float)
         edges, _ = grouped_histogram(values, small, scale=fit.design.scales.get(predictor), people=fit.people)
         clipped = np.clip(values, edges[0], edges[-1])
-        there = seen(fit, predictor, fit.design.outcome.name)
-        return cls(fit, small, edges, clipped, bin_numbers(clipped, edges), there)
+        observed = seen(fit, predictor, fit.design.outcome.name)
+        return cls(fit, small, edges, clipped, bin_numbers(clipped, edges), observed)
 
     def _holds(self, first: int, last: int, whose: np.ndarray, share: float) -> bool:
         """Whether a mean of some people may be told of some bars: of so many rows; of nobody where none are asked."""
@@ -387,11 +387,11 @@ class _Bars:
         others = fit.count_people(mask & (outcome != unique[np.argmax(counts)]))
         return others == 0 or others >= small
 
-    def joined(self, asked: Sequence[tuple[np.ndarray, float]]) -> list[tuple[int, int]]:
+    def joined(self, groups: Sequence[tuple[np.ndarray, float]]) -> list[tuple[int, int]]:
         """First and last bar of each bin, of which the mean of each of some groups may be told, with so many rows."""
 
         def holds(first: int, last: int) -> bool:
-            return all(self._holds(first, last, whose, share) for whose, share in asked)
+            return all(self._holds(first, last, whose, share) for whose, share in groups)
 
         bars = self.edges.size - 1
         ends, first = [], 0

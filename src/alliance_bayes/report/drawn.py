@@ -75,9 +75,9 @@ def shown_lacking(fit: FittedModel, name: str, small: int) -> int | None:
 
     Nor where it differs by a few from the number in the whole table, which Table 1 has.
     """
-    theirs, n = lacking_people(fit, name), lacking(fit).get(name, np.zeros(0)).size
+    people, n = lacking_people(fit, name), lacking(fit).get(name, np.zeros(0)).size
     before = dict(fit.info.get("missing") or {}).get(name, n)
-    few = [0 < theirs < small, 0 < fit.count_people(seen(fit, name)) < small, 0 < abs(before - n) < small]
+    few = [0 < people < small, 0 < fit.count_people(seen(fit, name)) < small, 0 < abs(before - n) < small]
     return None if any(few) else int(n)
 
 

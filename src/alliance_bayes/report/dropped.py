@@ -103,10 +103,10 @@ def _moved(estimates: Estimates, row: pd.Series, shown: Estimates, again: pd.Ser
     low, high = sorted(by * float(again[end]) for end in ("lower", "upper"))
     error = _ERRORS * float(np.hypot(row["mcse_mean"], again["mcse_mean"]))
     least = max(unit, np.ceil(error / unit) * unit)
-    told = abs(after - before) > max(error, unit / 2)
+    differs = abs(after - before) > max(error, unit / 2)
     return {
-        "size": number(abs(after - before) if told else least, places),
-        "told": told,
+        "size": number(abs(after - before) if differs else least, places),
+        "told": differs,
         "up": after > before,
         "mean": number(after, places),
         "lower": number(low, places),

@@ -293,15 +293,15 @@ def span_name(focal: str) -> str:
     return SENTENCES("span", focal=column_name(focal))
 
 
-def density_picture(view: View, row: pd.Series, what: str, of: str, *, name: str = "") -> Picture | None:
+def density_picture(view: View, row: pd.Series, estimand: str, of: str, *, name: str = "") -> Picture | None:
     """Posterior density of a row, a "slope" or a "difference" of something; None where its draws are not at hand."""
     unit = words_of(row, "unit")
     return halfeye(
-        name or f"{what}-density",
-        f"Posterior of the {what} of {of}",
+        name or f"{estimand}-density",
+        f"Posterior of the {estimand} of {of}",
         view.estimates,
         row,
-        axis=f"{what} ({percent_unit(units(unit))})",
+        axis=f"{estimand} ({percent_unit(units(unit))})",
         shown=view.redact,
     )
 

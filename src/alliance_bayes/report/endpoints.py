@@ -78,16 +78,16 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
     groups: list[np.ndarray | None] = [None, low] if some else [None]
     arm = _arm(fit)
     tables = []
-    for one in points.found:
-        if one.of_cases and not (some or whole):
+    for point in points.found:
+        if point.of_cases and not (some or whole):
             continue
-        rule: dict[str, Any] = {"by": one.rule.by, "share": one.rule.share, "to": one.rule.to}
+        rule: dict[str, Any] = {"by": point.rule.by, "share": point.rule.share, "to": point.rule.to}
         if points.changed:
-            tables += [_responders(fit, points, _of_change(one, points), group, prob) for group in groups]
-        elif one.name == "recovered":
-            tables.append(_responders(fit, points, one.rule.to, low, prob))
+            tables += [_responders(fit, points, _of_change(point, points), group, prob) for group in groups]
+        elif point.name == "recovered":
+            tables.append(_responders(fit, points, point.rule.to, low, prob))
         else:
-            of = [low] if one.of_cases else groups
+            of = [low] if point.of_cases else groups
             plain = of if arm is None else of[:-1]
             if plain:
                 tables.append(improvement_of(fit, plain, baseline=points.baseline, prob=prob, **rule))
@@ -111,8 +111,8 @@ def _not_told(fit: FittedModel, points: EndPoints, small: int) -> str:
         return ""
     return SENTENCES(
         "not_told",
-        names=join([f"“{one.label}”" for one in points.found if one.of_cases]),
-        others=any(not one.of_cases for one in points.found),
+        names=join([f"“{point.label}”" for point in points.found if point.of_cases]),
+        others=any(not point.of_cases for point in points.found),
         cases=points.cases.removeprefix(", of those "),
         least=max(_LEAST, small),
     )
@@ -245,9 +245,9 @@ def _arm(fit: FittedModel) -> str | None:
     return arm if few else None
 
 
-def _of_change(one: EndPoint, points: EndPoints) -> float | None:
+def _of_change(point: EndPoint, points: EndPoints) -> float | None:
     """The change that counts, as the outcome has it."""
-    return one.rule.by if points.higher or one.rule.by is None else -one.rule.by
+    return point.rule.by if points.higher or point.rule.by is None else -point.rule.by
 
 
 def _responders(
@@ -284,8 +284,8 @@ def _named(fit: FittedModel, points: EndPoints, row: Row) -> EndPoint:
 
 def _event(fit: FittedModel, points: EndPoints, row: Row) -> str:
     """What counts, in words."""
-    one = _named(fit, points, row)
-    return f"{one.label}{points.cases if ' among ' in text_of(row, 'term') else ''}"
+    point = _named(fit, points, row)
+    return f"{point.label}{points.cases if ' among ' in text_of(row, 'term') else ''}"
 
 
 def _group(row: Row) -> str:
@@ -294,9 +294,9 @@ def _group(row: Row) -> str:
 
 def _short(fit: FittedModel, points: EndPoints, row: Row) -> str:
     """The same as a label in a figure."""
-    one = _named(fit, points, row)
+    point = _named(fit, points, row)
     low = "" if " among " not in text_of(row, "term") else ", low" if points.higher else ", cases"
-    return f"{one.short}{low}: {'all' if pd.isna(row['factor']) else text_of(row, 'level')}"
+    return f"{point.short}{low}: {'all' if pd.isna(row['factor']) else text_of(row, 'level')}"
 
 
 def _sources(fit: FittedModel, points: EndPoints, shares: pd.DataFrame) -> str:
@@ -324,7 +324,7 @@ class _Told:
         # Beside the totals by column, of how many both were observed tells how many lack both.
         self.told = union_told(view.fit, tuple(names), view.small)
         self.low = self.there & (False if low is None else low)
-        self.events = {one.name: self.there & one.happened(before, after) for one in points.found}
+        self.events = {point.name: self.there & point.happened(before, after) for point in points.found}
         self.answers: dict[str, dict[str | None, dict[str, bool]]] = {}
         self.alone: dict[str, bool] = {}
 
@@ -364,18 +364,18 @@ class _Told:
                 }
         return self
 
-    def seen(self, one: EndPoint, row: Row) -> str:
+    def seen(self, point: EndPoint, row: Row) -> str:
         """The share as it was observed, unless it stands for few people, or tells how few lack both values."""
         if not self.told:
             return NOT_SHOWN
         cases = " among " in text_of(row, "term")
         who = self.low if cases else self.there
         factor: str | None = row["factor"] if isinstance(row["factor"], str) else None
-        alone = factor is None and cases == one.of_cases and self.alone.get(one.name, False)
-        if not alone and not self.answers[one.name][factor]["" if factor is None else str(row["level"])]:
+        alone = factor is None and cases == point.of_cases and self.alone.get(point.name, False)
+        if not alone and not self.answers[point.name][factor]["" if factor is None else str(row["level"])]:
             return NOT_SHOWN
         if factor is not None:
             codes, levels = self.view.fit.design.levels_of(factor)
             who = who & (codes == levels.index(str(row["level"])))
-        n, k = int(who.sum()), int((who & self.events[one.name]).sum())
+        n, k = int(who.sum()), int((who & self.events[point.name]).sum())
         return SENTENCES("observed", k=count(k), n=count(n), share=percent(k / n, 1)) if n else NOT_SHOWN

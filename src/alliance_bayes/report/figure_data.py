@@ -78,9 +78,9 @@ def observed_data(name: str, title: str, observed: pd.DataFrame, x: str, units: 
     percent
         Whether they are shares.
     """
-    said, heading = (share_of, "Observed share") if percent else (written, "Observed mean")
+    form, heading = (share_of, "Observed share") if percent else (written, "Observed mean")
     rows = [
-        (written(point["low"]), written(point["high"]), count(int(point["n"])), said(point["mean"]))
+        (written(point["low"]), written(point["high"]), count(int(point["n"])), form(point["mean"]))
         for _, point in observed.iterrows()
     ]
     return Table.of(f"{name}-observed", title, (f"{x}: from", "to", capital(units), heading), rows)
@@ -215,7 +215,7 @@ class _Panel:
 
     def columns(self) -> list[str]:
         """Names of the series."""
-        return [one.name for one in self.series]
+        return [series.name for series in self.series]
 
     def rows(self, most: int) -> list[tuple[str, dict[str, str]]]:
         """What each place is called, and what is there by series; of many places some."""
@@ -309,8 +309,8 @@ class _Parts:
                 # A line all across says where something lies, and without a name what the axis says already.
                 where = scale.at(float(place[0])) if place.size else ""
                 # "limit 400" says where it lies.
-                said = label if label.endswith(f" {where}") else f"{label}, {where}"
-                self.lines += [said] if label and where else []
+                text = label if label.endswith(f" {where}") else f"{label}, {where}"
+                self.lines += [text] if label and where else []
                 return
         if self._named and x.size == 2 and y[0] == y[1] and line.get_linestyle() != "None":
             yield from self._intervals(label or "interval", [np.column_stack([x, y])])
@@ -320,14 +320,14 @@ class _Parts:
         yield _Series(label or self._otherwise, places, partial(self._at, scale, value))
 
     def _intervals(self, name: str, ends: list[np.ndarray]) -> Iterator[_Series]:
-        flat = self._named or all(one[0, 0] != one[1, 0] for one in ends)
+        flat = self._named or all(bar[0, 0] != bar[1, 0] for bar in ends)
         if flat and not self._named:
             # Level pieces: a value over a stretch of the axis.
-            places = [(float(one[0, 0]), float(one[1, 0])) for one in ends]
+            places = [(float(bar[0, 0]), float(bar[1, 0])) for bar in ends]
             yield _Series(name, places, lambda k: self._up.between(*ends[k][:, 1]))
             return
         key, value, scale = (1, 0, self._across) if self._named else (0, 1, self._up)
-        places = [(float(round(one[0, key], 9)),) * 2 for one in ends]
+        places = [(float(round(bar[0, key], 9)),) * 2 for bar in ends]
         yield _Series(name, places, lambda k: scale.between(*sorted(map(float, ends[k][:, value]))))
 
     def _area(self, name: str, outline: np.ndarray) -> _Series:

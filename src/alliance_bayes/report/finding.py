@@ -120,8 +120,8 @@ class Findings:
                 "text": finding.sentence,
                 "rows": list(finding.rows),
                 "claims": [
-                    {"row": one.row, "certainty": one.word, "above": one.above, "settled": one.settled}
-                    for one in finding.claims
+                    {"row": claim.row, "certainty": claim.word, "above": claim.above, "settled": claim.settled}
+                    for claim in finding.claims
                 ],
                 "cautions": [item.name for item in (*topic.cautions, *topic.repeated)],
             }

@@ -134,7 +134,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
     step = step_of(fit.design, focal)
     if fit.design.is_indicator(focal):
         step += " (1 against 0)"
-    given = adjusted_for(fit, focal)
+    covariates = adjusted_for(fit, focal)
     fitted = claim(slope)
     direction = under_other_priors(fitted, checked)
     sentence = _sentence(
@@ -145,7 +145,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
         term=name,
         outcome=outcome,
         points=points,
-        given=given,
+        given=covariates,
         leaning=direction.though,
         over=over_words(fit.design, str(slope["population"])),
     )
@@ -218,10 +218,10 @@ def _span(
     name = column_name(focal)
     span = contrast_of(estimates, focal)
     # Between 0 and 1 a straight line's step is its slope, of which the finding before speaks.
-    said = (
+    sentence = (
         fit.design.family.linear and fit.design.is_indicator(focal) and estimates.first("slope", term=focal) is not None
     )
-    if span is not None and not said:
+    if span is not None and not sentence:
         low, high = ends_words(*contrast_values(fit, span))
         direction = under_other_priors(claim(span), checked)
         between = f"{low} and {high}"
@@ -428,7 +428,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
 
 def _are_providers(fit: FittedModel, factor: str) -> bool:
     """Whether the levels of a pooled factor are therapists or others who provide care."""
-    return any(one.name == factor and one.role.role == "provider" for one in fit.design.factors)
+    return any(column.name == factor and column.role.role == "provider" for column in fit.design.factors)
 
 
 def _groups(fit: FittedModel, estimates: Estimates, besides: str | None) -> Iterable[Finding]:
@@ -451,7 +451,7 @@ def _groups(fit: FittedModel, estimates: Estimates, besides: str | None) -> Iter
 def _pairs(
     fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, of: str, checked: Checked | None = None
 ) -> tuple[str, list[Claim]]:
-    what = "adjusted means" if of == "mean" else "slopes"
+    noun = "adjusted means" if of == "mean" else "slopes"
     clear = rows[np.array([excludes_zero(row) for row in rows.to_dict("records")], dtype=bool)]
     shown = (clear if len(clear) else rows).head(NAMED if len(clear) else 1)
 
@@ -471,7 +471,7 @@ def _pairs(
     of_none = providers or (len(rows) > MANY and not len(clear))
     text = SENTENCES(
         "pairs",
-        what=what,
+        what=noun,
         over=_over(fit, str(rows["factor"].iloc[0]), str(rows["population"].iloc[0])),
         n=count(len(rows)),
         one=len(rows) == 1,

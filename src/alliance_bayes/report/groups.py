@@ -206,19 +206,19 @@ def _spread(view: View, factor: PooledFactor) -> str:
     )
 
 
-def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: str, table: str) -> Picture:
+def level_picture(view: View, rows: pd.DataFrame, name: str, noun: str, factor: str, table: str) -> Picture:
     """Mean or slope of every level of a factor as a forest plot, with a table of the same levels."""
     fit, estimates = view.fit, view.estimates
     rows = in_order(rows[rows["mean"].notna()])
     unit, interval = _unit(rows), estimates.interval_heading()
-    focal, means = fit.spec.focal_predictor(fit.design), what == "Adjusted mean"
-    title = f"{what} of {column_name(fit.design.outcome.name if means else focal or '')} by {factor_name(factor)}"
+    focal, means = fit.spec.focal_predictor(fit.design), noun == "Adjusted mean"
+    title = f"{noun} of {column_name(fit.design.outcome.name if means else focal or '')} by {factor_name(factor)}"
     named = "" if all_named(len(rows)) else f" of {count(len(rows))} levels; the {NAMED_ENDS} at either end are named"
     outcome, lacking = fit.design.outcome.values, fit.design.rows.lacking.get(factor)
     # Those who have no level are not among those whom the means are of.
-    there = seen(fit, fit.design.outcome.name)
-    if not there.all():
-        middle, of_all = float(fit.design.rows.take(there).average(outcome[there])), "mean of what was observed"
+    observed = seen(fit, fit.design.outcome.name)
+    if not observed.all():
+        middle, of_all = float(fit.design.rows.take(observed).average(outcome[observed])), "mean of what was observed"
     elif lacking is None:
         middle, of_all = float(fit.design.average(outcome)), "mean of all analysed"
     else:
@@ -238,7 +238,7 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: 
         estimates,
         rows,
         caption=f"Posterior mean and {interval}{named}; dashed: {dashed}{dotted}.",
-        axis=f"{what} ({percent_unit(units(unit), share=means)})",
+        axis=f"{noun} ({percent_unit(units(unit), share=means)})",
         heading="Level",
         label=_level,
         people=partial(_people, people),
@@ -291,13 +291,13 @@ def level_table(
         *beside(ranks, unjudged(ranks, mean="Rank of the mean", direction=False), "level"),
     ]
     unit = units(unit_of(fit.design, fit.design.outcome.name))
-    what = (
+    noun = (
         f"adjusted mean in {percent_unit(unit, share=True)}"
         if means
         else f"slope in {percent_unit(units(_unit(rows)))}"
     )
     population = _first(rows, "population")
-    caption = f"{capital(factor_name(factor))}: {what}, {averaged_words(fit, population, factor)}; posterior means"
+    caption = f"{capital(factor_name(factor))}: {noun}, {averaged_words(fit, population, factor)}; posterior means"
     return effect_table(name, caption, rows, columns)
 
 
@@ -320,13 +320,13 @@ def pair_table(
         *estimate_columns(estimates, rows, direction=True, judged=judged),
         *beside(sizes, estimate_columns(estimates, sizes, mean=size, direction=False, judged=()), "level", "versus"),
     ]
-    what, unit = "adjusted means" if of == "mean" else "slopes", _unit(rows)
+    noun, unit = "adjusted means" if of == "mean" else "slopes", _unit(rows)
     note = ""
     if of == "slope" and rows["rope_low"].notna().any():
         note = f"{SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}."
     if len(sizes) and residual:
         note = f"{note} {D_BY_RESIDUAL}".strip()
-    caption = f"{capital(factor_name(factor))}: differences of {what}, {percent_unit(units(unit))}; posterior means"
+    caption = f"{capital(factor_name(factor))}: differences of {noun}, {percent_unit(units(unit))}; posterior means"
     # The largest of many differences are those that chance favours: no page leads with them.
     folded = len(rows) > MOST_PAIRS
     return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, folded=folded)

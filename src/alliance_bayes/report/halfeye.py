@@ -187,16 +187,16 @@ def half_eye_of(
     relevant: float | None = None,
 ) -> HalfEye | None:
     """A row of an effects table as a painter; as for :func:`halfeye`."""
-    kept = estimates.table.draws
-    if row.name not in kept:
+    draws = estimates.table.draws
+    if row.name not in draws:
         return None
-    values = np.asarray(kept[str(row.name)], float).ravel()
+    values = np.asarray(draws[str(row.name)], float).ravel()
     values = values[np.isfinite(values)]
     if not values.size:
         return None
-    given = tuple(float(row[column]) for column in ("rope_low", "rope_high"))
+    margin = tuple(float(row[column]) for column in ("rope_low", "rope_high"))
     scale = 100.0 if is_probability(str(row["unit"])) else 1.0
-    rope = rope or (None if np.isnan(given).any() else (given[0], given[1]))
+    rope = rope or (None if np.isnan(margin).any() else (margin[0], margin[1]))
     relevant = float(row["relevant"]) if relevant is None and pd.notna(row["relevant"]) else relevant
     return HalfEye(
         scale * values,

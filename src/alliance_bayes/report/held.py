@@ -37,10 +37,10 @@ class Mark:
     def markup(self) -> Markup:
         """As the table has it: a sign, and a word for those who cannot see it."""
         sign = Markup('<span aria-hidden="true">{}</span>').format(_SIGNS.get(self.verdict, "–"))
-        said = Markup('<span class="unseen">{}</span>').format(self.verdict or SENTENCES("not_examined"))
+        text = Markup('<span class="unseen">{}</span>').format(self.verdict or SENTENCES("not_examined"))
         if not self.verdict:
-            return Markup('<span class="mark">{}{}</span>').format(sign, said)
-        return Markup('<a class="mark {}" href="#{}">{}{}</a>').format(self.verdict, self.where, sign, said)
+            return Markup('<span class="mark">{}{}</span>').format(sign, text)
+        return Markup('<a class="mark {}" href="#{}">{}{}</a>').format(self.verdict, self.where, sign, text)
 
 
 def is_of_contrast(row: pd.Series, called: str) -> bool:

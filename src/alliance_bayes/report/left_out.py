@@ -96,8 +96,8 @@ def left_out(view: View) -> LeftOut | None:
     )
     shown = [name for name in COMPARED if name not in ("n_analysed", "n_left_out", "least")]
     plain = rows[shown].astype(object).where(rows[shown].notna(), None)
-    told = [dict(zip(shown, values, strict=True)) for values in plain.itertuples(index=False)]
-    return LeftOut(sentence, table, picture, told)
+    records = [dict(zip(shown, values, strict=True)) for values in plain.itertuples(index=False)]
+    return LeftOut(sentence, table, picture, records)
 
 
 def _cells(label: str, row: pd.Series) -> tuple[str, str, str, str]:

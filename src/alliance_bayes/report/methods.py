@@ -213,10 +213,10 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
 
 def _prorated(fit: FittedModel, small: int) -> list[dict[str, Any]]:
     """Scores that were made up for missing items: how many, where that is not the number of few people."""
-    told = []
+    scales = []
     for name, one in dict(fit.info.get("prorated") or {}).items():
         few = any(0 < n < small for n in one["people"])
-        told.append(
+        scales.append(
             {
                 "score": column_name(name),
                 "n": None if few else count(one["n"]),
@@ -226,7 +226,7 @@ def _prorated(fit: FittedModel, small: int) -> list[dict[str, Any]]:
                 "source": clean(one["source"]),
             }
         )
-    return told
+    return scales
 
 
 def _prior_of(fit: FittedModel, name: str | None, small: int) -> StatedPrior | None:

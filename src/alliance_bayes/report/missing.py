@@ -150,14 +150,14 @@ def _remade(
     """The section's estimates of any fit: of complete rows, and with missing values moved."""
     tables = [of_complete_rows(fit, prob=prob)] if complete else []
     tables += shifted_rows(fit, columns=columns, contrast=contrast)
-    kept = [table for table in tables if table is not None]
-    return EffectTable.concat(kept) if kept else None
+    present = [table for table in tables if table is not None]
+    return EffectTable.concat(present) if present else None
 
 
 def _record(column: _Column) -> dict[str, Any]:
     record: dict[str, Any] = {"column": column.name, "missing": column.n, "in_model": not column.beside}
     if column.numbers is not None:
-        observed, imputed = (one.rounded(column.places) for one in column.numbers)
+        observed, imputed = (numbers.rounded(column.places) for numbers in column.numbers)
         record |= {"observed": observed, "imputed": imputed}
     if column.shares is not None:
         for place, name in enumerate(("observed", "imputed")):
@@ -308,15 +308,15 @@ def _pattern_picture(view: View, patterns: Sequence[Pattern]) -> Picture:
 
 def _against(view: View, columns: Sequence[_Column]) -> Picture | None:
     """Observed against imputed numbers of every column of which both may be told."""
-    told = [column for column in columns if column.numbers is not None][:MOST_COLUMNS]
-    kept = view.fit.imputation
-    if not told or kept is None:
+    numeric = [column for column in columns if column.numbers is not None][:MOST_COLUMNS]
+    imputation = view.fit.imputation
+    if not numeric or imputation is None:
         return None
     kinds = (SENTENCES("observed"), SENTENCES("imputed"))
 
     def paint(figure: Figure) -> None:
-        every = np.atleast_1d(figure.subplots(len(told), 1))
-        for axes, column in zip(every, told, strict=True):
+        every = np.atleast_1d(figure.subplots(len(numeric), 1))
+        for axes, column in zip(every, numeric, strict=True):
             looks = ((ACCENT, "-", "o"), (SECOND, (0, (2, 1)), "D"))
             for line, (one, (colour, style, marker)) in enumerate(zip(column.numbers or (), looks, strict=True)):
                 lower, _, upper = one.quartiles
@@ -334,7 +334,7 @@ def _against(view: View, columns: Sequence[_Column]) -> Picture | None:
             number(one.mean, column.places),
             *(number(value, column.places) for value in one.quartiles),
         )
-        for column in told
+        for column in numeric
         for kind, one in zip(kinds, column.numbers or (), strict=True)
     ]
     title = SENTENCES("against_title")
@@ -342,9 +342,9 @@ def _against(view: View, columns: Sequence[_Column]) -> Picture | None:
         paint,
         name="missing-against",
         title=title,
-        caption=SENTENCES("against_caption", tables=count(kept.tables)),
+        caption=SENTENCES("against_caption", tables=count(imputation.tables)),
         description="; ".join(f"{row[0]}, {row[1]}: {row[2]} ({row[3]} to {row[5]})" for row in rows) + ".",
-        size=(4.9, 0.4 + 1.25 * len(told)),
+        size=(4.9, 0.4 + 1.25 * len(numeric)),
         data=Table.of("missing-against-data", title, _headings("against_headings"), rows, words=(1,)),
     )
 

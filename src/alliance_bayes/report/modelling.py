@@ -138,9 +138,9 @@ def prior_table(fit: FittedModel, name: str, caption: str, small: int) -> Table:
     """Every prior of a model with its reason."""
     spoken = in_sentences(fit.design)
     rows = [
-        (clean(parameter), meaning(fit.design, parameter), told[0], typeset(spoken(told[1])))
+        (clean(parameter), meaning(fit.design, parameter), words[0], typeset(spoken(words[1])))
         for parameter, stated in _stated(fit, small).items()
-        for told in (_told(stated),)
+        for words in (_told(stated),)
     ]
     return Table.of(name, caption, ("Parameter", "Meaning", "Prior", "Reason"), rows, words=(1, 3), cards=True)
 
@@ -367,8 +367,8 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior | None]) -> list[Node]
         levels = 0 if design.residual is None else len(design.residual.levels)
         of_residual = [column_name(name) for name in design.predictors if name in design.of_residual]
         by = f", by {join(of_residual)}" if of_residual else ""
-        what = f"Around the expectation{by}"
-        nodes.append(Node(what, tuple(dict.fromkeys(spread)), levels, "outcome"))
+        title = f"Around the expectation{by}"
+        nodes.append(Node(title, tuple(dict.fromkeys(spread)), levels, "outcome"))
     return nodes
 
 

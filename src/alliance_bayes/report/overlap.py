@@ -174,13 +174,13 @@ def _shown(fit: FittedModel, some: np.ndarray, of: np.ndarray, share: float, sma
 
     Rows that stand for several people, or are of several completed tables, have a share that was averaged over them.
     """
-    there, not_there = fit.count_people(some > 0), fit.count_people(of & (some < 1))
+    n, not_there = fit.count_people(some > 0), fit.count_people(of & (some < 1))
     total = fit.count_people(of)
-    if 0 < there < small or 0 < not_there < small or 0 < total - there < small:
+    if 0 < n < small or 0 < not_there < small or 0 < total - n < small:
         return None
     if fit.design.rows.weights is not None or fit.imputation is not None:
         return share
-    return there / total if total else None
+    return n / total if total else None
 
 
 def _alone(share: float | None) -> str:

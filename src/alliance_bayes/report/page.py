@@ -281,9 +281,9 @@ def check_target(
         See `Rendered.write` and `check_outputs`.
     """
     page, numbers = _files(path)
-    kept = key_path(page, key)
+    secret = key_path(page, key)
     check_outputs(
-        page, numbers, *([] if kept.exists() else [kept]), inputs=[kept, *inputs] if kept.exists() else inputs
+        page, numbers, *([] if secret.exists() else [secret]), inputs=[secret, *inputs] if secret.exists() else inputs
     )
     return page, numbers
 

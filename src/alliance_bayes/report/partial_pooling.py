@@ -144,15 +144,15 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
     furthest = max(shown, key=lambda group: abs(group.own - group.pooled))
     # The axis of an event is in per cent.
-    said = percent if fit.design.family.event else number
+    form = percent if fit.design.family.event else number
     words = {
         "shown": count(len(shown)),
         "groups": count(len(groups)),
-        "middle": said(middle, 1),
+        "middle": form(middle, 1),
         "level": clean(furthest.level),
         "people": furthest.people,
-        "own": said(furthest.own, 1),
-        "pooled": said(furthest.pooled, 1),
+        "own": form(furthest.own, 1),
+        "pooled": form(furthest.pooled, 1),
         "small": small,
         "left_out": len(groups) < len(factor.levels),
         "more": len(shown) < len(groups),
@@ -161,8 +161,8 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
         f"{name}-data",
         title,
         (capital(factor_name(factor.name)), "People", "Own mean", "Adjusted mean"),
-        [(clean(group.level), group.people, said(group.own, 2), said(group.pooled, 2)) for group in shown],
-        note=f"Means in {unit}, over {len(shown)} of {len(groups)} groups; towards {said(middle, 2)}.",
+        [(clean(group.level), group.people, form(group.own, 2), form(group.pooled, 2)) for group in shown],
+        note=f"Means in {unit}, over {len(shown)} of {len(groups)} groups; towards {form(middle, 2)}.",
     )
     width, height = plain_size(len(shown))
     return view.figure(
@@ -180,8 +180,8 @@ def _largest(fit: FittedModel, factor: PooledFactor, groups: Sequence[Pooled], s
     """As many of some groups as a figure holds, those with the most people, as they stand."""
     people = shown_counts(fit, factor.name, small)
     most = sorted(groups, key=lambda group: -(people[group.level].number or 0))[:MOST_GROUPS]
-    kept = {group.level for group in most}
-    return [group for group in groups if group.level in kept]
+    levels = {group.level for group in most}
+    return [group for group in groups if group.level in levels]
 
 
 def _at_adjusted_means(view: View, factor: PooledFactor, groups: Sequence[Pooled]) -> list[Pooled]:

@@ -48,8 +48,8 @@ def participants(view: View) -> Section:
     left = left_out(view)
     if left is None:
         return section
-    told = {**section.numbers["participants"], "left_out": left.numbers}
-    return replace(section, context={**section.context, "left": left}, numbers={"participants": told})
+    numbers = {**section.numbers["participants"], "left_out": left.numbers}
+    return replace(section, context={**section.context, "left": left}, numbers={"participants": numbers})
 
 
 def alternative(fit: FittedModel) -> bool:
@@ -142,8 +142,8 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     groups, hidden = _groups(fit, split, small)
     everybody = _Group(None, fit.count_people(), np.ones(len(fit.design.frame), dtype=bool))
     missing = fit.info.get("missing")
-    theirs = None if fit.flow.people is None else dict(fit.info.get("missing_people") or {})
-    without = None if missing is None else shown_missing(missing, fit.flow, small, theirs)
+    people = None if fit.flow.people is None else dict(fit.info.get("missing_people") or {})
+    without = None if missing is None else shown_missing(missing, fit.flow, small, people)
     summaries: dict[str | None, list[dict[str, Any]]] = {group.level: [] for group in (*groups, everybody)}
     rows, short = [], []
     described = (fit.design.outcome.name, *fit.design.needed)
@@ -197,9 +197,9 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     return table, numbers
 
 
-def _with_missing(lines: list[list[str]], told: str | None) -> list[list[str]]:
+def _with_missing(lines: list[list[str]], cell: str | None) -> list[list[str]]:
     """The rows of a variable with one more cell, in the first of them; as they are where missing values are unknown."""
-    return lines if told is None else [[*line, told if place == 0 else ""] for place, line in enumerate(lines)]
+    return lines if cell is None else [[*line, cell if place == 0 else ""] for place, line in enumerate(lines)]
 
 
 def _heading(label: str, n: int) -> str:

@@ -73,18 +73,18 @@ def outcome_words(fit: FittedModel) -> tuple[str, str]:
 
 def persons_of(fit: FittedModel) -> set[str]:
     """Pooled factors whose levels are single persons, or look like it."""
-    return {one.name for one in fit.design.factors if is_of_persons(one, fit.design.rows.n)}
+    return {factor.name for factor in fit.design.factors if is_of_persons(factor, fit.design.rows.n)}
 
 
-def _of_others(fit: FittedModel, factor: PooledFactor, asked: str) -> bool:
+def _of_others(fit: FittedModel, factor: PooledFactor, focal: str) -> bool:
     """Whether a factor is one of providers, who are persons and no covariate, of whom everybody has one."""
-    return factor.role.role == "provider" and factor.name != asked and factor.name not in fit.design.rows.lacking
+    return factor.role.role == "provider" and factor.name != focal and factor.name not in fit.design.rows.lacking
 
 
-def adjusted_for(fit: FittedModel, asked: str) -> str:
+def adjusted_for(fit: FittedModel, focal: str) -> str:
     """What an association is adjusted for; not persons and providers, nor what some have no level of."""
-    besides = {asked, *persons_of(fit), *fit.design.rows.lacking, *fit.provider_columns}
+    besides = {focal, *persons_of(fit), *fit.design.rows.lacking, *fit.provider_columns}
     others = [column_name(name) for name in fit.design.formula.columns[1:] if name not in besides]
-    allowed = levels_words(fit.design, [one for one in fit.design.factors if _of_others(fit, one, asked)])
+    allowed = levels_words(fit.design, [factor for factor in fit.design.factors if _of_others(fit, factor, focal)])
     between = f", with differences between {allowed} allowed for" if allowed else ""
     return (f", adjusted for {join(others)}" if others else "") + between

@@ -351,10 +351,10 @@ class ShownFlow:
         shown = flow.analysed + sum(step.n for step, hidden in zip(flow.steps, few, strict=True) if not hidden)
         total = None if any(few) else flow.participants
         whole = None if any(0 < n < small for n in lost) else flow.people
-        told = [None if hidden or 0 < n < small else n for n, hidden in zip(lost, few, strict=True)]
+        numbers = [None if hidden or 0 < n < small else n for n, hidden in zip(lost, few, strict=True)]
         listed = [
             {"reason": step.reason, "n": None if hidden else step.n, "people_lost": n}
-            for step, hidden, n in zip(flow.steps, few, told, strict=True)
+            for step, hidden, n in zip(flow.steps, few, numbers, strict=True)
         ]
         return cls(
             count(flow.participants) if total is not None else f"more than {count(shown)}",

@@ -52,7 +52,7 @@ _POINTS = 81
 
 def unnamed_providers(fit: FittedModel) -> list[PooledFactor]:
     """Pooled factors of providers whom the page does not name."""
-    return [one for one in fit.design.factors if one.role.role == "provider" and identifying(fit, one.name)]
+    return [factor for factor in fit.design.factors if factor.role.role == "provider" and identifying(fit, factor.name)]
 
 
 def spread_of_providers(fit: FittedModel, prob: float) -> EffectTable | None:
@@ -103,8 +103,8 @@ def provider_part(view: View, factor: PooledFactor, estimates: Estimates, positi
         term = str(row["term"])
         if row["estimand"] == "apart_on_average":
             return SENTENCES("apart", who=who)
-        what = column_name(design.outcome.name) if term == "Intercept" else varying(design, term)
-        return SENTENCES("sd", what=what, who=who, link="" if design.family.linear else design.family.link)
+        column = column_name(design.outcome.name) if term == "Intercept" else varying(design, term)
+        return SENTENCES("sd", what=column, who=who, link="" if design.family.linear else design.family.link)
 
     table = effect_table(
         f"table-{position}",

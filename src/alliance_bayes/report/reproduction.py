@@ -138,8 +138,8 @@ def _reading(fit: FittedModel) -> str:
 def _long(fit: FittedModel) -> dict[str, str]:
     """Which columns say whose and when a row is, and what it is called, as `read_cohort` takes them."""
     known = dict(fit.info.get("long") or {})
-    given = {name: known.get(name) for name in ("person", "time", "unit")}
-    return {name: str(value) for name, value in given.items() if value is not None and (name, value) != ("unit", ROW)}
+    columns = {name: known.get(name) for name in ("person", "time", "unit")}
+    return {name: str(value) for name, value in columns.items() if value is not None and (name, value) != ("unit", ROW)}
 
 
 def _file_name(name: str) -> str:

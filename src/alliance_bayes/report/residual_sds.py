@@ -51,10 +51,10 @@ def residual_sds(view: View) -> Table | None:
 
 def _label(row: Row) -> str:
     name, level, versus = (text_of(row, key) for key in ("factor", "level", "versus"))
-    what = column_name(name)
+    column = column_name(name)
     if row["estimand"] == _RATIO:
-        return f"{what}: {clean(level)} over {clean(versus)}, ratio of SDs"
-    return f"{what}: {clean(level)}"
+        return f"{column}: {clean(level)} over {clean(versus)}, ratio of SDs"
+    return f"{column}: {clean(level)}"
 
 
 def _estimates(fit: FittedModel, small: int) -> Iterator[Estimate]:

@@ -98,8 +98,8 @@ def row_words(row: Row, design: Design | None = None) -> dict[str, str]:
     unit = unit_of(design, term) if design is not None and term in design.frame else ""
     # What is of a factor as a whole has no term.
     of = column_name(term) if term else factor_name(factor)
-    said = {"term": of, "unit": unit, "units": units(unit), "factor": factor_name(factor)}
-    return said | {"level": condition(clean(level)), "versus": condition(clean(versus)), "change": clean(change)}
+    words = {"term": of, "unit": unit, "units": units(unit), "factor": factor_name(factor)}
+    return words | {"level": condition(clean(level)), "versus": condition(clean(versus)), "change": clean(change)}
 
 
 def condition(level: str) -> str:

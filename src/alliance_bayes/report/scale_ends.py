@@ -192,12 +192,12 @@ def ends_table(fit: FittedModel, ends: Sequence[ScaleEnd], name: str, small: int
     """The table of a report; None where there are no ends."""
     if not ends:
         return None
-    marks = [one.mark for one in ends]
+    marks = [end.mark for end in ends]
     return Table.of(
         name,
         SENTENCES("caption", outcome=column_name(ends[0].outcome)),
         list(map(SENTENCES, ("heading", "observed", "replicated", "limits", "finding"))),
-        [(one.label, *one.cells(small)) for one in ends],
+        [(end.label, *end.cells(small)) for end in ends],
         words=(4,),
         cards=True,
         note=SENTENCES(

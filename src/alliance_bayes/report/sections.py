@@ -158,12 +158,12 @@ class LastSection:
         return self.make(view)
 
 
-def _check_rows(section: str, what: str, rows: object) -> None:
+def _check_rows(section: str, label: str, rows: object) -> None:
     """Refuse what is no table of estimates."""
     if not isinstance(rows, EffectTable):
         raise UsageError(
-            f"section {section!r}: {what} should be an effects table, as fit.effects() and fit.contrasts() make them, "
+            f"section {section!r}: {label} should be an effects table, as fit.effects() and fit.contrasts() make them, "
             f"but got {type(rows).__name__}."
         )
     if missing := [name for name in COLUMNS if name not in rows.columns]:
-        raise UsageError(f"section {section!r}: {what} lacks the columns {', '.join(missing)} of an effects table.")
+        raise UsageError(f"section {section!r}: {label} lacks the columns {', '.join(missing)} of an effects table.")

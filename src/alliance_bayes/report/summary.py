@@ -173,10 +173,10 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
         )
     others = [factor for factor in factors_of(estimates) if factor != arm]
     for factor in others:
-        if (one := _differences(view, (factor,), "slope", people)) is not None:
-            yield one
-    if (one := _differences(view, others, "mean", people)) is not None:
-        yield one
+        if (question := _differences(view, (factor,), "slope", people)) is not None:
+            yield question
+    if (question := _differences(view, others, "mean", people)) is not None:
+        yield question
 
 
 def _is_of_factor(factor: str, term: str, called: str) -> bool:
@@ -211,7 +211,7 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
         people,
         span_words(estimates, rows) if n > 1 else f"{pair_name(rows[0])}: {span_words(estimates, rows)}",
         *cells,
-        marks_of(view, lambda called: any(one(called) for one in about)),
+        marks_of(view, lambda called: any(test(called) for test in about)),
         (str(first.name),) if n == 1 else (),
         margins_of(first) if n == 1 else (margins_of(first)[0], ""),
     )

@@ -390,8 +390,8 @@ def family_sentence(design: Design) -> str:
         return f"{sentence}; σ differs with {along}: its logarithm is linear in them"
     if design.residual is None:
         return sentence
-    levels, what = len(design.residual.levels), column_name(design.residual.name)
-    return f"{sentence}; σ differs between the {levels} levels of {what}, each of which has a prior of its own"
+    levels, column = len(design.residual.levels), column_name(design.residual.name)
+    return f"{sentence}; σ differs between the {levels} levels of {column}, each of which has a prior of its own"
 
 
 def varying(design: Design, term: str) -> str:
@@ -491,10 +491,10 @@ def _columns(column: Column, design: Design, untold: Collection[str]) -> str:
 
 def _less(part: str, design: Design, untold: Collection[str]) -> str:
     """A numeric component less its centring value."""
-    value, told = middle_of(design, part), part not in untold
-    if value == 0.0 and (told or not design.is_centred(part)):
+    value, shown = middle_of(design, part), part not in untold
+    if value == 0.0 and (shown or not design.is_centred(part)):
         return clean(part)
-    return f"({clean(part)} {MINUS} {exact(value) if told else f'mean {clean(part)}'})"
+    return f"({clean(part)} {MINUS} {exact(value) if shown else f'mean {clean(part)}'})"
 
 
 def _split(column: Column) -> list[str]:
@@ -505,10 +505,10 @@ def meaning(design: Design, parameter: str) -> str:
     """One clause for a parameter as the prior table names it."""
     identity, outcome = design.family.link == "identity", column_name(design.outcome.name)
     unit = units(unit_of(design, design.outcome.name)) if identity else "units of the linear predictor"
-    what = outcome if identity else _LINEAR
+    expected = outcome if identity else _LINEAR
     fixed = {name: of.meaning.format(unit=unit) for name, of in design.family.parameters.items()}
     known = {
-        column.label: f"difference in {what} {_step(design, column.numeric[0])}"
+        column.label: f"difference in {expected} {_step(design, column.numeric[0])}"
         for column in design.columns
         if len(column.numeric) == column.order == 1
     }

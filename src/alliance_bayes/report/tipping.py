@@ -158,9 +158,9 @@ class Shifted:
         """The largest difference of which the page may tell."""
         fit, small = self.view.fit, self.view.small
         quiet, rows = unsaid(fit, small), self.found.differences
-        told = [name not in quiet and observed_told(fit, name, None, small)[""] for name in rows["column"]]
+        shown = [name not in quiet and observed_told(fit, name, None, small)[""] for name in rows["column"]]
         # Most who lack the one column may lack the other, too: what is left may be one person, whose value it would be.
-        rows = rows[np.asarray(told, dtype=bool) & (rows["least"].to_numpy() >= small)]
+        rows = rows[np.asarray(shown, dtype=bool) & (rows["least"].to_numpy() >= small)]
         return None if rows.empty else rows.iloc[int(np.argmax(rows["points"].abs().to_numpy(float)))]
 
     @property
@@ -168,8 +168,8 @@ class Shifted:
         """Every claim with the shifts at which it holds no more."""
         shown = self.found.tips[["claim", "below", "above", "nearest"]].astype(object)
         return [
-            {str(key): None if isinstance(value, float) and np.isnan(value) else value for key, value in one.items()}
-            for one in shown.to_dict("records")
+            {str(key): None if isinstance(value, float) and np.isnan(value) else value for key, value in record.items()}
+            for record in shown.to_dict("records")
         ]
 
     @property
@@ -181,8 +181,8 @@ class Shifted:
             "from": self.found.shifts[0],
             "to": self.found.shifts[-1],
             "turns": [
-                {name: value if name == "claim" else _two_digits(value) for name, value in one.items()}
-                for one in self.turns
+                {name: value if name == "claim" else _two_digits(value) for name, value in turn.items()}
+                for turn in self.turns
             ],
             "largest_difference": None
             if largest is None
@@ -203,12 +203,12 @@ class Shifted:
 
     def _words(self) -> dict[str, Any]:
         sides = [
-            (self._claim(one["claim"]), _spoken(abs(one[side])), side == "below")
-            for one in self.turns
+            (self._claim(turn["claim"]), _spoken(abs(turn[side])), side == "below")
+            for turn in self.turns
             for side in ("below", "above")
-            if one[side] is not None
+            if turn[side] is not None
         ]
-        stays = [one["claim"] for one in self.turns if one["nearest"] is None]
+        stays = [turn["claim"] for turn in self.turns if turn["nearest"] is None]
         return {
             "column": column_name(self.found.column),
             "unit": self._unit,
@@ -220,9 +220,9 @@ class Shifted:
     def sentence(self, *, again: bool) -> str:
         """What turns, and where; of a second column in short."""
         largest = self._largest
-        said = SENTENCES("shift", **self._words(), again=again)
+        sentence = SENTENCES("shift", **self._words(), again=again)
         if largest is None:
-            return said
+            return sentence
         beside = SENTENCES(
             "largest",
             column=column_name(self.found.column),
@@ -232,7 +232,7 @@ class Shifted:
             points=_spoken(abs(float(largest["points"]))),
             unit=self._unit,
         )
-        return f"{said} {beside}"
+        return f"{sentence} {beside}"
 
     @property
     def limitation(self) -> str:
@@ -305,7 +305,7 @@ def shifted_rows(fit: FittedModel, *, columns: Sequence[str], contrast: pd.Serie
 
 def shifted_limitation(view: View) -> str:
     """One sentence of the limitations, where the page has the section; empty where there is none."""
-    return " ".join(one.limitation for one in shifted(view) if one.limitation) if "missing" in view.order else ""
+    return " ".join(shift.limitation for shift in shifted(view) if shift.limitation) if "missing" in view.order else ""
 
 
 def shifted_contrast(view: View) -> pd.Series | None:

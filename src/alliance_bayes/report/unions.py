@@ -33,30 +33,30 @@ def told_unions(fit: FittedModel, small: int) -> dict[tuple[str, ...], int]:
     """
     places, outcome = lacking(fit), fit.design.outcome.name
     others = dict.fromkeys(name for name in (fit.spec.focal_predictor(fit.design), baseline_of(fit.design)) if name)
-    asked = [(outcome, name) for name in others if outcome in places and name in places]
+    pairs = [(outcome, name) for name in others if outcome in places and name in places]
     if fit.people is not None:
         # Of several rows a person, it is people who are counted.
-        asked = [names for names in asked if not _few(fit, names, small)]
-    totals = {name: shown_lacking(fit, name, small) for names in asked for name in names}
-    return kept_unions({name: places[name] for name in totals}, totals, asked, len(fit.design.frame), small)
+        pairs = [names for names in pairs if not _few(fit, names, small)]
+    totals = {name: shown_lacking(fit, name, small) for names in pairs for name in names}
+    return kept_unions({name: places[name] for name in totals}, totals, pairs, len(fit.design.frame), small)
 
 
 def kept_unions(
     places: Mapping[str, np.ndarray],
     totals: Mapping[str, int | None],
-    asked: Sequence[tuple[str, ...]],
+    pairs: Sequence[tuple[str, ...]],
     n: int,
     small: int,
 ) -> dict[tuple[str, ...], int]:
     """Of some unions those that may be told together, and rows of each; of rows that lack each column."""
-    kept: dict[tuple[str, ...], int] = {}
-    for names in asked:
-        columns = [name for name in totals if any(name in pair for pair in (*kept, names))]
-        tried = {**kept, names: int(np.unique(np.concatenate([places[name] for name in names])).size)}
+    unions: dict[tuple[str, ...], int] = {}
+    for names in pairs:
+        columns = [name for name in totals if any(name in pair for pair in (*unions, names))]
+        tried = {**unions, names: int(np.unique(np.concatenate([places[name] for name in names])).size)}
         patterns = patterns_of({name: places[name] for name in columns}, n)
         if safe(patterns, [], {name: totals[name] for name in columns}, small, tried):
-            kept = tried
-    return kept
+            unions = tried
+    return unions
 
 
 def _few(fit: FittedModel, names: tuple[str, ...], small: int) -> bool:

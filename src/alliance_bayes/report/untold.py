@@ -248,7 +248,7 @@ def telling_rows(fit: FittedModel, rows: pd.DataFrame, hidden: Collection[str], 
     if not few and not hidden:
         return np.zeros(len(rows), dtype=bool)
     pooled = any(set(column.numeric) & quiet for factor in design.factors for column in factor.columns)
-    held = re.compile("|".join(rf"(?<!\w){re.escape(name)} = " for name in few)) if few else re.compile(r"(?!)")
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)} = " for name in few)) if few else re.compile(r"(?!)")
 
     def telling(estimand: str, term: object, factor: object, at: object, note: object) -> bool:
         if estimand in ("coefficient", "odds_ratio", "parameter"):
@@ -265,7 +265,7 @@ def telling_rows(fit: FittedModel, rows: pd.DataFrame, hidden: Collection[str], 
     columns = (rows[name] for name in ("estimand", "term", "factor", "at", "note"))
     return np.array(
         [
-            telling(estimand, term, factor, at, note) or (isinstance(note, str) and bool(held.search(note)))
+            telling(estimand, term, factor, at, note) or (isinstance(note, str) and bool(pattern.search(note)))
             for estimand, term, factor, at, note in zip(*columns, strict=True)
         ],
         dtype=bool,

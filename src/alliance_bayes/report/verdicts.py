@@ -218,12 +218,12 @@ def answer_words(fit: FittedModel, fitted: Claim, direction: Claim, **words: str
 
 def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:
     """The word for certainty with the probability of direction; of what is settled the plain words say which."""
-    said = estimates.direction(row)
-    if said == "–":
-        return said if direction.word == UNSETTLED else capital(direction.word)
-    said = said.partition(" a")[0] if direction.settled else said
+    words = estimates.direction(row)
+    if words == "–":
+        return words if direction.word == UNSETTLED else capital(direction.word)
+    words = words.partition(" a")[0] if direction.settled else words
     # The probability is of the fit; a word that it alone would not give is that of other priors.
-    return SENTENCES("sure", word=direction.word, said=said, priors=direction.word != claim(row).word)
+    return SENTENCES("sure", word=direction.word, said=words, priors=direction.word != claim(row).word)
 
 
 def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) -> str:

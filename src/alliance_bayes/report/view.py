@@ -232,8 +232,8 @@ def linked(order: Sequence[str], *sections: str) -> Markup:
     *sections
         Ids; those that the page lacks are passed over.
     """
-    there = [(name, number) for number, name in enumerate(order, 1) if name in sections]
-    if not there:
+    present = [(name, number) for number, name in enumerate(order, 1) if name in sections]
+    if not present:
         return Markup("not in this page")
-    links = [Markup('<a href="#{}">{}</a>').format(name, number) for name, number in there]
+    links = [Markup('<a href="#{}">{}</a>').format(name, number) for name, number in present]
     return Markup("Section {}").format(links[0]) if len(links) == 1 else Markup("Sections ") + Markup(", ").join(links)

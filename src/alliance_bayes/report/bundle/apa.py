@@ -65,7 +65,7 @@ def _names(authors: str) -> list[tuple[str, str]]:
     for author in re.split(r"\s+and\s+(?![^{}]*\})", authors.strip()):
         last, comma, first = author.partition(",")
         parts = plain(first).split() if comma else []
-        initials = ("-".join(f"{part[0]}." for part in one.split("-") if part) for one in parts)
+        initials = ("-".join(f"{part[0]}." for part in name.split("-") if part) for name in parts)
         names.append((plain(last), " ".join(initials)))
     return names
 
@@ -101,4 +101,4 @@ def _sentence(title: str) -> str:
 
 def _sorted(text: str) -> str:
     """A text as lists are sorted: without accents, and capitals as small letters."""
-    return "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one)).casefold()
+    return "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char)).casefold()

@@ -119,7 +119,7 @@ def escaped(text: str) -> str:
     text
         Plain text on one line.
     """
-    plain = "".join(_character(one) for one in unicodedata.normalize("NFC", text))
+    plain = "".join(_character(char) for char in unicodedata.normalize("NFC", text))
     return _JOINED.sub(r"\1{}", plain)
 
 

@@ -75,8 +75,8 @@ class ManuscriptTable:
 
 def manuscript_tables(content: Content) -> tuple[ManuscriptTable, ...]:
     """The tables that the page has, numbered."""
-    there = [(file, content.tables[name]) for name, file in _TABLES.items() if name in content.tables]
-    return tuple(ManuscriptTable.of(number, file, table) for number, (file, table) in enumerate(there, 1))
+    tables = [(file, content.tables[name]) for name, file in _TABLES.items() if name in content.tables]
+    return tuple(ManuscriptTable.of(number, file, table) for number, (file, table) in enumerate(tables, 1))
 
 
 def cited(text: str, keys: Container[str]) -> Iterator[str | Sequence[str]]:

@@ -76,9 +76,9 @@ def check_bundle(folder: str | os.PathLike[str], *, docx: bool = True, inputs: I
 
 def files_of(rendered: Rendered, *, docx: bool) -> dict[str, File]:
     """The files of a page's bundle by name, without the list of them."""
-    told = "Withheld: the header alone." if rendered.rows is None else ""
+    note = "Withheld: the header alone." if rendered.rows is None else ""
     text = estimates_csv(rendered.rows, rendered.numbers)
-    files = {"estimates.csv": File("Every estimate of the page, a row each", (_MARK + text).encode(), told)}
+    files = {"estimates.csv": File("Every estimate of the page, a row each", (_MARK + text).encode(), note)}
     files |= _latex(rendered.content)
     if docx and (data := document(rendered.content)):
         files[_WORD] = File("Methods, references and tables, as a Word document", data)
