@@ -37,8 +37,8 @@ def called(fitted: Mapping[str, Fitted]) -> dict[str, str]:
     for of in further:
         many = Counter(names.values())
         names = {
-            name: SENTENCES("apart", model=said, by=clean(of(name))) if many[said] > 1 else said
-            for name, said in names.items()
+            name: SENTENCES("apart", model=title, by=clean(of(name))) if many[title] > 1 else title
+            for name, title in names.items()
         }
     return names
 

@@ -73,10 +73,10 @@ def imputing(model: Model, cohort: Cohort, options: StudyOptions) -> Model:
     if not data[list(model.columns)].isna().any(axis=None):
         return model
     # The change is made of both scores: beside the baseline it tells the follow-up exactly.
-    made = {"who5_followup"} if CHANGE in model.columns else {CHANGE}
-    own = [name for name in COLUMNS if name not in (*model.columns, *made) and _tells(data[name])]
-    further = [name for name in options.auxiliary if name not in (*model.columns, *own, *made)]
-    return replace(model, missing="impute", auxiliary=(*own, *further))
+    changes = {"who5_followup"} if CHANGE in model.columns else {CHANGE}
+    columns = [name for name in COLUMNS if name not in (*model.columns, *changes) and _tells(data[name])]
+    further = [name for name in options.auxiliary if name not in (*model.columns, *columns, *changes)]
+    return replace(model, missing="impute", auxiliary=(*columns, *further))
 
 
 def _tells(values: pd.Series) -> bool:
@@ -96,8 +96,8 @@ def without_factors(formula: str, factors: tuple[str, ...]) -> str:
         Names of factors; those that it does not pool are ignored.
     """
     outcome, _, right = formula.partition("~")
-    kept = [term.strip() for term in _terms(right) if not any(_pools(term, factor) for factor in factors)]
-    shorter = f"{outcome.strip()} ~ {' + '.join(kept) or '1'}"
+    remaining = [term.strip() for term in _terms(right) if not any(_pools(term, factor) for factor in factors)]
+    shorter = f"{outcome.strip()} ~ {' + '.join(remaining) or '1'}"
     parse_formula(shorter)
     return shorter
 

@@ -85,8 +85,8 @@ class ModelChecks:
 
     def worst(self, names: Sequence[str]) -> Item | None:
         """Of some checks that came to a verdict, the one that is worst; None where none did."""
-        found = [item for item in self.checked.items if item.name in names and item.verdict in _ORDER]
-        return min(found, key=lambda item: _ORDER.index(item.verdict), default=None)
+        judged = [item for item in self.checked.items if item.name in names and item.verdict in _ORDER]
+        return min(judged, key=lambda item: _ORDER.index(item.verdict), default=None)
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -120,11 +120,11 @@ def checked_models(study: Answers) -> dict[str, ModelChecks]:
     gates = {name: _closed_by_rows(study, name, gates) for name in gates}
     refits = _refits(study)
     with ThreadPoolExecutor(processors()) as pool:
-        made = {
+        pending = {
             name: pool.submit(copy_context().run, partial(_checks, study, model, gates[name], refits.get(name, ())))
             for name, model in study.fitted.items()
         }
-        return {name: one.result() for name, one in made.items()}
+        return {name: future.result() for name, future in pending.items()}
 
 
 def _closed_by_rows(study: Answers, name: str, gates: Mapping[str, Gate]) -> Gate:
@@ -133,19 +133,19 @@ def _closed_by_rows(study: Answers, name: str, gates: Mapping[str, Gate]) -> Gat
         return gates[name]
     blocks = [block for part in study.parts.values() for block in part.blocks if name in block.models]
     reasons = [
-        reason for block in blocks if all(gates[one].passed for one in block.models) for reason in block.withheld
+        reason for block in blocks if all(gates[model].passed for model in block.models) for reason in block.withheld
     ]
     return Gate(not reasons, tuple(dict.fromkeys(reasons)))
 
 
 def _refits(study: Answers) -> dict[str, tuple[str, ...]]:
     """The dearer checks by model, as the parts declare them."""
-    found: dict[str, tuple[str, ...]] = {}
+    refits: dict[str, tuple[str, ...]] = {}
     for part in study.parts:
         for use in declaration(part).models.values():
             name = use.name(study.options)
-            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *use.refits)))
-    return found
+            refits[name] = tuple(dict.fromkeys((*refits.get(name, ()), *use.refits)))
+    return refits
 
 
 def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) -> ModelChecks:
@@ -198,16 +198,16 @@ def _of_draws(result: CheckResult, gate: Gate) -> CheckResult:
 
 def _beside(fit: Fit, first: Fit, small: int) -> set[str]:
     """What checks call the levels of which nothing is said of a fit's people beside Table 1, and their differences."""
-    found = set()
+    hidden = set()
     for factor in fit.design.factors:
         if fit is first or factor.name not in fit.design.frame:
             continue
         few = hidden_beside(fit, first, factor.name, small)
-        found |= {f"{factor.name} {level}" for level in few}
+        hidden |= {f"{factor.name} {level}" for level in few}
         for pair in permutations(factor.levels, 2) if few and len(factor.levels) <= len(CHECKS) else ():
             if few & {*pair}:
-                found |= {called_difference(factor.name, of, *pair) for of in ("mean", "level", *factor.terms)}
-    return found
+                hidden |= {called_difference(factor.name, of, *pair) for of in ("mean", "level", *factor.terms)}
+    return hidden
 
 
 def _small(item: Item, model: str) -> Item:
@@ -347,13 +347,13 @@ def _under_priors(finding: Finding, part: Part, study: Answers, checks: Mapping[
 
 def undone(models: Mapping[str, ModelChecks]) -> list[str]:
     """The checks that were not made of every model, each with the models that lack it."""
-    found = []
+    sentences = []
     for check in CHECKS.values():
         lacking = [model.title for model in models.values() if check in model.checked.not_completed]
         if lacking and not check.gate:
             everywhere = len(lacking) == len(models)
-            found.append(SENTENCES("undone", what=check.looks_at, models=[] if everywhere else lacking))
-    return found
+            sentences.append(SENTENCES("undone", what=check.looks_at, models=[] if everywhere else lacking))
+    return sentences
 
 
 def cautions(models: Mapping[str, ModelChecks], names: Iterable[str], subject: str | None = None) -> tuple[Item, ...]:

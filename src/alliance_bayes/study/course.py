@@ -54,9 +54,9 @@ def _growth(fit: Fit, options: StudyOptions) -> EffectTable:
     for factor in fit.design.factors:
         who = "participants" if factor.name == "person" else "providers"
         for place, term in enumerate(factor.terms):
-            what, unit = ("level", point) if term == "Intercept" else ("change", f"{point} per session")
+            quantity, unit = ("level", point) if term == "Intercept" else ("change", f"{point} per session")
             values = draws[f"tau_{factor.name}"][:, place]
-            rows.append(row(f"sd_of_{what}", f"SD of {what} between {{factor}}", values, unit, factor=who))
+            rows.append(row(f"sd_of_{quantity}", f"SD of {quantity} between {{factor}}", values, unit, factor=who))
     rows.append(row("residual_sd", "Residual SD", draws["sigma"], point))
     return summarise(rows, make_options(fit, prob=options.prob))
 

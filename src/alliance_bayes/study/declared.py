@@ -102,13 +102,13 @@ class Estimates:
 
     def table(self, fit: Fit, model: str, factor: str, options: StudyOptions) -> EffectTable:
         """The rows of one model and, where one is named, one factor."""
-        given: dict[str, Any] = {"prob": options.prob} | ({"factor": factor} if factor else {})
-        given |= {name: None if value is False else value for name, value in self.options.items()}
-        given |= {name: getattr(options, source) for name, source in self.from_study.items()}
+        arguments: dict[str, Any] = {"prob": options.prob} | ({"factor": factor} if factor else {})
+        arguments |= {name: None if value is False else value for name, value in self.options.items()}
+        arguments |= {name: getattr(options, source) for name, source in self.from_study.items()}
         if isinstance(self.estimand, str):
-            table = ESTIMANDS[self.estimand](fit, **given)
+            table = ESTIMANDS[self.estimand](fit, **arguments)
         else:
-            table = effects(fit, self.estimand, **given)
+            table = effects(fit, self.estimand, **arguments)
         if self.keep:
             table = table[table["estimand"].isin(self.keep)]
         prefix = model if self.prefix == "model" else self.prefix
@@ -487,7 +487,7 @@ class _Layout:
         """Tables of the rows of a forest plot: they are its data, and are not shown beside it."""
         drawn = [declared.rows for declared in self._declared.forests]
         alone = not self._declared.by_factor
-        return [one for one in self._declared.tables if alone and one.rows in drawn and not one.observed]
+        return [table for table in self._declared.tables if alone and table.rows in drawn and not table.observed]
 
     def _table(
         self,
