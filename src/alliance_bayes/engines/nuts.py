@@ -207,7 +207,8 @@ def _by_density(
         return value, recentring.gradient(gradient)
 
     model = NutpieDensity(data.size, density, lambda seed: recentring.sampled(first(seed)))
-    q = recentring.unconstrained(unconstrained_draws(tree := run_nutpie(model, settings, progress)))
+    tree = run_nutpie(model, settings, progress)
+    q = recentring.unconstrained(unconstrained_draws(tree))
     # A stream of its own: the sampler has taken the seed itself.
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed).spawn(1)[0])
     drawn = variables_of(design, priors, data, q.reshape(-1, data.size), rng)

@@ -16,6 +16,7 @@ from alliance_bayes.model.sigma import GAMMA
 
 __all__ = [
     "ModelData",
+    "coefficients_of",
     "information",
     "model_data_of",
     "scalar_names",
@@ -307,20 +308,33 @@ def _reach(data: ModelData, centre: np.ndarray) -> np.ndarray:
     link = list(FAMILIES.values())[data.family].link
     unit = max(float(data.y.std()), np.finfo(float).tiny) if link == "identity" else 1.0
     tau = np.exp(centre[: len(data.priors)])
-    variance = data.shared_variance.copy()
-    np.add.at(variance, data.part_shared, tau[data.part_tau] ** 2 / data.part_levels)
-    scalar = data.coefficient >= 0
-    width, n_columns = _widths(data.x), len(data.x) + len(data.basis)
-    at_shared = len(data.priors) + len(data.lkj)
+    at, column, units = coefficients_of(data, tau)
+    n_columns = len(data.x) + len(data.basis)
     at_smooths = data.size - data.stick_second.size - len(data.basis)
-    for at, widths, whole, n in (
-        (data.coefficient[scalar], width[scalar], unit, n_columns),
-        (at_shared + np.arange(variance.size), width[data.shared] * np.sqrt(variance), unit, n_columns),
+    for places, widths, whole, n in (
+        (at, _widths(data.x)[column] * units, unit, n_columns),
         (at_smooths + np.arange(len(data.basis)), _widths(data.basis) * tau[data.basis_tau], unit, n_columns),
         (data.sigma_slope + np.arange(len(data.sigma_x)), _widths(data.sigma_x), 1.0, len(data.sigma_x)),
     ):
-        reach[at] = np.minimum(1.0, whole / (np.maximum(widths, np.finfo(float).tiny) * math.sqrt(max(n, 1))))
+        reach[places] = np.minimum(1.0, whole / (np.maximum(widths, np.finfo(float).tiny) * math.sqrt(max(n, 1))))
     return reach
+
+
+def coefficients_of(data: ModelData, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where coefficients stand in the unconstrained vector, of which columns they are, and what one unit is of each.
+
+    Parameters
+    ----------
+    data
+        The layout.
+    tau
+        Values of the parameters with a prior of their own, of which the SDs of levels are read.
+    """
+    variance = data.shared_variance.copy()
+    np.add.at(variance, data.part_shared, tau[data.part_tau] ** 2 / data.part_levels)
+    scalar = np.flatnonzero(data.coefficient >= 0)
+    at = np.r_[data.coefficient[scalar], len(data.priors) + len(data.lkj) + np.arange(variance.size)]
+    return at, np.r_[scalar, data.shared], np.r_[np.ones(scalar.size), np.sqrt(variance)]
 
 
 def _widths(columns: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alliance_bayes.engines.density.model_data import ModelData, typical_point
+from alliance_bayes.engines.density.model_data import ModelData, coefficients_of, typical_point
 from alliance_bayes.model import Design
 
 __all__ = ["Recentring", "recentring_of"]
@@ -73,12 +73,14 @@ def recentring_of(design: Design, data: ModelData) -> Recentring:
     data
         Its layout.
     """
-    tau = np.exp(typical_point(data)[: len(data.priors)])[data.block_tau]
+    typical = np.exp(typical_point(data)[: len(data.priors)])
+    tau = typical[data.block_tau]
     units = tau / np.sqrt(1.0 + tau**2 * data.block_information)
     starts = len(data.priors) + len(data.lkj) + data.shared.size
     sizes = data.block_levels - data.block_summing
     firsts = starts + np.cumsum(sizes) - sizes
-    at, columns = _coefficients(data)
+    at, column, unit = coefficients_of(data, typical)
+    columns = (data.x[column] * unit[:, None]).T
     of_intercept = _of_intercept(at, columns)
     slopes = np.zeros((int(sizes.sum()), at.size))
     told = design.family.information(design.outcome) * _narrower(design)
@@ -118,16 +120,6 @@ def _narrower(design: Design) -> float:
     free = y.size - np.count_nonzero(n)
     within = ((y - means[level]) ** 2).sum() / max(free, 1)
     return float(y.var() / within) if within > 0 else 1.0
-
-
-def _coefficients(data: ModelData) -> tuple[np.ndarray, np.ndarray]:
-    """Where coefficients of columns stand, and their columns, shape (n, n_coefficients), in units of the vector."""
-    tau = np.exp(typical_point(data)[: len(data.priors)])
-    variance = data.shared_variance.copy()
-    np.add.at(variance, data.part_shared, tau[data.part_tau] ** 2 / data.part_levels)
-    scalar = data.coefficient >= 0
-    at = np.r_[data.coefficient[scalar], len(data.priors) + len(data.lkj) + np.arange(data.shared.size)]
-    return at, np.r_[data.x[scalar], data.x[data.shared] * np.sqrt(variance)[:, None]].T
 
 
 def _expected(
