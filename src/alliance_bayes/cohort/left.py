@@ -129,7 +129,8 @@ def _rows(name: str, column: pd.Series, included: np.ndarray) -> Iterator[dict[s
 def _levels(column: pd.Series) -> Sequence[Any] | None:
     """Levels of a factor, or values of a number that has few; None of other numbers."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return [level for level in column.cat.categories if (column == level).any()]
+        used = np.unique(column.cat.codes.to_numpy())
+        return column.cat.categories[used[used >= 0]].tolist()
     values = np.unique(column.dropna().to_numpy(float))
     return values.tolist() if values.size <= _FEW_VALUES else None
 

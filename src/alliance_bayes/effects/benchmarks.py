@@ -10,6 +10,7 @@ from alliance_bayes.effects.completed import by_table
 from alliance_bayes.effects.counterfactual import terms_with
 from alliance_bayes.effects.explained import (
     basis_of,
+    beyond,
     by_level,
     contributions,
     dense,
@@ -138,17 +139,9 @@ def _of_table(
         0.0 if without <= ROUNDING * float(centred @ centred) / (design.n - 1) else max(0.0, 1 - variance / without)
     )
     parts = contributions(fit, effect)
-    matrix = np.hstack([np.asarray(dense(part.matrix)) for part in parts])
-    draws = np.hstack([part.draws for part in parts])
-    used = np.abs(matrix).max(axis=0) > 0
-    matrix, draws = matrix[:, used], draws[:, used]
     if level is not None:
-        matrix = by_level(fit, matrix, level)
-    matrix = rooted(fit, matrix)
-    for block in basis_of(fit, factors, np.column_stack([others, x]), level):
-        matrix = matrix - block @ (block.T @ matrix)
-    explained = np.einsum("dp,pq,dq->d", draws, matrix.T @ matrix, draws) / (design.n - 1)
-    explained = np.maximum(explained, 0.0)
+        parts = [replace(part.used, matrix=by_level(fit, dense(part.used.matrix), level)) for part in parts]
+    explained = beyond(fit, parts, basis_of(fit, factors, np.column_stack([others, x]), level))
     return shared, explained / (explained + unexplained)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Spread",
     "Unique",
     "basis_of",
+    "beyond",
     "by_level",
     "contributions",
     "covariance",
@@ -319,16 +320,7 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
             basis={name: rows.basis[name] - without.basis[name] for name in rows.basis},
             offset=None if rows.offset is None or without.offset is None else rows.offset - without.offset,
         )
-        parts = contributions(fit, effect)
-        sum_of_squares = np.zeros(prod(fit.shape))
-        for a in parts:
-            for b in parts:
-                sum_of_squares += second_moment(a, b)
-        scaled = [(part.draws, rooted(fit, part.matrix)) for part in parts]
-        for block in basis:
-            fitted = sum((draws @ np.asarray(dense(block.T @ matrix)).T for draws, matrix in scaled), np.zeros(1))
-            sum_of_squares -= (fitted**2).sum(axis=1)
-        return np.maximum(sum_of_squares, 0.0) / (n - 1)
+        return beyond(fit, contributions(fit, effect), basis)
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))
     strata = rows.strata
     for which in fit.blocks(n):
@@ -343,6 +335,31 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
         fitted_squares = sum(((change @ block) ** 2).sum(axis=1) for block in basis)
         out[which] = np.maximum((change**2).sum(axis=1) - fitted_squares, 0.0) / (n - 1)
     return out
+
+
+def beyond(fit: FittedModel, parts: Sequence[Contribution], basis: Sequence[Any]) -> np.ndarray:
+    """Variance over rows of the sum of some parts that a basis of the rows does not explain, shape (n_draws,).
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    parts
+        Of the linear predictor.
+    basis
+        Orthonormal columns in blocks, as :func:`basis_of` has them.
+    """
+    parts = [used for part in parts if (used := part.used).draws.shape[1]]
+    sum_of_squares = np.zeros(prod(fit.shape))
+    for number, a in enumerate(parts):
+        sum_of_squares += second_moment(a, a)
+        for b in parts[:number]:
+            sum_of_squares += 2 * second_moment(a, b)
+    scaled = [(part.draws, rooted(fit, part.matrix)) for part in parts]
+    for block in basis:
+        fitted = sum((draws @ np.asarray(dense(block.T @ matrix)).T for draws, matrix in scaled), np.zeros(1))
+        sum_of_squares -= (fitted**2).sum(axis=1)
+    return np.maximum(sum_of_squares, 0.0) / (fit.design.n - 1)
 
 
 def projected(values: np.ndarray, basis: Sequence[Any]) -> np.ndarray:
@@ -428,6 +445,12 @@ class Contribution:
     matrix: Any
     draws: np.ndarray
     weights: np.ndarray | None = None
+
+    @property
+    def used(self) -> Contribution:
+        """The same without columns that are 0 in all rows."""
+        columns = np.flatnonzero(dense(abs(self.matrix).max(axis=0)))
+        return replace(self, matrix=self.matrix[:, columns], draws=self.draws[:, columns])
 
     @property
     def weighted(self) -> Any:
