@@ -127,8 +127,30 @@ def test_of_three_arms_those_from_the_first_come_first(checks_of: Callable[..., 
     assert places == sorted(places)
     assert 'id="pairs-mean-focal-title"' in page.html
     assert "difference-density" not in page.html
+    # No other effect is on an axis with them, and a second figure of the same rows is none.
+    assert "effects-forest" not in page.html
     # The table of all pairs is the figure's: that there is no other does not mean that none may be shown.
     assert "may be shown" not in parsed(page.html).by_id("effects").text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_arms_and_other_groups_stand_on_one_axis_and_nowhere_else(checks_of: Callable[..., CheckReport]) -> None:
+    frame = trial(("usual", "new", "both"), n=180)
+    frame["clinic"] = pd.Categorical.from_codes(np.arange(180) // 3 % 3, categories=["east", "north", "west"])
+    fit = fit_of(frame, -3.0, 1.0, 0.5, 2.0, 0.0, formula="bdi ~ arm + start + clinic", sds={"beta": 0.1, "sigma": 0.1})
+    page = parsed(page_of(fit, checks_of).html)
+    names = [row.all("th")[0].text for row in page.by_id("effects-forest-data").all("tbody")[0].all("tr")]
+    assert names == [
+        f"{of}: {level} {MINUS} {versus}"
+        for of, pairs in (
+            ("Arm", (("new", "usual"), ("both", "usual"), ("both", "new"))),
+            ("Clinic", (("north", "east"), ("west", "east"), ("west", "north"))),
+        )
+        for level, versus in pairs
+    ]
+    ids = [node.attributes.get("id") or "" for node in page.all("figure", "table", "h3", "div", "section", "details")]
+    assert not [name for name in ids if name.startswith("pairs-mean")]
+    assert page.by_id("table-mean-pairs-focal") and page.by_id("table-mean-pairs-1")
 
 
 @pytest.mark.usefixtures("undrawn")

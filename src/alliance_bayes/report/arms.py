@@ -10,6 +10,7 @@ from alliance_bayes.model import Design
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.fixed import fixed_at_zero
 from alliance_bayes.report.groups import (
+    MOST_PAIRS,
     SLOPES_JUDGED,
     level_picture,
     pair_name,
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
 __all__ = ["arms", "differences", "moderated", "reference_of", "varied_by"]
-
-#: Pairs of which a figure is drawn.
-_MOST_PAIRS = 15
 
 
 def reference_of(design: Design, factor: str) -> str:
@@ -88,7 +86,7 @@ def varied_by(design: Design, factor: str) -> list[str]:
     return list(dict.fromkeys([*parts, *slopes, *pooled]))
 
 
-def arms(view: View, factor: str) -> dict[str, Any]:
+def arms(view: View, factor: str, *, on_axis: bool) -> dict[str, Any]:
     """What the section of effect sizes has of the levels of a factor.
 
     Parameters
@@ -97,6 +95,8 @@ def arms(view: View, factor: str) -> dict[str, Any]:
         What the page is made from.
     factor
         The focal factor.
+    on_axis
+        Whether another figure has its differences, beside other effects.
     """
     fit, estimates = view.fit, view.estimates
     means, rows = estimates.where("mean", factor=factor), differences(estimates, factor)
@@ -113,7 +113,7 @@ def arms(view: View, factor: str) -> dict[str, Any]:
             # The SD of an event follows from its probability: in SDs a difference says nothing more.
             sizes = sizes.iloc[:0]
         table = pair_table(estimates, rows, sizes, "mean", factor, "focal")
-        if 1 < len(rows) <= _MOST_PAIRS:
+        if 1 < len(rows) <= MOST_PAIRS and not on_axis:
             pictures.append(pair_picture(estimates, rows, "mean", factor, "focal", table))
         else:
             tables.append(table)

@@ -19,7 +19,7 @@ from alliance_bayes.report.drawn import lacking
 from alliance_bayes.report.estimates import Estimates, words_of
 from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
-from alliance_bayes.report.groups import in_order, pair_name
+from alliance_bayes.report.groups import FEW_PAIRS, MOST_PAIRS, in_order, pair_name
 from alliance_bayes.report.halfeye import halfeye
 from alliance_bayes.report.phrases import contrast_of, expected_words
 from alliance_bayes.report.rows import (
@@ -93,10 +93,12 @@ def effect_sizes(view: View) -> Section:
     if factor is not None and not withheld:
         rows = differences(estimates, factor)
         first = rows.iloc[0] if len(rows) else None
+        # Differences of the factor alone have a figure of their own.
+        beside = any(row["factor"] != factor for _, row in comparable(view, factor))
         context |= {
-            "arms": arms(view, factor),
+            "arms": arms(view, factor, on_axis=beside),
             "density": None,
-            "forest": effect_forest(view, factor),
+            "forest": effect_forest(view, factor) if beside else None,
             "rope": "" if first is None else rope_words(fit, first),
             "relevance": "" if first is None else relevance_words(fit, first),
             "outcome": column_name(fit.design.outcome.name),
@@ -306,8 +308,6 @@ def density_picture(view: View, row: pd.Series, estimand: str, of: str, *, name:
     )
 
 
-#: Pairs of a factor up to which they are shown; of a focal factor with more, the first.
-MOST_PAIRS = 3
 #: How many times the furthest end of an interval the smallest relevant difference may be, to be drawn.
 FAR = 4.0
 
@@ -330,10 +330,14 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
         rows = rows[rows["mean"].notna() & (rows["sd"] > 0)]
         # Only differences in the outcome's own unit may share the axis.
         rows = rows[rows["unit"] == unit_of(view.fit.design, view.fit.design.outcome.name)]
-        if factor != focal and len(rows) > MOST_PAIRS:
+        if factor == focal:
+            rows = rows if len(rows) <= MOST_PAIRS else rows.head(FEW_PAIRS)
+        elif len(rows) > FEW_PAIRS:
             # The largest of many is one that chance favours.
             continue
-        for _, row in (rows if factor == focal else in_order(rows)).head(MOST_PAIRS).iterrows():
+        else:
+            rows = in_order(rows)
+        for _, row in rows.iterrows():
             effects.append((f"{capital(factor_name(factor))}: {pair_name(row, width=14)}", row))
     return effects
 

@@ -70,6 +70,8 @@ __all__ = [
 SENTENCES = Wording("alliance_bayes.report", "sentences/groups.toml")
 #: Pairs that a figure of differences can hold.
 MOST_PAIRS = 15
+#: Pairs up to which those of adjusted means stand on one axis with other effects, among the effect sizes.
+FEW_PAIRS = 3
 #: What two slopes are compared by.
 SLOPES_JUDGED = (
     "A difference of slopes is judged against half of the region of practical equivalence, over the step from the "
@@ -170,7 +172,7 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
             table = pair_table(
                 estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position
             )
-            if 2 < len(rows) <= MOST_PAIRS:
+            if (FEW_PAIRS if of == "mean" else 2) < len(rows) <= MOST_PAIRS:
                 pictures.append(pair_picture(estimates, rows, of, factor, position, table))
             else:
                 tables.append(table)
