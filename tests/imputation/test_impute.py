@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 import alliance_bayes as ab
 from alliance_bayes.checks.comparison import _of_observed
@@ -126,10 +129,18 @@ def test_checks_look_at_draws_and_at_one_completed_table(fit: ab.Fit) -> None:
     looked_at = {result.name for result in report if len(result.table) or len(result.details)}
     assert {name for name, of_one in told.items() if of_one} == looked_at - {"convergence"}
     assert "posterior_predictive" in looked_at
-    # Some of what a figure of the outcome calls observed was drawn, which it says.
-    described = [plot.description for result in report for plot in result.plots if "observed" in plot.description]
-    assert described
-    assert all(text.endswith("Imputed values are among the observed.") for text in described)
+    # Some of what figures of the outcome show was drawn: none of it is called observed, neither beside nor within.
+    plots = {plot.name: plot for result in report for plot in result.plots}
+    assert plots["predictive-distribution"].description.startswith(
+        f"Histogram of the {fit.design.n:,} observed or imputed values of y, "
+    )
+    for plot in plots.values():
+        figure = Figure()
+        plot.draw(figure)
+        labels = [text.get_text() for text in figure.findobj(Text)]
+        labels += [str(artist.get_label()) for axes in figure.axes for artist in (*axes.lines, *axes.patches)]
+        for text in (plot.title, plot.description, *labels):
+            assert not re.search(r"observed\b(?! or imputed)", text, re.IGNORECASE), text
 
 
 def test_refused_at_once() -> None:

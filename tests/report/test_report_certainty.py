@@ -181,6 +181,9 @@ def test_more_than_the_scale_holds_is_said(checks_of: Callable[..., CheckReport]
     # Ratings go from 1 to 5, so 10 points need a slope of 2.5.
     assert "more than the 4 between the ends of its scale" in needed(2.0)
     assert "between the ends of its scale" not in needed(3.0)
+    # 4.003, printed with two decimals: no number is more than itself.
+    assert "4.00 alliance points" in needed(10 / 4.003)
+    assert "as much as the 4 between the ends of its scale" in needed(10 / 4.003)
 
 
 @pytest.mark.slow

@@ -230,6 +230,19 @@ def test_without_imputation_there_is_no_such_section() -> None:
     assert "missing" not in [node.attributes.get("id") for node in parsed(page.html).all("section")]
 
 
+def test_a_page_says_how_large_an_error_of_measurement_is_and_nothing_of_values_that_nobody_lacks(
+    data: pd.DataFrame,
+) -> None:
+    frame = data[["y", "x"]].dropna()
+    model = ab.Model("y ~ x", focal="x", missing="impute", reliability={"x": 0.75})
+    fit = model.fit(ab.read_cohort(frame.assign(participant_id=np.arange(len(frame)))), seed=1, progress=False)
+    page = parsed(fit.report(sections=SECTIONS).html)
+    sd = float(frame["x"].std()) * 0.5
+    assert f": an SD of {sd:.3g} units of x. " in page.by_id("missing").text
+    assert "Missing" not in page.by_id("missing").text
+    assert "tipping-point" not in page.by_id("limitations").text
+
+
 def test_which_values_were_observed(fit: FittedModel, data: pd.DataFrame) -> None:
     assert {name: places.size for name, places in lacking(fit).items()} == {
         name: int(data[name].isna().sum()) for name in ("y", "x", "z", "u", "g")

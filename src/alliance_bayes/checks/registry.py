@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pandas as pd
 
 from alliance_bayes.checks.absent import Absent
 from alliance_bayes.checks.calibration import Calibration
-from alliance_bayes.checks.check import Check, CheckResult, Verdict
+from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
 from alliance_bayes.checks.context import Context, Draws
 from alliance_bayes.checks.convergence import Convergence
 from alliance_bayes.checks.copies import Copies
@@ -35,13 +36,16 @@ from alliance_bayes.machine import processors
 from alliance_bayes.notebook import listed, overview, table
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "named", "run_checks", "run_gate"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "named", "or_imputed", "run_checks", "run_gate"]
 
 _CONVERGENCE = Convergence()
 #: What precedes sentences of checks that look at one completed table.
 OF_ONE_TABLE = "Of one completed table"
-# What figures of the outcome say where values of it were drawn.
-_AMONG = "Imputed values are among the observed."
+# What values of the outcome are called where some of them were drawn.
+_OBSERVED = re.compile(r"\b(o|O)bserved\b(?! or imputed)( and\b)?")
 #: Every check by its name, in the order in which they are run and shown.
 CHECKS: Mapping[str, Check] = ReadOnly(
     {
@@ -280,11 +284,32 @@ def _of_one_table(result: CheckResult, fit: FittedModel) -> CheckResult:
         return result
     assert fit.imputation is not None
     drawn = fit.design.outcome.name in fit.imputation.places
-    plots = tuple(
-        replace(plot, description=f"{plot.description} {_AMONG}") if drawn and "observed" in plot.description else plot
-        for plot in result.plots
-    )
+    plots = tuple(_completed(plot) if drawn else plot for plot in result.plots)
     return replace(result, sentence=f"{OF_ONE_TABLE}: {result.sentence}", plots=plots)
+
+
+def or_imputed(text: str) -> str:
+    """A text about outcomes of a completed table, which calls none observed that was drawn."""
+    return _OBSERVED.sub(lambda match: f"{match[1]}bserved or imputed{',' if match[2] else ''}{match[2] or ''}", text)
+
+
+def _completed(plot: Plot) -> Plot:
+    """A figure of a completed table, with what it draws called so."""
+
+    def draw(figure: Figure) -> None:
+        plot.draw(figure)
+        for axes in figure.axes:
+            # Levels, which ticks name, are the data's.
+            drawn: tuple[Any, ...] = (*axes.lines, *axes.collections, *axes.patches, *axes.containers)
+            for artist in drawn:
+                artist.set_label(or_imputed(str(artist.get_label())))
+            for label in (axes.xaxis.label, axes.yaxis.label):
+                label.set_text(or_imputed(label.get_text()))
+        for key in figure.legends:
+            for text in key.get_texts():
+                text.set_text(or_imputed(text.get_text()))
+
+    return replace(plot, title=or_imputed(plot.title), description=or_imputed(plot.description), draw=draw)
 
 
 def run_gate(fit: Draws, effects: pd.DataFrame | None = None) -> CheckReport:

@@ -18,7 +18,7 @@ from alliance_bayes.effects.options import EffectAtOptions, with_common_options
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.foreign import shown
 from alliance_bayes.kinds import is_pair
 from alliance_bayes.readonly import ReadOnly
@@ -447,8 +447,10 @@ def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -
     with np.errstate(divide="ignore", over="ignore"):
         needed = np.where(slope * change > 0, change / slope, np.inf)
     needed = np.where(np.isnan(slope), np.nan, needed)
-    # The range of a predictor is known where its rows are.
-    span = float(np.ptp(analysis.values(name))) if analysis.fit.moments is None else np.inf
+    # The range of a predictor is known where its rows are. Values that were drawn are no observed ones.
+    values, known = analysis.values(name), seen(analysis.fit, name)
+    whole = "whole observed range" if known.any() else "whole range"
+    span = float(np.ptp(values[known] if known.any() else values)) if analysis.fit.moments is None else np.inf
     never, beyond = float(np.isinf(needed).mean()), float((needed > span).mean())
     notes = []
     if never:
@@ -459,7 +461,7 @@ def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -
         scale = analysis.fit.design.scales.get(name)
         # Ends other than those of the scale are single persons' values.
         size = f" of {span:.4g}" if scale is not None and scale.range == span else ""
-        notes.append(f"in {_part(beyond)} draws it is more than the predictor's whole observed range{size}")
+        notes.append(f"in {_part(beyond)} draws it is more than the predictor's {whole}{size}")
     return needed, "; ".join(notes)
 
 
@@ -467,7 +469,9 @@ def _part(share: float) -> str:
     """A share of the draws, above zero; none is called all, or none, that is not."""
     if share == 1:
         return "all"
-    return "more than 99.9% of the" if share > 0.999 else f"{max(share, 0.001):.1%} of the"
+    if not 0.001 <= share <= 0.999:
+        return f"{'less than 0.1' if share < 0.5 else 'more than 99.9'}% of the"
+    return f"{share:.1%} of the"
 
 
 def _before(prior: Analysis, predictor: str, moderator: str, span: Span) -> np.ndarray:

@@ -14,10 +14,11 @@ import pandas as pd
 
 from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot
 from alliance_bayes.checks.refits import FEW_LEVELS, called_difference
-from alliance_bayes.checks.registry import named
+from alliance_bayes.checks.registry import named, or_imputed
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
+from alliance_bayes.report.drawn import lacking
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.parameters import parameters_in, quantities_called
 from alliance_bayes.report.privacy import (
@@ -221,10 +222,13 @@ def _item(
         _shown(part, redact) if shown else pd.DataFrame()
         for part in (kept, grouped_only(fit, result.details, small) if len(result.details) else result.details)
     )
+    headings = dict(_SHOWN_AS.get(result.name, {}))
+    if fit.design.outcome.name in lacking(fit):
+        headings |= {"observed": or_imputed("observed")}
     captions = (("table", title, frame, kept), ("details", f"{title}: details", details, result.details))
     tables = [
         frame_table(
-            _called(_worded(part.rename(columns=_SHOWN_AS.get(result.name, {})), words), raw, fit, effects, redact),
+            _called(_worded(part.rename(columns=headings), words), raw, fit, effects, redact),
             name=f"{anchor}-{name}",
             caption=caption,
         )

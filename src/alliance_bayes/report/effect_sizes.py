@@ -15,7 +15,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import SampleScale
 from alliance_bayes.report.arms import arms, differences
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
-from alliance_bayes.report.drawn import lacking
+from alliance_bayes.report.drawn import error_of, lacking
 from alliance_bayes.report.estimates import Estimates, words_of
 from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
@@ -250,7 +250,7 @@ def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: in
     words |= {"event": design.family.event}
     words |= {"averaged": averaged_words(fit, default_population(fit)), "least": max(small, LEAST)}
     seen = observed if observed is not None and len(observed) else None
-    words |= {"observed": seen is not None, "completed": focal in lacking(fit)}
+    words |= {"observed": seen is not None, "completed": focal in lacking(fit), "true_values": focal in error_of(fit)}
     return Picture.drawn(
         painter,
         name="slope-curve",

@@ -142,10 +142,13 @@ def endpoints(view: View) -> Section | None:
     event, short = partial(_event, fit, points), partial(_short, fit, points)
     whom = unit_words(fit)
     percentages = partial(estimates.percentages, least=1, most=1)
-    seen = [observed.seen(_named(fit, points, row), row) for row in rows_of(shares)]
+    counted = [observed.seen(_named(fit, points, row), row) for row in rows_of(shares)]
     low, cases = _cases(fit, points), points.cases.removeprefix(", of those ")
     some = low is not None and _cases_told(fit, low, view.small)[0]
     whose = f", {count(int(low.sum()))} of them {cases}" if some and low is not None else ""
+    if whose and not seen(fit, str(points.baseline)).all():
+        # Shares are of each table's own cases.
+        whose += " in one completed table"
     introduction = SENTENCES(
         "introduction",
         cases=cases if some else "",
@@ -175,7 +178,7 @@ def endpoints(view: View) -> Section | None:
                 tolerance=f"{TOLERANCE:g}",
                 probes=PROBES,
                 sources=_sources(fit, points, shares),
-                dashes=NOT_SHOWN in seen,
+                dashes=NOT_SHOWN in counted,
                 weighted=weights_words(fit)["kind"] == "sampling",
                 small=view.small,
             ),

@@ -199,10 +199,12 @@ def _needed(fit: FittedModel, estimates: Estimates, focal: str) -> Iterable[Find
     goal = text_of(row, "denominator")
     scale = fit.design.scales.get(focal)
     whole = None if scale is None else scale.range
+    # As printed: what is beside the number may not contradict it.
+    beyond = 0.0 if whole is None else round(float(row["median"]), estimates.places(row)) - whole
     further = (
-        f", more than the {exact(whole)} between the ends of its scale"
-        if whole is not None and float(row["median"]) > whole
-        else ""
+        ""
+        if whole is None or beyond < 0
+        else f", {'more than' if beyond > 0 else 'as much as'} the {exact(whole)} between the ends of its scale"
     )
     yield Finding(
         _sentence(estimates, row, change=goal, units=units(unit_of(fit.design, focal)), further=further),

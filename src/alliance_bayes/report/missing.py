@@ -26,6 +26,7 @@ from alliance_bayes.report.text import (
     clean,
     column_name,
     count,
+    derived,
     join,
     number,
     percent,
@@ -92,12 +93,19 @@ def missing(view: View) -> Section | None:
         return None
     columns = [_column(fit, name, small, withheld=view.withheld) for name in lacking(fit)]
     content: list[str | Table | Picture] = []
-    error = join([column_name(name) for name in error_of(fit)])
+    error = error_of(fit)
     beside = [column_name(name) for name in auxiliary_of(fit)]
     if (values := values_drawn(fit, small)) is not None:
         content.append(SENTENCES("introduction", values=values, beside=join(beside), given=is_given(fit)))
     if error:
-        content.append(SENTENCES("introduction_error", error=error))
+        content.append(
+            SENTENCES(
+                "introduction_error",
+                error=join([column_name(name) for name in error]),
+                sizes=join([f"{derived(sd)} {units(unit_of(fit.design, name))}" for name, sd in error.items()]),
+                several=len(error) > 1,
+            )
+        )
     patterns: list[Pattern] = []
     if columns:
         content.append(_table(fit, columns, small, withheld=view.withheld))
