@@ -47,9 +47,9 @@ class PosteriorCache:
         check_folder(folder)
 
     @staticmethod
-    def key(what: Mapping[str, Any]) -> str:
+    def key(ingredients: Mapping[str, Any]) -> str:
         """A name for what a posterior was made from: data, model, settings, version."""
-        text = json.dumps({"format": FORMAT, **what}, sort_keys=True, allow_nan=False)
+        text = json.dumps({"format": FORMAT, **ingredients}, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def load(self, key: str) -> xr.DataTree | None:

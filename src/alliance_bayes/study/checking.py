@@ -330,19 +330,19 @@ def findings_of(part: Part, study: Answers, checks: Mapping[str, ModelChecks]) -
 
 def _under_priors(finding: Finding, part: Part, study: Answers, checks: Mapping[str, ModelChecks]) -> Finding:
     name, _, identity = finding.rows[0].partition("/") if len(finding.rows) == 1 else ("", "", "")
-    block = next((one for one in part.blocks if one.name == name), None)
+    block = next((candidate for candidate in part.blocks if candidate.name == name), None)
     model = block.models[0] if block is not None and len(block.models) == 1 else ""
     fit = study.fitted[model].fit if model in checks else None
     if block is None or not isinstance(fit, Fit) or identity not in block.rows.index:
         return finding
     row = block.rows.loc[identity]
     # What is fitted again is what the model asks, over everybody.
-    asked = row["estimand"] in NUMBERS and row["term"] == fit.spec.focal_predictor(fit.design) and pd.isna(row["at"])
-    if not asked:
+    of_focal = row["estimand"] in NUMBERS and row["term"] == fit.spec.focal_predictor(fit.design) and pd.isna(row["at"])
+    if not of_focal:
         return finding
     fitted = claim(row)
-    said = priors_words(fitted, under_other_priors(fitted, checks[model].checked))
-    return replace(finding, text=f"{finding.text} {said}".rstrip())
+    under = priors_words(fitted, under_other_priors(fitted, checks[model].checked))
+    return replace(finding, text=f"{finding.text} {under}".rstrip())
 
 
 def undone(models: Mapping[str, ModelChecks]) -> list[str]:
@@ -358,10 +358,10 @@ def undone(models: Mapping[str, ModelChecks]) -> list[str]:
 
 def cautions(models: Mapping[str, ModelChecks], names: Iterable[str], subject: str | None = None) -> tuple[Item, ...]:
     """The checks of some models that warn or fail, those about a subject or all; each of several with its model."""
-    found = [name for name in dict.fromkeys(names) if name in models]
+    known = [name for name in dict.fromkeys(names) if name in models]
     return tuple(
-        replace(item, title=SENTENCES("of_model", title=item.title, model=models[name].title if found[1:] else ""))
-        for name in found
+        replace(item, title=SENTENCES("of_model", title=item.title, model=models[name].title if known[1:] else ""))
+        for name in known
         for item in models[name].checked.items
         if item.verdict in CAUTIONS and (subject is None or subject in item.check.concerns)
     )

@@ -218,7 +218,9 @@ class DeclaredBlock:
     def of(cls, table: Mapping[str, Any]) -> Self:
         """The block of a table of a file; a key that is not known is an error."""
         kinds = {"estimates": Estimates, "tables": ShownTable, "forests": ShownForest, "findings": Said}
-        listed: dict[str, Any] = {name: [kind(**one) for one in table.get(name, ())] for name, kind in kinds.items()}
+        listed: dict[str, Any] = {
+            name: [kind(**entry) for entry in table.get(name, ())] for name, kind in kinds.items()
+        }
         return cls(**{**table, **listed})
 
 
@@ -258,8 +260,8 @@ def declaration(name: str) -> Declaration:
     """The part that ``parts/<name>.toml`` declares."""
     table = dict(read_wording("alliance_bayes.study", f"parts/{name}.toml"))
     shared = table.pop("every_block", {})
-    models = {key: Model(**one) for key, one in table.pop("models", {}).items()}
-    blocks = {key: DeclaredBlock.of(shared | one) for key, one in table.pop("blocks").items()}
+    models = {key: Model(**entry) for key, entry in table.pop("models", {}).items()}
+    blocks = {key: DeclaredBlock.of(shared | entry) for key, entry in table.pop("blocks").items()}
     return Declaration(models=models, blocks=blocks, **table)
 
 
@@ -320,7 +322,7 @@ class DeclaredPart:
     def estimated(self, key: str, fits: Mapping[str, Fit]) -> EffectTable:
         """The rows of a block's estimates."""
         tables = []
-        for _, group in groupby(self.declaration.blocks[key].estimates, lambda one: (one.models, one.by)):
+        for _, group in groupby(self.declaration.blocks[key].estimates, lambda entry: (entry.models, entry.by)):
             first, *others = group
             tables += [
                 estimates.table(fits[model], model, factor, self.runner.options)
@@ -526,7 +528,7 @@ class _Layout:
             caption = self._say(declared.caption, rope=derived(limit))
             words: dict[str, Any] = {"axis": axis, "caption": caption, "reference": declared.reference}
             words["people"] = self._people(rows)
-            table = next((one for one in self._drawn() if one.rows == declared.rows), None)
+            table = next((shown_table for shown_table in self._drawn() if shown_table.rows == declared.rows), None)
 
             def data(suffix: str, some: EffectTable, table: ShownTable | None = table) -> Table:
                 assert table is not None

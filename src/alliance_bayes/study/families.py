@@ -37,13 +37,13 @@ def families(runner: StudyRunner) -> Part:
         comparison, name="table-families-scores", what=part.sentence("scores"), note=part.sentence("scores_note")
     )
     rows = {titles[name]: one_row(block.rows, "slope_p10_p90", name) for name in fits}
-    said = conclusion_under(rows)
-    part.show("slopes", block, {"verdict": said}, tables=[scores])
+    verdict = conclusion_under(rows)
+    part.show("slopes", block, {"verdict": verdict}, tables=[scores])
     pictures = [
         picture for name, fit in fits.items() for picture in predictive_pictures(name, titles[name], fit, options.small)
     ]
     part.show("predictive", part.block("predictive", EffectTable(block.rows[:0]), {}), pictures=pictures)
-    part.findings.append(Finding(said, tuple(f"{block.name}/{row.name}" for row in rows.values())))
+    part.findings.append(Finding(verdict, tuple(f"{block.name}/{row.name}" for row in rows.values())))
     part.findings.append(Finding(comparison.sentence, key=False))
     return part.part(numbers={"scores": comparison.table})
 

@@ -27,14 +27,16 @@ ELEVATED = "missing-elevated"
 
 def drawn_models(study: Answers) -> tuple[list[str], list[str]]:
     """Names of the models in which values were drawn, and of those fitted to whoever has a value in every column."""
-    drawn = [name for name, one in study.fitted.items() if isinstance(one.fit, Fit) and one.fit.imputation is not None]
+    drawn = [
+        name for name, model in study.fitted.items() if isinstance(model.fit, Fit) and model.fit.imputation is not None
+    ]
     return drawn, [name for name in study.fitted if name not in drawn]
 
 
 def imputation_sentence(study: Answers) -> str:
     """In which models values were drawn, and given which columns; empty where in none."""
     drawn, others = drawn_models(study)
-    fits = [one.fit for name, one in study.fitted.items() if name in drawn]
+    fits = [model.fit for name, model in study.fitted.items() if name in drawn]
     beside = dict.fromkeys(name for fit in fits if isinstance(fit, Fit) for name in auxiliary_of(fit))
     names, words = called(study.fitted), [column_name(name) for name in beside]
     models, rest = ([f"“{names[name]}”" for name in part] for part in (drawn, others))
@@ -56,19 +58,23 @@ def missing_values(study: Answers, view: View, elevated: View | None) -> tuple[S
     if not study.options.imputes:
         return None, None
     drawn, others = drawn_models(study)
-    made = missing(view) or Section.of("missing", SENTENCES("title"), SENTENCES("complete"))
+    described = missing(view) or Section.of("missing", SENTENCES("title"), SENTENCES("complete"))
     lead = [SENTENCES("main")] if view.fit.imputation is not None else []
-    found = None if elevated is None or elevated.withheld else compared_with(elevated, section=ELEVATED)
+    contrast = None if elevated is None or elevated.withheld else compared_with(elevated, section=ELEVATED)
     last = [
-        "" if elevated is None or found is None else SENTENCES("compared", said=compared_words(elevated.fit, found)),
+        ""
+        if elevated is None or contrast is None
+        else SENTENCES("compared", said=compared_words(elevated.fit, contrast)),
         imputation_sentence(study),
         SENTENCES("elevated", elevated=f"{study.options.elevated:g}"),
     ]
-    items = [("text", text) for text in lead], made.context["items"], [("text", text) for text in last if text]
+    items = [("text", text) for text in lead], described.context["items"], [("text", text) for text in last if text]
     models = {"models": {"imputed": drawn, "complete": others}}
-    numbers: dict[str, Any] = {"missing": {"columns": [], "patterns": [], **made.numbers.get("missing", {}), **models}}
-    section = replace(made, context={"items": [one for part in items for one in part]}, numbers=numbers)
-    return section, None if found is None else found.rows
+    numbers: dict[str, Any] = {
+        "missing": {"columns": [], "patterns": [], **described.numbers.get("missing", {}), **models}
+    }
+    section = replace(described, context={"items": [item for part in items for item in part]}, numbers=numbers)
+    return section, None if contrast is None else contrast.rows
 
 
 def moved_words(study: Answers, view: View) -> str:

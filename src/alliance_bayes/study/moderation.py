@@ -29,14 +29,14 @@ def moderation(runner: StudyRunner) -> Part:
 
 def _settled(pairs: EffectTable) -> dict[str, Any]:
     """How many differences are settled, and how many are small enough to count as none."""
-    found = Tally.of(rows_of(pairs))
+    tally = Tally.of(rows_of(pairs))
     return {
-        "n": found.n,
+        "n": tally.n,
         "types": (pairs["factor"] == "provider_type").any(),
-        "clear": found.clear,
-        "same": found.inside,
-        "different": found.beyond,
-        "open": found.undecided,
+        "clear": tally.clear,
+        "same": tally.inside,
+        "different": tally.beyond,
+        "open": tally.undecided,
         "rope": derived(float(pairs["rope_high"].max())),
         "decided": percent(DECIDED),
     }

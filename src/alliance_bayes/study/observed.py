@@ -55,12 +55,12 @@ class ObservedShares:
         change = everybody.design.outcome.values
         # Of whom no baseline was observed it is not known.
         low = seen(everybody, "who5_baseline") & (before <= options.elevated)
-        there = seen(everybody, "who5_baseline", everybody.design.outcome.name)
+        observed = seen(everybody, "who5_baseline", everybody.design.outcome.name)
         events = {
-            "improved": there & (change >= options.improvement - _ROUNDING),
-            "recovered": there & low & (before + change > options.elevated + _ROUNDING),
+            "improved": observed & (change >= options.improvement - _ROUNDING),
+            "recovered": observed & low & (before + change > options.elevated + _ROUNDING),
         }
-        return cls(runner, everybody, low, there, events)
+        return cls(runner, everybody, low, observed, events)
 
     def column(self, event: str, model: Fit, *, elevated: bool) -> Callable[[Row], str] | None:
         """What a table says of a row; None where nothing may be said.
@@ -75,12 +75,16 @@ class ObservedShares:
             Whether it is fitted to the elevated only.
         """
         small = self.runner.options.small
-        told = {size for size in shown_rows(self.runner.fitted, small).values() if size is not None}
+        sizes = {size for size in shown_rows(self.runner.fitted, small).values() if size is not None}
         who = self.low if elevated else np.ones_like(self.low)
         size = analysed(self.runner.fitted["change_everybody"])
         # How many lack each score is told of the first model, and a change lacks whoever lacks one of the two.
         names = (self.runner.first.design.outcome.name, "who5_baseline")
-        if size not in told or model.flow.analysed != int(who.sum()) or not union_told(self.runner.first, names, small):
+        if (
+            size not in sizes
+            or model.flow.analysed != int(who.sum())
+            or not union_told(self.runner.first, names, small)
+        ):
             return None
         # Of some it is not known at which level they are.
         answers: dict[str, dict[str, bool]] = {}
@@ -92,11 +96,11 @@ class ObservedShares:
                 answers[factor] = self._answers(factor)
             if factor in gaps or not answers[factor].get(level if factor else "", False):
                 return NOT_SHOWN
-            own = who & self.there
+            people = who & self.there
             if factor:
                 codes, levels = self.everybody.design.levels_of(factor)
-                own = own & (codes == levels.index(level))
-            n, k = int(own.sum()), int((own & self.events[event]).sum())
+                people = people & (codes == levels.index(level))
+            n, k = int(people.sum()), int((people & self.events[event]).sum())
             return f"{count(k)} of {count(n)} ({percent(k / n)})" if n else NOT_SHOWN
 
         return told_of
@@ -107,9 +111,9 @@ class ObservedShares:
         small, known = self.runner.options.small, factor or None
         # How many of a level were observed is told by each of these.
         beside = [] if self.there.all() else [self.there]
-        given = [
+        answers = [
             shown_events(self.everybody, known, [*beside, *events], small)
             for events in ([improved], [low, improved], [low, recovered])
         ]
         hidden = hidden_beside(self.everybody, self.runner.first, factor, small) if factor else frozenset()
-        return {level: level not in hidden and all(answer[level] for answer in given) for level in given[0]}
+        return {level: level not in hidden and all(answer[level] for answer in answers) for level in answers[0]}

@@ -115,8 +115,8 @@ class StudyOptions:
 
     def __post_init__(self) -> None:
         faults = [
-            f"{argument(name)} should be {what} but got {getattr(self, name)!r}"
-            for names, what, holds in _RULES
+            f"{argument(name)} should be {rule} but got {getattr(self, name)!r}"
+            for names, rule, holds in _RULES
             for name in names
             if not holds(getattr(self, name))
         ]

@@ -117,7 +117,7 @@ def study_report(
         "reasons": [reason for part in parts for reason in part.withheld],
         "prob": study.options.prob,
         "answer": answer.numbers(),
-        "summary": [one.numbers() for one in questions],
+        "summary": [question.numbers() for question in questions],
         "findings": findings.numbers(),
         "effects": [
             {"id": str(identity), **record}
@@ -131,8 +131,8 @@ def study_report(
         "models": how,
         "meta": meta,
     }
-    own = [(ANSWER, answer.rows), (UNMEASURED, unmeasured[1])]
-    own += [] if lacking is None else [(lacking.id, lacking.rows), (ELEVATED, elevated)]
+    extra = [(ANSWER, answer.rows), (UNMEASURED, unmeasured[1])]
+    extra += [] if lacking is None else [(lacking.id, lacking.rows), (ELEVATED, elevated)]
     digest = None if key is None else study.cohort.digest(key)
     return Rendered.of(
         "study",
@@ -145,7 +145,7 @@ def study_report(
         # None is the analyst's own.
         sections=[replace(section, packaged=True) for section in (*before, guidelines, *after)],
         numbers=plain(numbers),
-        rows=EffectTable.concat([*_blocks(study), *(rows.under(name) for name, rows in own if rows is not None)]),
+        rows=EffectTable.concat([*_blocks(study), *(rows.under(name) for name, rows in extra if rows is not None)]),
         made={**meta, "data": {**meta["data"], "digest": digest}},
         sentences=told_findings(parts),
     )
@@ -275,12 +275,12 @@ def _models(
         "versions": Table.of("table-versions", "Software", ("Package", "Version"), list(software.items()), words=(1,)),
     }
     # Time is not a result: it differs from run to run.
-    kept = [
+    numbers = [
         {key: value for key, value in row.items() if key not in ("seconds", "ess_per_second", "reused")}
         | {"people": shown[row["model"]]}
         for row in records(table)
     ]
-    return Section("models", "Models and reproduction", "study_models.html", context), kept
+    return Section("models", "Models and reproduction", "study_models.html", context), numbers
 
 
 def _setting(value: object) -> str:
@@ -349,7 +349,7 @@ def study_limitations(study: Answers, checks: Mapping[str, ModelChecks], unmeasu
         "judged": [(item, item.check.meaning) for item in judged],
         "linked": True,
         "checked": True,
-        "undone": [capital(one) for one in (*undone(checks), *_not_done(study, unmeasured, moved))],
+        "undone": [capital(check) for check in (*undone(checks), *_not_done(study, unmeasured, moved))],
     }
     return Section("limitations", "Limitations", "limitations.html", context)
 
@@ -373,13 +373,13 @@ def study_guidelines(study: Answers, order: Sequence[str], checks: Mapping[str, 
         The checks by model. An item is answered where the model of the main aim has the check.
     """
     at = {"data": ("data",), "model": ("models",), "reproduction": ("methods", "models")}
-    parts, own = tuple(study.parts), checks["outcome_everybody"].checked
+    parts, main = tuple(study.parts), checks["outcome_everybody"].checked
 
     def where(*sections: str) -> Markup:
         return linked(order, *dict.fromkeys(name for section in sections for name in at.get(section, parts)))
 
     def checked(item: str) -> tuple[Item, Markup] | None:
-        answer = own.answering(item)
+        answer = main.answering(item)
         return None if answer is None else (answer, answered_by(answer, linked(order, "checks")))
 
     fits = [model.fit for model in study.fitted.values() if isinstance(model.fit, Fit)]

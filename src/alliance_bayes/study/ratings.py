@@ -153,12 +153,12 @@ def _findings(part: DeclaredPart, observed: Block, expected: Block, fit: Fit, ce
 
 def _under_families(part: DeclaredPart, ceiling: Block, row: pd.Series) -> None:
     """Whether families that know of the ceiling come to the same of a pair."""
-    own = chosen_rows(ceiling.rows, "contrast_of_means")
-    own = own[(own["factor"] == row["factor"]) & (own["level"] == row["level"]) & (own["versus"] == row["versus"])]
+    pair = chosen_rows(ceiling.rows, "contrast_of_means")
+    pair = pair[(pair["factor"] == row["factor"]) & (pair["level"] == row["level"]) & (pair["versus"] == row["versus"])]
     called = part.declaration.blocks["ceiling"].called
-    rows = {called[prefix_of({"id": str(name)})]: one for name, one in own.iterrows()}
+    rows = {called[prefix_of({"id": str(name)})]: one for name, one in pair.iterrows()}
     text, same = pair_under_families(rows)
-    part.findings.append(Finding(text, tuple(f"{ceiling.name}/{name}" for name in own.index), key=not same))
+    part.findings.append(Finding(text, tuple(f"{ceiling.name}/{name}" for name in pair.index), key=not same))
 
 
 def pair_under_families(rows: Mapping[str, pd.Series]) -> tuple[str, bool]:

@@ -160,8 +160,10 @@ def _as_deviate(
 
 def _regressed(cohort: Cohort, seed: int) -> dict[str, Posterior]:
     everybody = Model(EVERYBODY, priors="weak").fit(cohort, seed=seed, progress=False)
-    kept = (cohort.data["who5_baseline"] <= LIMIT).to_numpy(bool)
-    low = Model(ELEVATED, priors="weak").fit(Cohort(cohort.data[kept], source=cohort.source), seed=seed, progress=False)
+    elevated = (cohort.data["who5_baseline"] <= LIMIT).to_numpy(bool)
+    low = Model(ELEVATED, priors="weak").fit(
+        Cohort(cohort.data[elevated], source=cohort.source), seed=seed, progress=False
+    )
     how = f"Gaussian model, weak priors: {EVERYBODY}"
     posteriors: dict[str, Posterior] = {"slope": (_slope(everybody, "alliance"), how), "r2": (_r2(everybody), how)}
     how = f"Gaussian model, weak priors, baseline WHO-5 of {LIMIT:g} or less: {ELEVATED}"
@@ -176,7 +178,7 @@ def _regressed(cohort: Cohort, seed: int) -> dict[str, Posterior]:
         "elevated_sigma": lambda: np.asarray(low.stacked["sigma"]),
     }
     posteriors |= {name: (values(), how) for name, values in terms.items()}
-    frame = cohort.data[kept & cohort.data["who5_followup"].notna().to_numpy(bool)]
+    frame = cohort.data[elevated & cohort.data["who5_followup"].notna().to_numpy(bool)]
     weights = BootstrapWeights(len(frame), seed=seed)
     posteriors["elevated_days_sd"] = (weights.sd(frame["days_in_care"].to_numpy(float)), "Bayesian bootstrap")
     # A count is known; it is the share of everybody behind it that has a posterior.

@@ -284,9 +284,9 @@ class StudyRunner:
         """
         reasons: list[str] = []
         fits = list(fits)
-        fitted = [one for one in self.fitted.values() if any(one.fit is fit for fit in fits)]
-        models, small = tuple(one.name for one in fitted), self.options.small
-        rows = self._told(rows, [one.fit for one in fitted if one.part and isinstance(one.fit, Fit)])
+        fitted = [model for model in self.fitted.values() if any(model.fit is fit for fit in fits)]
+        models, small = tuple(model.name for model in fitted), self.options.small
+        rows = self._told(rows, [model.fit for model in fitted if model.part and isinstance(model.fit, Fit)])
         for fit in fits:
             # Levels that may be one person each are not named.
             rows = Estimates.of(fit, rows, small).table

@@ -59,8 +59,8 @@ class Study(Answers):
     """
 
     def __repr__(self) -> str:
-        found = f"{len(self.findings)} findings in {len(self.parts)} parts, {len(self.fitted)} models"
-        return f"<{type(self).__name__} of {self.cohort.source!r}: {found}>"
+        counts = f"{len(self.findings)} findings in {len(self.parts)} parts, {len(self.fitted)} models"
+        return f"<{type(self).__name__} of {self.cohort.source!r}: {counts}>"
 
     def _repr_html_(self) -> str:
         """In a notebook: what was found, and how the models were sampled."""

@@ -90,7 +90,7 @@ class _Summary:
 
     def rows(self) -> Iterator[SummaryRow]:
         """All that there are, in the order of the aims."""
-        made: tuple[tuple[str, Callable[[Block], SummaryRow | None]], ...] = (
+        makers: tuple[tuple[str, Callable[[Block], SummaryRow | None]], ...] = (
             (MAIN, partial(self._association, "outcome_everybody", "association")),
             ("association-elevated", partial(self._association, "outcome_elevated", "association_elevated")),
             ("change-means", self._change),
@@ -99,7 +99,7 @@ class _Summary:
             ("moderation", self._moderation),
             ("association-curve", self._curve),
         )
-        for name, make in made:
+        for name, make in makers:
             block = self._blocks.get(name)
             if block is not None and not block.withheld and (row := make(block)) is not None:
                 yield row
@@ -179,15 +179,15 @@ class _Summary:
     def _shares(self, block: Block) -> SummaryRow | None:
         after = self._blocks.get("change-recovered-elevated")
         blocks = {"improved": block} | ({"recovered": after} if after is not None and not after.withheld else {})
-        said, rows = [], []
+        shares, rows = [], []
         for event, of in blocks.items():
             estimates = shown(of.rows.under(of.name))
             row = next((row for _, row in estimates.where("share_at_least").iterrows() if pd.isna(row["factor"])), None)
             if row is not None:
                 mean, ends = estimates.percentages(row, most=1)
-                said.append(SENTENCES("share", mean=mean, ends=ends, event=SENTENCES(event)))
+                shares.append(SENTENCES("share", mean=mean, ends=ends, event=SENTENCES(event)))
                 rows.append(str(row.name))
-        if not said:
+        if not shares:
             return None
         options = self._study.options
         marks = marks_of(self._view(block, "change_elevated"), lambda called: False)
@@ -195,7 +195,7 @@ class _Summary:
             "shares",
             SENTENCES("shares", improvement=exact(options.improvement), elevated=exact(options.elevated)),
             self._people("change_elevated"),
-            "; ".join(said),
+            "; ".join(shares),
             "–",
             "–",
             "–",
@@ -216,11 +216,11 @@ class _Summary:
 
     def _ratings(self, block: Block) -> SummaryRow | None:
         view = self._view(block, "alliance_gaussian")
-        found = view.estimates.where("contrast_of_means", factor=_RATED_BY)
-        found = found[found["mean"].notna()]
-        if found.empty:
+        contrasts = view.estimates.where("contrast_of_means", factor=_RATED_BY)
+        contrasts = contrasts[contrasts["mean"].notna()]
+        if contrasts.empty:
             return None
-        rows = rows_of(found)
+        rows = rows_of(contrasts)
 
         def about(called: str) -> bool:
             return called.startswith(f"difference in level by {_RATED_BY}: ")
@@ -233,9 +233,9 @@ class _Summary:
             standings_words(rows),
             "–",
             settled_words(rows),
-            capital(self._rated_apart(found)),
+            capital(self._rated_apart(contrasts)),
             _with(marks_of(view, about), "families", *self._under_ceiling()),
-            tuple(map(str, found.index)),
+            tuple(map(str, contrasts.index)),
             (margins_of(rows[0])[0], ""),
         )
 
@@ -257,16 +257,16 @@ class _Summary:
         rows = chosen_rows(block.rows, "contrast_of_means")
         rows = rows[rows["factor"] == _RATED_BY]
         pairs = rows.groupby(["level", "versus"], sort=False)
-        same = [under_models({str(name): row for name, row in own.iterrows()})[0] for _, own in pairs]
+        same = [under_models({str(name): row for name, row in pair.iterrows()})[0] for _, pair in pairs]
         return ("pass" if all(same) else "warn"), block.name
 
     def _moderation(self, block: Block) -> SummaryRow | None:
         view = self._view(block, "moderation")
-        found = chosen_rows(view.estimates.table, "pairs")
-        found = found[found["mean"].notna()]
-        if found.empty:
+        pairs = chosen_rows(view.estimates.table, "pairs")
+        pairs = pairs[pairs["mean"].notna()]
+        if pairs.empty:
             return None
-        rows = rows_of(found)
+        rows = rows_of(pairs)
         products = {f"alliance:{name}" for name in ("who5_baseline", "n_sessions")}
 
         def about(called: str) -> bool:
@@ -282,7 +282,7 @@ class _Summary:
             settled_words(rows),
             capital(told_apart(rows)),
             marks_of(view, about),
-            tuple(map(str, found.index)),
+            tuple(map(str, pairs.index)),
             (margins_of(rows[0])[0], ""),
         )
 
@@ -308,7 +308,7 @@ class _Summary:
 def _with(marks: tuple[Mark, ...], name: str, verdict: str, where: str) -> tuple[Mark, ...]:
     """Marks with one of them made."""
     label = LABELS(name)
-    return tuple(replace(one, verdict=verdict, where=where) if one.label == label else one for one in marks)
+    return tuple(replace(mark, verdict=verdict, where=where) if mark.label == label else mark for mark in marks)
 
 
 def _prefix(row: pd.Series) -> str:
