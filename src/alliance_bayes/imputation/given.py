@@ -63,11 +63,11 @@ def fit_tables(
     _check_alike(designs)
     first = designs[0]
     stated = replace(spec, centre={**spec.centre, **first.centres}) if spec.parsed.has_intercept else spec
-    made = [first, *(stated.design(one.frame, smooths=first.smooths) for one in designs[1:])]
+    completed = [first, *(stated.design(other.frame, smooths=first.smooths) for other in designs[1:])]
     priors = spec.priors_for(first)
-    each = math.ceil(draws / len(made))
-    fits = [sample(design, priors, each) for design in made]
-    order = np.random.default_rng(seed).permutation(each * len(made))[: max(draws, 1)]
+    each = math.ceil(draws / len(completed))
+    fits = [sample(design, priors, each) for design in completed]
+    order = np.random.default_rng(seed).permutation(each * len(completed))[: max(draws, 1)]
     names = [str(name) for name in fits[0][0]["posterior"].to_dataset().data_vars]
     posterior = {name: np.concatenate([tree["posterior"][name].values for tree, _ in fits], axis=1) for name in names}
     shape = (chains, len(order))
@@ -76,15 +76,17 @@ def fit_tables(
         {name: (like[name].dims, posterior[name][:, order]) for name in names},
         coords={**like.drop_vars("draw").coords, "draw": np.arange(len(order))},
     )
-    table = np.broadcast_to(np.repeat(np.arange(len(made)), each)[order], shape)
-    means = np.array([design.rows.x.mean(axis=0) for design in made])
-    kept = _kept(made, means, np.ascontiguousarray(table))
-    tables = [(design.rows.x, in_numbers(design.frame[spec.parsed.outcome])) for design in made]
-    tree = xr.DataTree.from_dict({"posterior": whole, "sample_stats": _statistics(fits, order), GROUP: kept.dataset()})
+    table = np.broadcast_to(np.repeat(np.arange(len(completed)), each)[order], shape)
+    means = np.array([design.rows.x.mean(axis=0) for design in completed])
+    imputed = _kept(completed, means, np.ascontiguousarray(table))
+    tables = [(design.rows.x, in_numbers(design.frame[spec.parsed.outcome])) for design in completed]
+    tree = xr.DataTree.from_dict(
+        {"posterior": whole, "sample_stats": _statistics(fits, order), GROUP: imputed.dataset()}
+    )
     ran = fits[0][1]
-    fallbacks = [told["fallback"] for _, told in fits if "fallback" in told]
+    fallbacks = [info["fallback"] for _, info in fits if "fallback" in info]
     return (
-        made[nearest_table(tables, None, first.rows.x.std(axis=0), asked_columns(stated, first))],
+        completed[nearest_table(tables, None, first.rows.x.std(axis=0), asked_columns(stated, first))],
         priors,
         tree,
         {key: value for key, value in ran.items() if not key.endswith("_seconds")}
@@ -93,8 +95,8 @@ def fit_tables(
         | {
             "imputation": {
                 "given": True,
-                "columns": {name: len(places) for name, places in kept.places.items()},
-                "tables": len(made),
+                "columns": {name: len(places) for name, places in imputed.places.items()},
+                "tables": len(completed),
             }
         },
     )
@@ -131,8 +133,8 @@ def refuse_other_rows(tables: Sequence[Cohort], columns: Sequence[str]) -> None:
         Another row lacks something than in the first table.
     """
     complete = [one.data[list(columns)].notna().all(axis=1).to_numpy() for one in tables]
-    for number, (own, mask) in enumerate(zip(tables[1:], complete[1:], strict=True), start=2):
-        first, other = whose(tables[0])[complete[0]], whose(own)[mask]
+    for number, (table, mask) in enumerate(zip(tables[1:], complete[1:], strict=True), start=2):
+        first, other = whose(tables[0])[complete[0]], whose(table)[mask]
         if len(first) != len(other) or (len(mask) == len(complete[0]) and (mask != complete[0]).any()):
             raise UsageError(
                 f"table {number} has {int(mask.sum()):,} complete rows, and table 1 has {int(complete[0].sum()):,}, or "
@@ -147,15 +149,15 @@ def _check_alike(designs: Sequence[Design]) -> None:
     """Refuse tables with other levels: coefficients would not be the same ones."""
     first = designs[0]
     for number, design in enumerate(designs[1:], start=2):
-        levels = [(_levels(one), {factor.name: factor.levels for factor in one.factors}) for one in (first, design)]
+        levels = [(_levels(each), {factor.name: factor.levels for factor in each.factors}) for each in (first, design)]
         for known, own in zip(levels[0], levels[1], strict=True):
             for name in known:
                 if known[name] != own[name]:
                     others = sorted({*known[name]} ^ {*own[name]})
-                    what = f" ({', '.join(map(shown, others[:5]))})" if others else ""
+                    named = f" ({', '.join(map(shown, others[:5]))})" if others else ""
                     raise UsageError(
-                        f"table {number} has other levels of {shown(name)} than table 1{what}. A level has to be there "
-                        "in every completed table: join rare ones."
+                        f"table {number} has other levels of {shown(name)} than table 1{named}. A level has to be "
+                        "there in every completed table: join rare ones."
                     )
 
 
@@ -173,12 +175,12 @@ def _kept(designs: Sequence[Design], means: np.ndarray, table: np.ndarray) -> Im
         categorical = isinstance(designs[0].frame[name].dtype, pd.CategoricalDtype)
         if categorical:
             categories = designs[0].frame[name].cat.categories
-            own = np.array([categories.get_indexer(pd.Index(design.frame[name])) for design in designs])
+            columns = np.array([categories.get_indexer(pd.Index(design.frame[name])) for design in designs])
         else:
-            own = np.array([design.frame[name].to_numpy(float) for design in designs])
-        at = np.flatnonzero((own != own[0]).any(axis=0))
+            columns = np.array([design.frame[name].to_numpy(float) for design in designs])
+        at = np.flatnonzero((columns != columns[0]).any(axis=0))
         if at.size:
-            places[str(name)], values[str(name)] = at, own[:, at].astype(float)
+            places[str(name)], values[str(name)] = at, columns[:, at].astype(float)
     return Imputed(places, values, means[table], {}, table)
 
 
@@ -186,8 +188,8 @@ def _statistics(fits: Sequence[tuple[xr.DataTree, dict[str, Any]]], order: np.nd
     """What the samplers say of themselves: numbers a draw in the order of the draws, of others the largest."""
     several = [tree["sample_stats"].to_dataset() for tree, _ in fits]
     out: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
-    for name in set.intersection(*(set(map(str, one.data_vars)) for one in several)):
-        parts = [one[name] for one in several]
+    for name in set.intersection(*(set(map(str, statistics.data_vars)) for statistics in several)):
+        parts = [statistics[name] for statistics in several]
         if parts[0].dims[:2] == ("chain", "draw") and len(parts[0].dims) == 2:
             out[name] = (("chain", "draw"), np.concatenate([part.values for part in parts], axis=1)[:, order])
         elif not parts[0].dims:

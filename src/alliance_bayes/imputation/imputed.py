@@ -20,7 +20,7 @@ _SAME = 1e-9
 
 
 def nearest_table(
-    tables: Iterable[tuple[np.ndarray, np.ndarray]], of_all: np.ndarray | None, sds: np.ndarray, asked: Sequence[int]
+    tables: Iterable[tuple[np.ndarray, np.ndarray]], of_all: np.ndarray | None, sds: np.ndarray, focal: Sequence[int]
 ) -> int:
     """The table that can stand for all: nearest in the means of columns and in what the model is asked about.
 
@@ -35,13 +35,13 @@ def nearest_table(
         Means of the columns in what is to be represented, shape (n, columns); None for those of the tables.
     sds
         Of the columns over rows.
-    asked
+    focal
         The columns of the association.
     """
     averages, slopes = [], []
     for x, y in tables:
         averages.append(x.mean(axis=0))
-        slopes.append(np.linalg.lstsq(x - averages[-1], y - y.mean(), rcond=None)[0][list(asked)])
+        slopes.append(np.linalg.lstsq(x - averages[-1], y - y.mean(), rcond=None)[0][list(focal)])
     means, along = np.array(averages), np.array(slopes)
     of_all = means if of_all is None else of_all
     apart = standardised(means, of_all, of_all.mean(axis=0, keepdims=True), sds)[0]
@@ -73,12 +73,12 @@ def standardised(means: np.ndarray, of_all: np.ndarray, points: np.ndarray, sds:
 def asked_columns(spec: ModelSpec, design: Design) -> list[int]:
     """The common columns that the predictor of interest, or the factor, is in; all of them where there is none."""
     predictor, factor = spec.focal_predictor(design), spec.focal_factor(design)
-    own = [
+    focal = [
         number
         for number, column in enumerate(design.columns)
         if predictor in column.numeric or factor in column.term.split(":")
     ]
-    return own or list(range(len(design.columns)))
+    return focal or list(range(len(design.columns)))
 
 
 def in_numbers(column: pd.Series) -> np.ndarray:
@@ -144,18 +144,18 @@ class Imputed:
 
     def dataset(self) -> xr.Dataset:
         """As a group of a tree."""
-        made: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+        variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
             "column_means": (("chain", "draw", "common_term"), self.column_means),
             "column": (("column",), np.array(list(self.places), dtype=object)),
             "trace": (("trace",), np.array(list(self.traces), dtype=object)),
             "set_of_values": (("chain", "draw"), self.table.astype(np.int64)),
         }
         for number, (name, places) in enumerate(self.places.items()):
-            made[f"places_{number}"] = ((f"cell_{number}",), places.astype(np.int64))
-            made[f"values_{number}"] = (("table", f"cell_{number}"), self.values[name])
+            variables[f"places_{number}"] = ((f"cell_{number}",), places.astype(np.int64))
+            variables[f"values_{number}"] = (("table", f"cell_{number}"), self.values[name])
         for number, trace in enumerate(self.traces.values()):
-            made[f"trace_{number}"] = (("chain", "state"), trace)
-        return xr.Dataset(made)
+            variables[f"trace_{number}"] = (("chain", "state"), trace)
+        return xr.Dataset(variables)
 
     @classmethod
     def of(cls, group: xr.Dataset) -> Imputed:

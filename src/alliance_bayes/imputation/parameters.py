@@ -87,7 +87,10 @@ class _Collapsed(Parameters):
 
     @override
     def draw(self, rows: Rows, coded: np.ndarray, draws: int, rng: np.random.Generator, *, fresh: bool) -> list[Found]:
-        marginals = [self.model.marginal(own, outcome) for own, outcome in zip(apart(rows, coded), coded, strict=True)]
+        marginals = [
+            self.model.marginal(chain_rows, outcome)
+            for chain_rows, outcome in zip(apart(rows, coded), coded, strict=True)
+        ]
         if fresh:
             self.model.adapt(marginals, rng)
             for walk in self.walks:
@@ -123,14 +126,14 @@ class _ByDensity(Parameters):
 
     @override
     def draw(self, rows: Rows, coded: np.ndarray, draws: int, rng: np.random.Generator, *, fresh: bool) -> list[Found]:
-        for chain, own in enumerate(apart(rows, coded)):
-            self.model.put(chain, own, coded[chain])
+        for chain, chain_rows in enumerate(apart(rows, coded)):
+            self.model.put(chain, chain_rows, coded[chain])
         if fresh:
             self.model.adapt(rng)
         found = [self.model.draw(chain, draws, rng) for chain in range(len(coded))]
-        self._chance += sum(float(one.acceptance.sum()) for one in found)
+        self._chance += sum(float(part.acceptance.sum()) for part in found)
         self._drawn += draws * len(found)
-        return [tuple(one) for one in found]
+        return [tuple(part) for part in found]
 
     @override
     def natural(self, found: Found, chain: int) -> dict[str, np.ndarray]:
@@ -171,4 +174,4 @@ def joined(states: Sequence[Sequence[Found]], chain: int) -> Found:
 
 def by_chain(several: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """What chains have by name, shape (chain, draw, ...)."""
-    return {name: np.stack([own[name] for own in several]) for name in several[0]}
+    return {name: np.stack([chain[name] for chain in several]) for name in several[0]}

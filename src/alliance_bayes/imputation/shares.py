@@ -86,11 +86,11 @@ class Shares:
     def _concentration(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A draw given levels and the shares of all, groups' own shares integrated out, shape (chains,)."""
         chain, group, level = np.nonzero(counts)
-        there, size = counts[chain, group, level], counts.sum(axis=2)
-        own = self.of_all[chain, level]
+        count, size = counts[chain, group, level], counts.sum(axis=2)
+        shares = self.of_all[chain, level]
         log_mass = np.empty((len(CONCENTRATIONS), len(counts)))
         for place, value in enumerate(CONCENTRATIONS):
-            cells = special.gammaln(value * own + there) - special.gammaln(value * own)
+            cells = special.gammaln(value * shares + count) - special.gammaln(value * shares)
             log_mass[place] = np.bincount(chain, cells, minlength=len(counts))
             log_mass[place] += (special.gammaln(value) - special.gammaln(value + size)).sum(axis=1)
         return CONCENTRATIONS[np.argmax(log_mass + rng.gumbel(size=log_mass.shape), axis=0)]
@@ -116,13 +116,13 @@ def explained_by(column: Column, others: Sequence[Column]) -> str | None:
         Those that it may depend on, of levels too.
     """
     assert column.levels is not None
-    own, best, most = column.values, None, 0.0
+    values, best, most = column.values, None, 0.0
     for other in others:
         assert other.levels is not None
         if len(column.levels) * len(other.levels) > _MOST_CELLS:
             continue
-        both = (own.notna() & other.values.notna()).to_numpy()
-        level, group = own.cat.codes.to_numpy()[both], other.values.cat.codes.to_numpy()[both]
+        both = (values.notna() & other.values.notna()).to_numpy()
+        level, group = values.cat.codes.to_numpy()[both], other.values.cat.codes.to_numpy()[both]
         shares = (np.bincount(level, minlength=len(column.levels)) / max(1, len(level)))[level]
         size = np.bincount(group, minlength=len(other.levels))[group]
         cell = group.astype(np.int64) * len(column.levels) + level

@@ -28,7 +28,7 @@ class ShiftedTables:
     ----------
     design, priors
         The model on its rows, with the values of one table; of the Gaussian family.
-    kept
+    imputed
         The drawn values of all tables.
     draws
         Draws of the parameters given each table.
@@ -36,10 +36,10 @@ class ShiftedTables:
         Of the draws. Those of two shifts differ by the shifts alone, as far as that can be.
     """
 
-    def __init__(self, design: Design, priors: PriorTable, kept: Imputed, *, draws: int, seed: int) -> None:
-        self.design, self.priors, self.kept, self.draws, self.seed = design, priors, kept, draws, seed
-        self._of_model = [name for name in kept.places if name in design.frame]
-        places = [kept.places[name] for name in self._of_model]
+    def __init__(self, design: Design, priors: PriorTable, imputed: Imputed, *, draws: int, seed: int) -> None:
+        self.design, self.priors, self.kept, self.draws, self.seed = design, priors, imputed, draws, seed
+        self._of_model = [name for name in imputed.places if name in design.frame]
+        places = [imputed.places[name] for name in self._of_model]
         self.at = np.unique(np.concatenate([*places, np.zeros(0, dtype=np.int64)]))
         self._model = ChangingRows(design, priors, self.at)
         self._outcome = design.outcome.name
@@ -48,8 +48,8 @@ class ShiftedTables:
     def _frames(self) -> list[pd.DataFrame]:
         """The rows that change, with each table's values."""
         inside = {name: np.searchsorted(self.at, self.kept.places[name]) for name in self._of_model}
-        own = {name: self.kept.values[name] for name in self._of_model}
-        changing = Imputed(inside, own, self.kept.column_means, {}, self.kept.table)
+        values = {name: self.kept.values[name] for name in self._of_model}
+        changing = Imputed(inside, values, self.kept.column_means, {}, self.kept.table)
         some = self.design.frame.iloc[self.at].reset_index(drop=True)
         return [changing.completed(some, table) for table in range(self.kept.tables)]
 
@@ -83,24 +83,25 @@ class ShiftedTables:
             for k, frame in enumerate(frames)
         ]
         marginals = [
-            self._model.marginal(own.of_seen_levels(), outcome) for own, outcome in zip(rows, outcomes, strict=True)
+            self._model.marginal(changed.of_seen_levels(), outcome)
+            for changed, outcome in zip(rows, outcomes, strict=True)
         ]
-        found = self._drawn(marginals, self._alike(shifts, len(sets)))
+        drawn = self._drawn(marginals, self._alike(shifts, len(sets)))
         shape = (len(sets), self.draws)
-        named = self._model.natural(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        named = self._model.natural(*(np.concatenate(part) for part in zip(*drawn, strict=True)))
         parameters = {name: values.reshape(*shape, *values.shape[1:]) for name, values in named.items()}
         still = np.ones(self.design.rows.n, dtype=bool)
         still[self.at] = False
         base = self.design.rows.x[still].sum(axis=0)
-        means = np.array([(base + own.x.sum(axis=0)) / self.design.rows.n for own in rows])
-        values = {name: own[sets] + shifts.get(name, 0.0) for name, own in self.kept.values.items()}
+        means = np.array([(base + changed.x.sum(axis=0)) / self.design.rows.n for changed in rows])
+        values = {name: value[sets] + shifts.get(name, 0.0) for name, value in self.kept.values.items()}
         table = np.repeat(np.arange(len(sets))[:, None], self.draws, axis=1)
-        kept = Imputed(self.kept.places, values, np.repeat(means[:, None], self.draws, axis=1), {}, table)
+        imputed = Imputed(self.kept.places, values, np.repeat(means[:, None], self.draws, axis=1), {}, table)
         return xr.DataTree.from_dict(
             {
                 "posterior": posterior_dataset(self.design, parameters),
                 "sample_stats": xr.Dataset(coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}),
-                GROUP: kept.dataset(),
+                GROUP: imputed.dataset(),
             }
         )
 
@@ -118,13 +119,13 @@ class ShiftedTables:
     ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         first, second = np.random.SeedSequence(self.seed).spawn(2)
         streams = second.spawn(len(marginals))
-        found: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-        for group, own in zip(groups, first.spawn(len(groups)), strict=True):
+        drawn: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        for group, stream in zip(groups, first.spawn(len(groups)), strict=True):
             some = group[np.linspace(0, len(group) - 1, min(_ADAPTED_BY, len(group))).round().astype(int)]
-            self._model.adapt([marginals[k] for k in some], np.random.default_rng(own))
+            self._model.adapt([marginals[k] for k in some], np.random.default_rng(stream))
             for k in group:
-                found[int(k)] = self._model.independent(marginals[k], self.draws, np.random.default_rng(streams[k]))
-        return [found[k] for k in range(len(marginals))]
+                drawn[int(k)] = self._model.independent(marginals[k], self.draws, np.random.default_rng(streams[k]))
+        return [drawn[k] for k in range(len(marginals))]
 
     def _moved(self, name: str, shift: np.ndarray, sets: np.ndarray) -> np.ndarray:
         """A column of the rows that change, by set, with its drawn values moved."""

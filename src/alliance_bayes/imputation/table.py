@@ -152,7 +152,7 @@ def columns_of_table(
         A column without any value or with one value only, of those that have missing ones; an error of measurement of
         levels, or one as large as the values, or of no size beside them.
     """
-    found, faults = {}, []
+    columns, faults = {}, []
     for name in names:
         values, levels = frame[name], None
         if isinstance(values.dtype, pd.CategoricalDtype):
@@ -165,32 +165,32 @@ def columns_of_table(
         sd = error.get(name, 0.0)
         if name in reliability and levels is None and pd.api.types.is_numeric_dtype(values):
             sd = float(values.std()) * math.sqrt(1 - reliability[name])
-        given = setting("reliability") if name in reliability else setting("error")
-        if sd > 0 and levels is None and not sd < (own := float(values.std())):
+        source = setting("reliability") if name in reliability else setting("error")
+        if sd > 0 and levels is None and not sd < (std := float(values.std())):
             faults.append(
-                f"{shown(name)} has an error of measurement of SD {sd:.4g}, and values of SD {own:.4g} are not made of "
-                f"more. Give the SD of the error in the unit of {shown(name)} ({given})."
+                f"{shown(name)} has an error of measurement of SD {sd:.4g}, and values of SD {std:.4g} are not made of "
+                f"more. Give the SD of the error in the unit of {shown(name)} ({source})."
             )
-        elif sd > 0 and levels is None and sd < _LEAST_ERROR * own:
+        elif sd > 0 and levels is None and sd < _LEAST_ERROR * std:
             faults.append(
-                f"{shown(name)} has an error of measurement of SD {sd:.4g}, which beside values of SD {own:.4g} is "
-                f"none. Take {shown(name)} out of {given}."
+                f"{shown(name)} has an error of measurement of SD {sd:.4g}, which beside values of SD {std:.4g} is "
+                f"none. Take {shown(name)} out of {source}."
             )
-        column = found[name] = Column(name, values, levels, sd)
+        column = columns[name] = Column(name, values, levels, sd)
         if column.unknown.size and values.nunique() < 2:
-            what = "no value at all" if values.nunique() == 0 else "one value only"
+            known = "no value at all" if values.nunique() == 0 else "one value only"
             faults.append(
-                f"{shown(name)} has {what}, so nothing can be said of the rows that lack it. Take the column out, or "
-                "check the table."
+                f"{shown(name)} has {known}, so nothing can be said of the rows that lack it. Take the column out, "
+                "or check the table."
             )
         elif name in {*error, *reliability} and levels is not None:
             faults.append(
                 f"{shown(name)} has levels, and an error of measurement is one of numbers. Take {shown(name)} out of "
-                f"{given}."
+                f"{source}."
             )
     if faults:
         raise ModelError(" ".join(faults))
-    return found
+    return columns
 
 
 def hot_deck(columns: Mapping[str, Column], frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
