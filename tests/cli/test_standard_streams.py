@@ -106,3 +106,16 @@ def test_a_stop_in_code_that_was_a_string_has_the_status_of_any_other(tmp_path: 
     done = subprocess.run([sys.executable, "-m", "stopped"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stderr == "stopped by SIGTERM; no file was left half-written.\n"
+
+
+def test_a_stop_before_the_command_is_known_has_the_status_of_any_other(tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text(
+        "import os, signal\n"
+        "from alliance_bayes.cli import run\n"
+        "run._interface = lambda arguments: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "run.main(['version'])\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, "-m", "early"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == "stopped by SIGTERM; no file was left half-written.\n"

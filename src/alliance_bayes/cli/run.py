@@ -73,9 +73,11 @@ def _commands() -> dict[str, Any]:
 
 
 def _status(arguments: list[str] | None, came: list[int]) -> int:
-    words = _interface(arguments)
-    interface.set(words)
+    words: Interface = PYTHON
     try:
+        # Within reach of requests to stop: this takes a while on a busy machine.
+        words = _interface(arguments)
+        interface.set(words)
         status = app(args=arguments, prog_name="alliance-bayes", standalone_mode=False)
         if status == 130:
             # How Typer passes an interrupt on.
