@@ -22,7 +22,18 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import shown_cells
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
-from alliance_bayes.report.text import Row, clean, column_name, factor_name, join, number, percent, unit_of, units
+from alliance_bayes.report.text import (
+    Row,
+    clean,
+    column_name,
+    factor_name,
+    join,
+    number,
+    percent,
+    proportion,
+    unit_of,
+    units,
+)
 from alliance_bayes.report.untold import groups_told, is_two_valued, unsaid
 from alliance_bayes.wording import Wording
 
@@ -172,7 +183,7 @@ def _limitation(view: View, estimates: Estimates, names: _Names) -> str:
     return SENTENCES(
         "limitation",
         ratio=ratio,
-        value=number(float(row["mean"]), 1) if ratio else percent(float(row["mean"])),
+        value=number(float(row["mean"]), 1) if ratio else _needed(row["mean"]),
         levels=names.levels,
         **names.words,
         settled=_settled(row),
@@ -244,7 +255,7 @@ def _said(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> str | 
     row, margin = estimates.first("robustness_value"), _to_margin(estimates, contrast)
     if row is None:
         return None
-    values = {key: percent(float(row[of])) for key, of in (("value", "mean"), ("lower", "lower"))}
+    values = {key: _needed(row[of]) for key, of in (("value", "mean"), ("lower", "lower"))}
     return SENTENCES(
         "needed",
         margin="" if margin < 0.005 else percent(margin),
@@ -277,6 +288,11 @@ def _by_chance(fit: FittedModel, estimates: Estimates) -> list[str]:
     ]
 
 
+def _needed(share: float) -> str:
+    """A share that a cause must explain: below one per cent with a decimal, since "0%" would be no cause at all."""
+    return percent(float(share), 0 if float(share) >= 0.01 else 1)
+
+
 def _share(estimates: Estimates, of: str, row: Row) -> float:
     """What a row's covariate explains of predictor or outcome."""
     benchmark = estimates.first(f"benchmark_r2_{of}", factor=str(row["factor"]))
@@ -298,7 +314,7 @@ def _picture(view: View, estimates: Estimates, painter: Contours, labels: _Names
     names = labels.words
     named = [point for point in painter.points if point.name]
     points = " ".join(
-        SENTENCES("point", cause=cause.name, x=percent(cause.predictor, 1), y=percent(cause.outcome, 1))
+        SENTENCES("point", cause=cause.name, x=proportion(cause.predictor, 1), y=proportion(cause.outcome, 1))
         for cause in named
     )
     shares = painter.grid(_ROWS)
@@ -308,7 +324,7 @@ def _picture(view: View, estimates: Estimates, painter: Contours, labels: _Names
         SENTENCES("data", **labels.heads),
         (painter.x, *(line.name for line in painter.lines)),
         [
-            (percent(float(share), 1), *(percent(float(of[k]), 1) if of[k] <= 1 else "–" for of in cells))
+            (proportion(float(share), 1), *(proportion(float(of[k]), 1) if of[k] <= 1 else "–" for of in cells))
             for k, share in enumerate(shares)
         ],
     )
@@ -319,7 +335,7 @@ def _picture(view: View, estimates: Estimates, painter: Contours, labels: _Names
         caption=SENTENCES("caption", **names, benchmarks=bool(painter.points)),
         description=SENTENCES(
             "description",
-            value=percent(float(value["mean"])),
+            value=_needed(value["mean"]),
             margin=percent(margin) if margin else "",
             points=points,
         ),
@@ -338,8 +354,8 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, labels: _
         rows,
         [
             Column(SENTENCES("covariate"), lambda row: column_name(text_of(row, "factor"))),
-            Column(SENTENCES("of_focal", **names), lambda row: percent(_share(estimates, "predictor", row), 1)),
-            Column(SENTENCES("of_outcome", **names), lambda row: percent(_share(estimates, "outcome", row), 1)),
+            Column(SENTENCES("of_focal", **names), lambda row: proportion(_share(estimates, "predictor", row), 1)),
+            Column(SENTENCES("of_outcome", **names), lambda row: proportion(_share(estimates, "outcome", row), 1)),
             *estimate_columns(estimates, rows, mean=SENTENCES("as_strong"), direction=False, judged=()),
         ],
         note=SENTENCES(

@@ -25,7 +25,7 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, analysed_words, one_row, shown_events, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
-from alliance_bayes.report.text import Row, count, factor_name, join, percent
+from alliance_bayes.report.text import Row, count, factor_name, join, proportion
 from alliance_bayes.report.unions import union_told
 from alliance_bayes.report.weights import weights_words
 from alliance_bayes.wording import Wording
@@ -381,4 +381,4 @@ class _Told:
             codes, levels = self.view.fit.design.levels_of(factor)
             who = who & (codes == levels.index(str(row["level"])))
         n, k = int(who.sum()), int((who & self.events[point.name]).sum())
-        return SENTENCES("observed", k=count(k), n=count(n), share=percent(k / n, 1)) if n else NOT_SHOWN
+        return SENTENCES("observed", k=count(k), n=count(n), share=proportion(k / n, 1)) if n else NOT_SHOWN

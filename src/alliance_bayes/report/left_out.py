@@ -12,7 +12,7 @@ from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.style import ACCENT, GREY
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean, column_name, count, join, number, percent
+from alliance_bayes.report.text import clean, column_name, count, join, number, proportion
 from alliance_bayes.report.untold import untold
 from alliance_bayes.wording import Wording
 
@@ -103,7 +103,7 @@ def left_out(view: View) -> LeftOut | None:
 def _cells(label: str, row: pd.Series) -> tuple[str, str, str, str]:
     def figures(group: str) -> str:
         if isinstance(row["level"], str):
-            return percent(row[group])
+            return proportion(row[group])
         places = 1 if row["sd_analysed"] >= 1 else 2
         return f"{number(row[group], places)} ({number(row[f'sd_{group}'], places)})"
 

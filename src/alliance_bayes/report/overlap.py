@@ -15,7 +15,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, shown_cells, shown_counts, split_factor
 from alliance_bayes.report.tables import SHOWN, Table
-from alliance_bayes.report.text import clean, column_name, count, factor_name, number, percent
+from alliance_bayes.report.text import clean, column_name, count, factor_name, number, percent, proportion
 from alliance_bayes.report.untold import groups_told, is_two_valued
 from alliance_bayes.report.weights import weights_words
 from alliance_bayes.wording import Wording
@@ -162,7 +162,7 @@ def _support(fit: FittedModel, found: Overlap, small: int) -> tuple[list[dict[st
                 "level": level,
                 "people": counts[level].text,
                 "effective": count(round(float(row["effective"]))),
-                "outside": NOT_SHOWN if outside is None else percent(outside),
+                "outside": NOT_SHOWN if outside is None else proportion(outside),
                 "extrapolates": shown and bool(row["extrapolates"]),
             }
         )

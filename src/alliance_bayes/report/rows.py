@@ -27,8 +27,8 @@ from alliance_bayes.report.text import (
     count,
     factor_name,
     is_probability,
-    percent,
     percent_unit,
+    proportion,
     unit_of,
     units,
 )
@@ -86,7 +86,9 @@ def measured_where(table: EffectTable, row: Row, *, design: Design) -> str:
     """The same with the row's level, or pair of levels, where that does not say it, and the values that are set."""
     name, words = measured(table, row, design=design), row_words(row, design)
     where = words["level"] + (f" {MINUS} {words['versus']}" if words["versus"] else "")
-    name = capital(name if not where or words["level"] in name else f"{name}: {where}")
+    name = name if not where or words["level"] in name else f"{name}: {where}"
+    # A level is called what the data call it.
+    name = name if where and name.startswith(words["level"]) else capital(name)
     return f"{name}, {clean(at_words(row['at'], column_name))}" if isinstance(row["at"], str) else name
 
 
@@ -161,7 +163,7 @@ def estimate_columns(
         if rows[judge].notna().any():
             columns.append(Column(heading.format(rows[judge].max()), partial(estimates.share, column=name)))
     if judged and rows["fmi"].notna().any():
-        columns.append(Column("Missing information", lambda row: percent(float_of(row["fmi"]))))
+        columns.append(Column("Missing information", lambda row: proportion(float_of(row["fmi"]))))
     return columns
 
 

@@ -15,7 +15,7 @@ from alliance_bayes.report.endpoint_kinds import endpoints_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, fewer
 from alliance_bayes.report.suppression import Mark
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import column_name, count, exact, percent
+from alliance_bayes.report.text import column_name, count, exact, proportion
 from alliance_bayes.wording import Wording
 
 __all__ = ["SENTENCES", "ScaleEnd", "apart", "ends_table", "scale_ends"]
@@ -66,16 +66,16 @@ class ScaleEnd:
 
         Beside a count that is not shown, limits that hold it would tell between which numbers it is.
         """
-        replicated = percent(self.predicted, 1)
+        replicated = proportion(self.predicted, 1)
         if self.mark is not Mark.SHOWN:
             few = SENTENCES("few", few=fewer(small), n=count(self.n)) if self.mark is Mark.FEW else NOT_SHOWN
             return few, replicated, NOT_SHOWN, NOT_SHOWN
         share = self.k / self.n
         position = "below" if share < self.lower else "above" if share > self.upper else "within"
         return (
-            SENTENCES("share", k=count(self.k), n=count(self.n), share=percent(share, 1)),
+            SENTENCES("share", k=count(self.k), n=count(self.n), share=proportion(share, 1)),
             replicated,
-            f"({percent(self.lower, 1)} to {percent(self.upper, 1)})",
+            f"({proportion(self.lower, 1)} to {proportion(self.upper, 1)})",
             SENTENCES(position),
         )
 

@@ -11,7 +11,7 @@ from alliance_bayes.checks.refits import FEW_LEVELS
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.model import Design
 from alliance_bayes.report.privacy import HIDDEN
-from alliance_bayes.report.rows import measured_where, rows_of
+from alliance_bayes.report.rows import measured_where, row_words, rows_of
 from alliance_bayes.report.text import Row, clean, column_name, factor_name, levels_words, varying
 from alliance_bayes.wording import Wording
 
@@ -163,6 +163,7 @@ def quantity_words(table: EffectTable, row: Row, design: Design, redact: Spoken)
     if HIDDEN in redact(str(row["id"])):
         row = {**row, **{name: HIDDEN for name in ("level", "versus") if not pd.isna(row[name])}}
     label, estimand = measured_where(table, row, design=design), str(row["estimand"])
-    # "R²" and "ΔR²" stay.
-    lowered = label[:1].lower() + label[1:] if label[1:2].islower() else label
+    # "R²" and "ΔR²" stay, and so do levels, which are the data's.
+    of_data = label.startswith(row_words(row, design)["level"] or "\0")
+    lowered = label[:1].lower() + label[1:] if label[1:2].islower() and not of_data else label
     return redact(f"{SENTENCES(_LED[estimand])}, {lowered}" if estimand in _LED else lowered)

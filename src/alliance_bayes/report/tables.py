@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from alliance_bayes.report.text import clean, count, number
+from alliance_bayes.report.text import clean, count, number, probability
 
 __all__ = ["Table", "frame_table"]
 
@@ -116,6 +116,14 @@ SHOWN = 12
 MOST = 200
 # Columns whose value says which quantity a row is about.
 _KEYS = ("quantity", "criterion", "statistic", "column", "parameter")
+# Shares of draws, as all tables have them.
+_OF_DRAWS = ("p_direction",)
+# Shares of rows or of replicates, and their limits: one that is printed as zero, or one, says so where it is not.
+_SHARES = ("coverage", "ecdf", "lower", "upper", "below", "above", "p", "p_value", "weight")
+# One machine has 1, another 0.9999999999999999.
+_NEAR = 1e-9
+# Numbers that were chosen, not estimated.
+_CHOSEN = ("point",)
 # Decimals where the custom or the threshold asks for them, by column.
 _DECIMALS = {
     "rhat": 3,
@@ -191,12 +199,31 @@ def _column(name: str, values: pd.Series, groups: Sequence[str]) -> list[str]:
     if not pd.api.types.is_numeric_dtype(dtype):
         return [_cell(value) for value in first]
     numbers = values.to_numpy(float, na_value=math.nan)
+    if name in _OF_DRAWS:
+        return [probability(value) for value in numbers[:MOST].tolist()]
+    if name in _CHOSEN:
+        return [f"{value:.6g}" for value in numbers[:MOST].tolist()]
     if pd.api.types.is_integer_dtype(dtype) or name in _DECIMALS:
         places = dict.fromkeys(groups, _DECIMALS.get(name, 0))
     else:
         parts = pd.Series(numbers).groupby(pd.Series(groups, dtype=object), sort=False)
         places = {group: _places(part.to_numpy()) for group, part in parts}
-    return [number(value, places[group]) for value, group in zip(numbers[:MOST].tolist(), groups, strict=False)]
+    low = 0.0 if (numbers[np.isfinite(numbers)] >= 0).all() else math.inf
+    if name in ("p", "p_value"):
+        # One that no computer tells from zero is above it.
+        low = -2 * _NEAR
+    high = 1.0 if low <= 0 and name in _SHARES and not (numbers > 1).any() else math.inf
+    return [
+        _between(value, places[group], low, high) for value, group in zip(numbers[:MOST].tolist(), groups, strict=False)
+    ]
+
+
+def _between(value: float, places: int, low: float, high: float) -> str:
+    """A number between two ends that is printed as none of them unless it is one."""
+    text, step = number(value, places), 10.0**-places
+    if value > low + _NEAR and text == number(low, places):
+        return f"< {number(low + step, places)}"
+    return f"> {number(high - step, places)}" if value < high - _NEAR and text == number(high, places) else text
 
 
 def _places(values: np.ndarray) -> int:

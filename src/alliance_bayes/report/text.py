@@ -48,6 +48,7 @@ __all__ = [
     "percent_unit",
     "pooling_sentence",
     "probability",
+    "proportion",
     "range_of",
     "said_once",
     "shortened",
@@ -178,6 +179,16 @@ def range_of(lower: float, upper: float, places: int) -> str:
 def percent(value: float, places: int = 0) -> str:
     """A share as a percentage."""
     return "–" if math.isnan(value) else f"{number(100 * value, places)}%"
+
+
+def proportion(value: float, places: int = 0) -> str:
+    """A share as a percentage, which says of none that is neither nothing nor all that it is."""
+    step = 10.0**-places
+    if 0 < value < 1 and percent(value, places) == percent(0.0, places):
+        return f"< {step:.{places}f}%"
+    if 0 < value < 1 and percent(value, places) == percent(1.0, places):
+        return f"> {100 - step:.{places}f}%"
+    return percent(value, places)
 
 
 def probability(value: float, ess: float = math.nan) -> str:

@@ -258,7 +258,7 @@ class Shifted:
                 exact(float(shift)),
                 self._estimates.printed(row),
                 self._estimates.direction(row),
-                *([percent(float(row["p_rope"]))] if judged else []),
+                *([self._estimates.share(row, "p_rope")] if judged else []),
             )
             for shift, row in zip(self.found.shifts, rows_of(rows), strict=True)
         ]
