@@ -34,6 +34,7 @@ from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
 from alliance_bayes.kinds import check_seed, is_whole
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
+from alliance_bayes.model.card import card_called, naming_card
 from alliance_bayes.model.grammar import in_formula
 from alliance_bayes.model.nobody import lone_levels
 from alliance_bayes.model.roles import RoleOf, role_of, role_wanted
@@ -196,7 +197,8 @@ class Model(ModelSpec):
         FileFormatError, ModelError
             The card cannot be read, or does not make a model.
         """
-        return cls(**read_card(path))
+        with naming_card(card_called(path), ModelError, UsageError):
+            return cls(**read_card(path))
 
     def to_card(self, path: str | os.PathLike[str]) -> None:
         """Write the model's card (TOML), whole or not at all.

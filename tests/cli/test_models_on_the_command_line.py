@@ -216,3 +216,44 @@ def test_numbers_are_written_as_everybody_writes_them(capsys: pytest.CaptureFixt
     same = ab.simulate_cohort(n=60, seed=7, in_person_share=0.25, slope_by_sex={"female": 0.5}, tau_country=1)
     assert ab.read_cohort(tmp_path / "a.csv").data["age"].tolist() == same.data["age"].tolist()
     assert "tau_contry" in run(capsys, "simulate", "-o", tmp_path / "b.csv", "--set", "tau_contry=1")[2]
+
+
+WRONG = {
+    "family": ('family = "gausian"', "unknown family 'gausian'. "),
+    "formula": ("", "formula 'who5_followup ~ alliance + ': its end "),
+    "contrast": ("contrast = [4, 3]", "contrast should be two finite numbers, the lower first, "),
+    "scale": ("[scales.alliance]\nmean = 3\nsd = -1", "[scales.alliance]: "),
+    "prior": ('[priors]\nnosuch = "Normal(0, 1)"', "prior for unknown parameter(s) 'nosuch'. "),
+    "column": ("", "no column 'nosuch'. "),
+}
+OTHER = {"formula": "who5_followup ~ alliance + ", "column": "who5_followup ~ alliance + nosuch"}
+BY = {
+    "card": ["card", "mine.toml"],
+    "fit": ["fit", "mine.toml", "cohort.csv", "-o", "m.nc"],
+    "report": ["report", "mine.toml", "cohort.csv", "-o", "m.html"],
+    "reduce": ["reduce", "cohort.csv", "--card", "mine.toml", "-o", "m.nc"],
+    "attrition": ["attrition", "cohort.csv", "mine.toml"],
+    "same people": ["fit", "m.toml", "cohort.csv", "-o", "m.nc", "--same-people", "mine.toml"],
+}
+# What is wrong with a card for this table only is told by what reads the table.
+OF_TABLE = {"prior": ("fit", "report"), "column": ("fit", "report")}
+
+
+@pytest.mark.parametrize(("fault", "command"), [(one, by) for one in WRONG for by in OF_TABLE.get(one, BY)])
+def test_whatever_is_wrong_with_a_card_is_said_of_its_file(
+    fault: str, command: str, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    keys, said = WRONG[fault]
+    formula = OTHER.get(fault, "who5_followup ~ alliance")
+    Path("mine.toml").write_text(f'format = 3\nformula = "{formula}"\n{keys}\n', encoding="utf-8")
+    status, _, err = run(capsys, *BY[command])
+    assert status == 2 if fault not in OF_TABLE else status in (1, 2)
+    message = " ".join(err.split()).partition("error: ")[2]
+    # Once, before whatever else the error speaks of.
+    assert message.startswith("model card 'mine.toml': ")
+    assert message.count("mine.toml") == 1
+    assert said in message
+    if fault not in OF_TABLE:
+        with pytest.raises(ab.AllianceBayesError) as raised:
+            ab.load_model("mine.toml")
+        assert str(raised.value).startswith("model card 'mine.toml': ")

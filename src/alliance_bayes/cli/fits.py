@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from alliance_bayes.cli import complete
 from alliance_bayes.cli.console import interface, progress, warn
 from alliance_bayes.cli.files import READ, ReadOptions, check_file, check_source, levels_of, read
 from alliance_bayes.cli.groups import grouped
-from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of, models_or_columns
+from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of, models_or_columns, naming_card_of
 from alliance_bayes.cli.options import (
     EFFECTS,
     SAMPLING,
@@ -101,7 +102,7 @@ def fit(
     """Fit a model to a table and keep the draws."""
     check_file(output, (".nc", ".zarr"), card_file(card), cohort)
     check_source("fit", cohort, demo)
-    result = fitted(model_of(card, model, levels_of(reading)), cohort, reading, sampling, same_people)
+    result = fitted(card, model_of(card, model, levels_of(reading)), cohort, reading, sampling, same_people)
     result.save(output)
     if as_json:
         ran = {key: result.info.get(key) for key in ("engine", "sampler", "engine_reason", "fallback", "seed")}
@@ -117,17 +118,19 @@ def fit(
 
 
 def fitted(
+    card: str,
     model: ab.Model,
     cohort: Path | None,
     reading: ReadOptions,
     sampling: SamplingOptions,
     same_people: list[str] | None,
 ) -> ab.Fit:
-    """A model fitted to what is read."""
+    """A model, of a card or of a formula, fitted to what is read."""
     others = models_or_columns(same_people or [])
     taken = read(cohort, reading, several=True)
     warn(taken[0] if isinstance(taken, ab.ImputedTables) else taken, model.columns)
-    return model.fit(taken, **sampling.arguments(), same_people=others, progress=progress())
+    with naming_card_of(card):
+        return model.fit(taken, **sampling.arguments(), same_people=others, progress=progress())
 
 
 @grouped
@@ -167,7 +170,8 @@ def attrition(
     taken = read(cohort, reading)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError(f"'{cohort.name}' holds moments, which hold nobody who was left out. Give a table.")
-    result = ab.attrition(taken, needed, formula=formula, small=small, **sampling.arguments(), progress=progress())
+    with naming_card_of(of) if of.endswith(".toml") else nullcontext():
+        result = ab.attrition(taken, needed, formula=formula, small=small, **sampling.arguments(), progress=progress())
     if output is not None:
         ab.write_cohort(result.weighted(), output)
     counts = {"people": len(result.observed), "observed": int(result.observed.sum()), "effective": result.effective}

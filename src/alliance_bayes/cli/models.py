@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -296,7 +297,7 @@ def model_of(text: str, options: ModelOptions = MODEL, levels: Sequence[str] = (
     UsageError, FileFormatError, ModelError
         Options, a card or a model that cannot be.
     """
-    from alliance_bayes.model.card import formula_table, open_card, table_arguments
+    from alliance_bayes.model.card import formula_table, naming_card, open_card, table_arguments
 
     keys = options.keys()
     if is_formula(text):
@@ -306,11 +307,22 @@ def model_of(text: str, options: ModelOptions = MODEL, levels: Sequence[str] = (
     if isinstance(declared := table.get("levels"), Mapping):
         changed["levels"] = {name: listed for name, listed in declared.items() if name not in levels}
     called = f"{source} with the options given" if keys else source
-    model = ab.Model(**table_arguments(changed, source=called, name=name))
+    with naming_card(called, ab.ModelError, ab.UsageError):
+        model = ab.Model(**table_arguments(changed, source=called, name=name))
     if differing := list(_differences(table, changed)):
         words = "" if set(keys) & set(_WORDS) else " Its words stay as they were; --words KEY=TEXT states others."
         errors.print(f"note: of {source}, options replace {'; '.join(differing)}.{words}", style="dim")
     return model
+
+
+@contextmanager
+def naming_card_of(text: str) -> Iterator[None]:
+    """Have errors about the model of a card, or of a formula, begin with the card where there is one."""
+    from alliance_bayes.cohort.cohort import NoColumnError
+    from alliance_bayes.model.card import card_called, naming_card
+
+    with nullcontext() if is_formula(text) else naming_card(card_called(text), ab.ModelError, NoColumnError):
+        yield
 
 
 def _merged(table: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def report(
         check_source("report", cohort, demo)
         chosen = model_of(card, model, levels_of(reading))
         say(f"fitting '{chosen.card.name}'")
-        fit = fitted(chosen, cohort, reading, sampling, same_people)
+        fit = fitted(card, chosen, cohort, reading, sampling, same_people)
     say(f"{fit.shape[0]} chains of {fit.shape[1]:,} draws by {engine_words(fit)}")
     say("computing effects and running the checks")
     table = effects_of(fit, arguments)

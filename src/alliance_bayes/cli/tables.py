@@ -28,7 +28,7 @@ from alliance_bayes.cli.files import (
     read,
 )
 from alliance_bayes.cli.groups import grouped
-from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of
+from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of, naming_card_of
 from alliance_bayes.cli.options import AsJson, CohortPath, Seed
 from alliance_bayes.cli.printing import flow_record, print_json
 from alliance_bayes.cli.values import pairs
@@ -193,24 +193,25 @@ def reduce(
 
     marks = MISSING if missing is None else missing
     # Cells that are small in one table may not be so in all of them together.
-    parts = [
-        ab.load_moments(source)
-        if Path(source).suffix == ".nc"
-        else ab.reduce_table(
-            source,
-            model,
-            columns=mapping or None,
-            missing=marks,
-            decimal=decimal,
-            prorate=prorate_argument(prorate),
-            threads=threads,
-            memory=memory,
-            person=person,
-            time=time,
-            unit=unit,
-        )
-        for source in sources
-    ]
+    with naming_card_of(card):
+        parts = [
+            ab.load_moments(source)
+            if Path(source).suffix == ".nc"
+            else ab.reduce_table(
+                source,
+                model,
+                columns=mapping or None,
+                missing=marks,
+                decimal=decimal,
+                prorate=prorate_argument(prorate),
+                threads=threads,
+                memory=memory,
+                person=person,
+                time=time,
+                unit=unit,
+            )
+            for source in sources
+        ]
     moments = functools.reduce(operator.add, parts)
     if min_cell != 1:
         from alliance_bayes.moments import with_minimum

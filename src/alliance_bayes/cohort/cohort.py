@@ -33,6 +33,10 @@ _COLUMNS = ["variable", "level", "n", "missing", "share", "mean", "sd", "median"
 _OF_MANY = ["levels", "largest", "n_largest", "n_single"]
 
 
+class NoColumnError(UsageError):
+    """A column is asked for that the table does not have."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Cohort:
     """A table of participants whose every column is known to be what it says.
@@ -388,7 +392,7 @@ class Cohort:
                 continue
             near = difflib.get_close_matches(name, list(self.data.columns), n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
-            raise UsageError(f"{self.source}: no column {name!r}. {hint}Columns: {', '.join(self.data.columns)}.")
+            raise NoColumnError(f"{self.source}: no column {name!r}. {hint}Columns: {', '.join(self.data.columns)}.")
 
 
 def _where(column: pd.Series, level: object) -> np.ndarray:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from alliance_bayes.atomic import replacing
-from alliance_bayes.errors import FileFormatError, ModelError
+from alliance_bayes.errors import AllianceBayesError, FileFormatError, ModelError
 from alliance_bayes.foreign import TOML_BYTES, parse_toml, read_text, shown
 from alliance_bayes.model.adjustment import ADJUSTING
 from alliance_bayes.model.defaults import PRIOR_SETS
@@ -26,8 +27,10 @@ from alliance_bayes.remedies import call
 __all__ = [
     "FORMAT",
     "card_arguments",
+    "card_called",
     "card_text",
     "formula_table",
+    "naming_card",
     "open_card",
     "read_card",
     "table_arguments",
@@ -77,6 +80,10 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 _DEFAULT_SET = "weak"
 _NOTHING_DERIVED: Mapping[str, Any] = {"rows": _DEFAULTS["rows"], "derived": (), "events": {}, "among": {}}
+
+
+# What messages call a card by, before its file's name.
+_CALLED = "model card "
 
 
 def card_arguments(text: str, *, source: str = "model card", name: str = Card.name) -> dict[str, Any]:
@@ -202,6 +209,31 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
     return table_arguments(table, source=source, name=name)
 
 
+@contextmanager
+def naming_card(source: str, *kinds: type[AllianceBayesError]) -> Iterator[None]:
+    """Have errors of some kinds begin with the card that they are about, once.
+
+    Parameters
+    ----------
+    source
+        What messages call the card; see :func:`open_card`.
+    *kinds
+        Errors that are about the model.
+    """
+    try:
+        yield
+    except kinds as error:
+        # One that is about another card names that.
+        if error.message.template.startswith(_CALLED):
+            raise
+        raise type(error)(f"{source}: {error.message.template}") from error
+
+
+def card_called(path: str | os.PathLike[str]) -> str:
+    """What messages call a card."""
+    return f"{_CALLED}'{Path(path).name}'"
+
+
 def open_card(path: str | os.PathLike[str]) -> tuple[dict[str, Any], str, str]:
     """The keys of a card, what messages call it, and what the model is called where the card does not say.
 
@@ -216,7 +248,7 @@ def open_card(path: str | os.PathLike[str]) -> tuple[dict[str, Any], str, str]:
         Neither of them, or not TOML.
     """
     path = Path(path)
-    source = f"model card '{path.name}'"
+    source = card_called(path)
     if path.name == str(path) and not path.suffix and not path.exists():
         cards = shipped_cards()
         if path.name not in cards:
