@@ -197,3 +197,21 @@ def people_by_digest(text: str, most: int) -> list[int]:
             if any(digest.startswith(word) for digest in digests for word in words):
                 found.append(n)
     return found
+
+
+def sizes_of_mean(mean: float, sd: float, most: int, *, shares: bool = False) -> list[int]:
+    """Numbers of people whose whole numbers (or 0 and 1) can have a mean and an SD, exact to their printed digits."""
+    half = [0.5 * 10.0 ** -min(len(f"{number!r}".partition(".")[2]), 9) for number in (mean, sd)]
+    found = []
+    for n in range(2, most + 1):
+        first = np.arange(np.ceil(n * (mean - half[0]) - 1e-9), np.floor(n * (mean + half[0]) + 1e-9) + 1)
+        spread = [(n - 1) * max(0.0, sd + sign * half[1]) ** 2 for sign in (-1, 1)]
+        # The sum of squares is whole, too; of 0 and 1 it is the sum.
+        low, high = (end + first**2 / n for end in spread)
+        if shares:
+            fits = (first >= low - 1e-6) & (first <= high + 1e-6)
+        else:
+            fits = np.floor(high + 1e-6) >= np.ceil(low - 1e-6)
+        if fits.any():
+            found.append(n)
+    return found

@@ -105,7 +105,8 @@ def test_a_report_says_who_was_left_out_and_is_verified(tmp_path: Path) -> None:
     spread = np.sqrt((frame.loc[gone, "before"].var() + frame.loc[~gone, "before"].var()) / 2)
     difference = (frame.loc[gone, "before"].mean() - frame.loc[~gone, "before"].mean()) / spread
     assert told[0]["column"] == "before"
-    assert told[0]["difference"] == pytest.approx(difference, rel=1e-5)
+    # No more exact than the page, lest it tell of how many people it is.
+    assert told[0]["difference"] == round(difference, 2)
     tree = html.fromstring((tmp_path / "page.html").read_text())
     rows = [[cell.text_content() for cell in row] for row in tree.get_element_by_id("table-left-out").iter("tr")]
     assert rows[0][-1] == "Standardised difference"

@@ -65,7 +65,8 @@ def compared(cohort: Cohort, analysed: np.ndarray, without: Collection[str] = ()
         A row for each number, and each level of a factor or of a number with up to five values: `column`, `level`;
         people of either group with a value (`n_analysed`, `n_left_out`); their means (shares of a level) and SDs;
         the standardised `difference`, left out minus analysed; and `least`, the fewest people that what is told rests
-        on: of any level of the column in a group, or of those off the commonest value of a number.
+        on: of any level of the column in a group, of those off the commonest value of a number, or of those of a group
+        who lack a value where others have one, since mean and SD of the others tell how many these are.
     """
     frame, included = _people(cohort, analysed)
     passed = {ID, cohort.person, cohort.time, *without}
@@ -107,18 +108,20 @@ def _rows(name: str, column: pd.Series, included: np.ndarray) -> Iterator[dict[s
     groups = known & included, known & ~included
     if min(group.sum() for group in groups) < 2:
         return
+    gaps = [int((~known & group).sum()) for group in (included, ~included)]
+    lacking = [size for size in gaps if size]
     about = {"column": name, "n_analysed": int(groups[0].sum()), "n_left_out": int(groups[1].sum())}
     levels = _levels(column)
     if levels is None:
         values = [column.to_numpy(float)[group] for group in groups]
         least = min(value.size - int(np.unique(value, return_counts=True)[1].max()) for value in values)
-        yield about | {"level": None, **_figures(*values), "least": least}
+        yield about | {"level": None, **_figures(*values), "least": min([least, *lacking])}
         return
     if len(levels) > LISTED_LEVELS or len(levels) < 2:
         return
     text = column.astype("str").to_numpy() if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy()
     counts = [[int((text[group] == level).sum()) for level in levels] for group in groups]
-    least = min(count for by_level in counts for count in by_level)
+    least = min([count for by_level in counts for count in by_level] + lacking)
     # Two levels say the same.
     for level in levels[1:] if len(levels) == 2 else levels:
         values = [(text[group] == level).astype(float) for group in groups]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from alliance_bayes.cohort.left import COMPARED
-from alliance_bayes.report.privacy import ShownFlow
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.privacy import ShownFlow, factors_with_few, shown_missing
 from alliance_bayes.report.style import ACCENT, GREY
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
@@ -55,13 +56,13 @@ def left_out(view: View) -> LeftOut | None:
     fit, small = view.fit, view.small
     if "left_out" not in fit.info or fit.people is not None or ShownFlow.of(fit.flow, small).left is None:
         return None
-    hidden = {*untold(fit, small), *fit.unnamed_columns}
     rows = pd.DataFrame(fit.info["left_out"], columns=list(COMPARED))
-    rows = rows[(rows["least"] >= small) & ~rows["column"].isin(hidden) & rows["difference"].notna()]
+    rows = rows[(rows["least"] >= small) & ~rows["column"].isin(_hidden(fit, small)) & rows["difference"].notna()]
     if rows.empty:
         return None
     rows = rows.loc[rows["difference"].abs().sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
     cells = [_cells(label, row) for label, (_, row) in zip(labels_of(rows), rows.iterrows(), strict=True)]
+    rows = _printed(rows)
     # A list that hides but a few rows says most of them twice.
     first = cells if len(cells) <= 2 * _FIRST else cells[:_FIRST]
     flow = ShownFlow.of(fit.flow, small)
@@ -100,11 +101,33 @@ def left_out(view: View) -> LeftOut | None:
     return LeftOut(sentence, table, picture, records)
 
 
+def _hidden(fit: FittedModel, small: int) -> set[str]:
+    """Columns with a count that Table 1 does not show, which shares, means and SDs of either group would tell."""
+    lacking = shown_missing(dict(fit.info.get("missing") or {}), fit.flow, small)
+    unshown = {name for name, (size, _) in lacking.items() if size is None}
+    return {*untold(fit, small), *fit.unnamed_columns, *factors_with_few(fit, small), *unshown}
+
+
+def _printed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The numbers as the table prints them, for figure and JSON: exact ones would tell of how many people they are."""
+    places = [_places(row) for _, row in rows.iterrows()]
+    numbers = {
+        name: [round(float(value), digits) for value, digits in zip(rows[name], places, strict=True)]
+        for name in ("analysed", "sd_analysed", "left_out", "sd_left_out")
+    }
+    return rows.assign(**numbers, difference=rows["difference"].round(2))
+
+
+def _places(row: pd.Series) -> int:
+    """Decimals of a mean; of a share, those of a whole percentage."""
+    return 1 if row["sd_analysed"] >= 1 else 2
+
+
 def _cells(label: str, row: pd.Series) -> tuple[str, str, str, str]:
     def figures(group: str) -> str:
         if isinstance(row["level"], str):
             return proportion(row[group])
-        places = 1 if row["sd_analysed"] >= 1 else 2
+        places = _places(row)
         return f"{number(row[group], places)} ({number(row[f'sd_{group}'], places)})"
 
     return label, figures("analysed"), figures("left_out"), number(row["difference"], 2)
