@@ -21,6 +21,8 @@ from alliance_bayes.wording import Wording
 __all__ = ["SENTENCES", "ScaleEnd", "apart", "ends_table", "scale_ends"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/scale_ends.toml")
+# Of fewer rows, not every whole percentage is a share of them.
+_LEAST_UNCOUNTED = 100
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class ScaleEnd:
         Share in replicated data sets: median and limits.
     levels
         Whether the outcome has the levels that were observed and no others.
+    counted
+        Whether a page tells how many rows the model has.
     """
 
     outcome: str
@@ -55,6 +59,7 @@ class ScaleEnd:
     lower: float
     upper: float
     levels: bool = False
+    counted: bool = True
 
     @property
     def label(self) -> str:
@@ -64,18 +69,23 @@ class ScaleEnd:
     def cells(self, small: int) -> tuple[str, str, str, str]:
         """Observed share, replicated one, its limits, and how the one is to the other.
 
-        Beside a count that is not shown, limits that hold it would tell between which numbers it is.
+        Beside a count that is not shown, limits that hold it would tell between which numbers it is. Where it is not
+        told how many rows there are, neither is the count, and shares have digits that any number of rows can have.
         """
-        replicated = proportion(self.predicted, 1)
+        places = 1 if self.counted else 0
+        replicated = proportion(self.predicted, places)
+        if not self.counted and self.n < _LEAST_UNCOUNTED:
+            return NOT_SHOWN, NOT_SHOWN, NOT_SHOWN, NOT_SHOWN
         if self.mark is not Mark.SHOWN:
             few = SENTENCES("few", few=fewer(small), n=count(self.n)) if self.mark is Mark.FEW else NOT_SHOWN
             return few, replicated, NOT_SHOWN, NOT_SHOWN
         share = self.k / self.n
         position = "below" if share < self.lower else "above" if share > self.upper else "within"
+        told = SENTENCES("share", k=count(self.k), n=count(self.n), share=proportion(share, 1))
         return (
-            SENTENCES("share", k=count(self.k), n=count(self.n), share=proportion(share, 1)),
+            told if self.counted else proportion(share, places),
             replicated,
-            f"({proportion(self.lower, 1)} to {proportion(self.upper, 1)})",
+            f"({proportion(self.lower, places)} to {proportion(self.upper, places)})",
             SENTENCES(position),
         )
 

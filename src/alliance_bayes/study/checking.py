@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -21,7 +22,7 @@ from alliance_bayes.report.checked import CAUTIONS, Checked, Item, quiet
 from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.held import Mark
 from alliance_bayes.report.phrases import under_other_priors
-from alliance_bayes.report.privacy import redaction, unnamed
+from alliance_bayes.report.privacy import Redact, redaction, unnamed
 from alliance_bayes.report.scale_ends import SENTENCES as ENDS
 from alliance_bayes.report.scale_ends import apart
 from alliance_bayes.report.sections import Section
@@ -35,7 +36,7 @@ from alliance_bayes.study.called import called
 from alliance_bayes.study.declared import declaration
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
-from alliance_bayes.study.tables import joined
+from alliance_bayes.study.tables import joined, shown_rows
 from alliance_bayes.wording import Wording
 
 __all__ = ["COLUMNS", "ModelChecks", "cautions", "checked_models", "checking", "findings_of", "undone"]
@@ -182,11 +183,24 @@ def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) ->
     reported = joined(rows)
     few = quiet(fit, reported, small) | _beside(fit, study.first, small)
     redact = unnamed(redaction(fit), few)
+    untold = shown_rows(study.fitted, small)[model.name] is None
+    if untold:
+        redact = _uncounted(redact, fit.flow.analysed)
     anchor = f"check-{model.name}"
     checked = Checked.of(
         fit, report, redact, small, few=few, anchor=anchor, drawn=False, tabled=_TABLED, effects=reported
     )
-    return ModelChecks(model.name, title, gate, Checked(tuple(_small(item, title) for item in checked.items)))
+    items = tuple(
+        replace(_small(item, title), ends=tuple(replace(end, counted=not untold) for end in item.ends))
+        for item in checked.items
+    )
+    return ModelChecks(model.name, title, gate, Checked(items))
+
+
+def _uncounted(redact: Redact, n: int) -> Redact:
+    """A redaction that takes out of how many rows a check is, too."""
+    pattern = re.compile(rf"(?<![\d,.]){n:,} rows\b")
+    return lambda text: redact(pattern.sub("its rows", str(text)))
 
 
 def _of_draws(result: CheckResult, gate: Gate) -> CheckResult:
@@ -306,7 +320,7 @@ def _ends(models: Mapping[str, ModelChecks], small: int) -> Table | None:
         [(name, end.label, *end.cells(small)) for name, end in shown],
         words=(1, 5),
         cards=True,
-        note=ENDS("of_study_note"),
+        note=ENDS("of_study_note", uncounted=not all(end.counted for _, end in shown)),
     )
 
 
