@@ -9,6 +9,7 @@ import pandas as pd
 
 from alliance_bayes import Fit
 from alliance_bayes.imputation.impute import begin
+from alliance_bayes.imputation.linked import Gaps
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
 
 FORMULA = "y ~ x*z + I(x**2) + w"
@@ -36,7 +37,7 @@ def graph(fit: Fit, data: pd.DataFrame) -> Any:
     import pytensor.tensor as pt
 
     design, priors = fit.design, fit.priors
-    _, columns, _ = begin(fit.spec, data, seed=0)
+    _, columns, _ = begin(fit.spec, Gaps.of(data), seed=0)
     gaps = {name: np.flatnonzero(data[name].isna()) for name in ("x", "y")}
     seen = {name: columns[name].standard(data[name].to_numpy(float)) for name in ("x", "y", "w", "aux")}
     raw, centre, n = data["w"].to_numpy(float), dict(design.centres), len(data)

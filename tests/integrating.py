@@ -15,6 +15,7 @@ from scipy import optimize, special, stats
 
 from alliance_bayes import Fit
 from alliance_bayes.imputation.impute import begin
+from alliance_bayes.imputation.linked import Gaps
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
 
 FORMULA = "y ~ x*z + w"
@@ -132,7 +133,7 @@ def _log_density(fit: Fit, data: pd.DataFrame) -> tuple[Callable[[np.ndarray], n
     design, priors, own = fit.design, fit.priors, tuple(fit.design.family.parameters)
     density, k = DENSITIES[design.family.name], len(fit.design.terms)
     size = k + 2 + 4 + 6 + len(own)
-    _, columns, _ = begin(fit.spec, data, seed=0)
+    _, columns, _ = begin(fit.spec, Gaps.of(data), seed=0)
     seen = {name: columns[name].standard(data[name].to_numpy(float)) for name in ("x", "z", "w", "y", "aux")}
     raw = {name: data[name].to_numpy(float) for name in ("x", "z", "w", "y")}
     centre = dict(design.centres)

@@ -31,6 +31,7 @@ from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.imputation.given import fit_tables, refuse_other_rows
 from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
+from alliance_bayes.imputation.linked import with_stand_ins
 from alliance_bayes.kinds import check_seed, is_whole
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
@@ -478,10 +479,16 @@ class Model(ModelSpec):
         rows = self.derive(cohort, beside=shared)
         spec, rows = self.on_scales_of(rows).of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
+        data, told = rows.data, self.columns
         if spec.missing == "impute":
-            frame, flow, _ = all_rows(spec, chosen)
+            chosen = with_stand_ins(spec, chosen)
+            # Who is analysed is seen by the parts of incomplete columns that will have a value.
+            rows = rows if shared else chosen
+            gaps, flow, _ = all_rows(spec, chosen)
+            told = tuple(dict.fromkeys((*told, *gaps.sources)))
             # A first table, whose gaps are filled with values that others have: its design has the model's columns.
-            stated, _, frame = begin(spec, frame, seed=0)
+            stated, _, frame = begin(spec, gaps, seed=0)
+            frame = frame.iloc[gaps.analysed].reset_index(drop=True)
         else:
             stated = spec
             frame, flow = spec.complete(chosen)
@@ -490,12 +497,12 @@ class Model(ModelSpec):
             "cohort_source": rows.source,
             # Of what was given, since that is what a page is verified with.
             "cohort_hash": original.hash,
-            "missing": {name: int(rows.data[name].isna().sum()) for name in self.columns},
+            "missing": {name: int(data[name].isna().sum()) for name in told},
         }
         if labels := {name: rows.labels[name] for name in self.columns if name in rows.labels}:
             about["labels"] = labels
         if (persons := rows.persons) is not None:
-            lacking = {name: persons[rows.data[name].isna().to_numpy()] for name in self.columns}
+            lacking = {name: persons[data[name].isna().to_numpy()] for name in told}
             about["missing_people"] = {name: int(np.unique(codes).size) for name, codes in lacking.items()}
         if filled := {name: dataclasses.asdict(rows.prorated[name]) for name in self.columns if name in rows.prorated}:
             about["prorated"] = filled

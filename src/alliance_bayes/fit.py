@@ -29,7 +29,7 @@ from alliance_bayes.moments import Moments
 from alliance_bayes.notebook import overview
 from alliance_bayes.remedies import argument, setting
 
-__all__ = ["BLOCK", "FittedModel", "seen", "without_times"]
+__all__ = ["BLOCK", "FittedModel", "followed", "seen", "without_times"]
 
 #: Draws x rows that are in memory at once (doubles), by thread: a million are 8 MB.
 BLOCK = 1_000_000
@@ -650,6 +650,15 @@ class FittedModel:
             f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self._analysed}, {weights}"
             f"{chains} chains x {draws} draws, engine {self.info.get('engine', 'unknown')})"
         )
+
+
+def followed(fit: FittedModel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Columns with drawn values that parts of the model are made of, and these parts, which follow from them."""
+    places = {} if fit.imputation is None else fit.imputation.places
+    if dict(fit.info.get("imputation") or {}).get("given"):
+        return (), ()
+    made = [one for one in fit.spec.parsed.windows if one.source in places and one.name in places]
+    return tuple(dict.fromkeys(one.source for one in made)), tuple(one.name for one in made)
 
 
 def seen(fit: FittedModel, *names: str) -> np.ndarray:

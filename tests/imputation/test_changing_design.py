@@ -66,7 +66,7 @@ def test_one_column_after_the_other_takes_other_values(formula: str, options: di
             own = frame[name].to_numpy(float)
             values = rng.integers(0, 2, places.size).astype(float) if name == "b" else rng.permutation(own[places])
             frame.loc[places, name] = values
-        found = changing.at(name, places, values, changing.rows.take(places))
+        found = changing.at({name: values}, places, changing.rows.take(places))
         assert_same(found, design.evaluate(frame.iloc[places], counterfactual=True))
         changing.put(name, places, values)
         changing.rows.put(places, found)
@@ -82,5 +82,5 @@ def test_rows_without_a_level_are_left_to_the_design() -> None:
     places, values = np.arange(5), np.linspace(-1, 1, 5)
     other = design.frame.iloc[places].assign(x=values)
     assert_same(
-        changing.at("x", places, values, changing.rows.take(places)), design.evaluate(other, counterfactual=True)
+        changing.at({"x": values}, places, changing.rows.take(places)), design.evaluate(other, counterfactual=True)
     )

@@ -12,6 +12,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.errors import ModelError
 from alliance_bayes.imputation.impute import begin
+from alliance_bayes.imputation.linked import Gaps
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.formula import parse_formula
 from alliance_bayes.moments.from_rows import moments_of
@@ -180,7 +181,7 @@ def test_an_incomplete_column_is_left_where_a_complete_one_is() -> None:
     frame = rows(120)
     frame.loc[:9, "alliance"] = np.nan
     for right, centred in (("alliance + alliance:sex", False), ("alliance * sex", True)):
-        stated, _, filled = begin(ModelSpec(f"who5_followup ~ {right}", missing="impute"), frame, seed=1)
+        stated, _, filled = begin(ModelSpec(f"who5_followup ~ {right}", missing="impute"), Gaps.of(frame), seed=1)
         assert (stated.design(filled).centres["alliance"] != 0.0) == centred
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from alliance_bayes.effects.tipping import levels_of_lacking, refuse_far, shiftable
+from alliance_bayes.effects.tipping import levels_of_lacking, refuse_far, shiftable, why_not_linked
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.imputation.imputed import GROUP, Imputed
@@ -63,7 +63,10 @@ def moved_fit[Made: FittedModel](
     if imputation is None or (wrong := [name for name in delta if name not in known]):
         which = f"It has {', '.join(map(shown, known))}." if known else "It has none."
         name = shown(str(next(iter(delta)) if imputation is None else wrong[0]))
-        raise UsageError(f"what can be moved are imputed values of numbers of a Gaussian model, not {name}. {which}")
+        raise UsageError(
+            f"what can be moved are imputed values of numbers of a Gaussian model, not {name}. "
+            f"{which}{why_not_linked(fit)}"
+        )
     parts = {name: _unknown(fit, name, shift) for name, shift in delta.items()}
     uncertain = any(amount.sd > 0 for amounts in parts.values() for amount in amounts)
     sets = np.tile(np.arange(imputation.tables), _SETS if uncertain else 1)

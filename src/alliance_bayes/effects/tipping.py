@@ -23,7 +23,7 @@ from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.errors import UsageError
-from alliance_bayes.fit import FittedModel, seen
+from alliance_bayes.fit import FittedModel, followed, seen
 from alliance_bayes.imputation.shifted import ShiftedTables
 from alliance_bayes.kinds import is_several
 from alliance_bayes.model.grammar import shown
@@ -228,16 +228,27 @@ def shiftable(fit: FittedModel) -> list[str]:
     if fit.imputation is None or why_not_collapsed(fit.design, fit.priors):
         return []
     places, frame = fit.imputation.places, fit.design.frame
+    # One of them moved would move others, of rows where it was observed too.
+    linked = {name for names in followed(fit) for name in names}
     return [
         name
         for name in dict.fromkeys((fit.design.outcome.name, *fit.spec.columns))
         if name in frame
+        and name not in linked
         and name in places
         and places[name].size
         and name not in fit.spec.inexact
         and not isinstance(frame[name].dtype, pd.CategoricalDtype)
         and (name == fit.design.outcome.name or frame[name].nunique() > _TWO)
     ]
+
+
+def why_not_linked(fit: FittedModel) -> str:
+    """Why no values are moved of columns that change other rows; empty where there are none."""
+    linked = [name for names in followed(fit) for name in names]
+    if not linked:
+        return ""
+    return f" Of {', '.join(map(shown, linked))} none is: a value moved there would move other rows, too."
 
 
 @with_common_options
@@ -340,7 +351,9 @@ def _column(fit: FittedModel, column: str | None) -> str:
     if column not in known:
         which = f"it has {', '.join(map(shown, known))}" if known else "it has none"
         problem = "no column is named" if column is None else f"{shown(str(column))} is none of them"
-        raise UsageError(f"what can be moved are imputed values of numbers of the model: {which}; {problem}.")
+        raise UsageError(
+            f"what can be moved are imputed values of numbers of the model: {which}; {problem}.{why_not_linked(fit)}"
+        )
     return column
 
 

@@ -1,4 +1,4 @@
-"""Design arrays of the rows whose values change, as one column takes other values: by arrays, not by tables."""
+"""Design arrays of the rows whose values change, as some columns take other values: by arrays, not by tables."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class ChangingDesign:
 
     Notes
     -----
-    `at` is `Design.evaluate` of the rows with another value in one column. It computes anew what this column is
-    part of alone: the blocks of a term's components are multiplied, those of levels are looked up, and only calls are
+    `at` is `Design.evaluate` of the rows with other values in some columns. It computes anew what these are part of
+    alone: the blocks of a term's components are multiplied, those of levels are looked up, and only calls are
     evaluated. Where rows may be without a level of a factor, all is left to `Design.evaluate`.
     """
 
     def __init__(self, design: Design, frame: pd.DataFrame, changing: Collection[str]) -> None:
         frame = frame.loc[:, list(design.needed)]
-        self.design, self._frame, self._changing = design, frame, frozenset(changing)
+        self.design, self._frame, self.moved = design, frame, frozenset(changing)
         self.rows = design.evaluate(frame, counterfactual=True)
         self.values: dict[str, np.ndarray] = {
             str(name): column.cat.codes.to_numpy(np.int64, copy=True)
@@ -54,7 +54,7 @@ class ChangingDesign:
         self._blocks: dict[int, np.ndarray] = {}
         self._by_level: dict[int, np.ndarray] = {}
         self._tables: dict[str, tuple[list[str], np.ndarray]] = {}
-        self._by_arrays = not design.formula.windows and not self.rows.lacking and self._look_up()
+        self._by_arrays = not self.rows.lacking and self._look_up()
         pooled = {factor.name: terms_of(design._pooled, factor.name) for factor in design.factors}
         self._common = _placed(design._common)
         self._pooled = {name: _placed([term.expr for term in terms]) for name, terms in pooled.items()}
@@ -66,7 +66,7 @@ class ChangingDesign:
             parts = factor.name.split(":")
             if factor.idle or not all(isinstance(self._frame[part].dtype, pd.CategoricalDtype) for part in parts):
                 return False
-            if not self._changing & set(parts):
+            if not self.moved & set(parts):
                 continue
             sizes = [len(self._frame[part].cat.categories) for part in parts]
             if np.prod(sizes, dtype=float) > _MOST_COMBINATIONS:
@@ -84,33 +84,31 @@ class ChangingDesign:
         """Write values of a column, numbers or numbers of levels; the design arrays stay as they are."""
         self.values[name][places] = values
 
-    def at(self, name: str, places: np.ndarray, values: np.ndarray, here: Rows) -> Rows:
-        """Design arrays of some of the rows with other values of a column.
+    def at(self, given: Mapping[str, np.ndarray], places: np.ndarray, here: Rows) -> Rows:
+        """Design arrays of some of the rows with other values of some columns.
 
         Parameters
         ----------
-        name
-            One of the changing columns.
+        given
+            Values there of one or several of the changing columns: numbers, or numbers of levels.
         places
             Which rows, shape (n,).
-        values
-            Its values there: numbers, or numbers of levels.
         here
             The rows' design arrays as they are.
         """
         if not self._by_arrays:
-            return self.design.evaluate(self._table(self.values, places, {name: values}), counterfactual=True)
-        design, given = self.design, {name: values}
+            return self.design.evaluate(self._table(self.values, places, given), counterfactual=True)
+        design = self.design
         index = dict(here.index)
         for factor, (parts, table) in self._tables.items():
-            if name in parts:
+            if given.keys() & set(parts):
                 index[factor] = table[tuple(self._now(part, places, given) for part in parts)]
         basis = {
-            smooth.name: smooth.evaluate(values) if smooth.column == name else here.basis[smooth.name]
+            smooth.name: smooth.evaluate(given[smooth.column]) if smooth.column in given else here.basis[smooth.name]
             for smooth in design.smooths
         }
         offset = here.offset
-        if offset is not None and any(name in part.var_names for part in design._offsets):
+        if offset is not None and any(given.keys() & set(part.var_names) for part in design._offsets):
             parts_at = [
                 part.eval_new_data(self._table(set(part.var_names) & set(self.values), places, given))
                 - design.centres[part.name]
@@ -118,33 +116,29 @@ class ChangingDesign:
             ]
             offset = np.asarray(np.sum(parts_at, axis=0), dtype=float)
         residual = here.residual
-        if design.residual is not None and design.residual.name == name:
+        if design.residual is not None and (name := design.residual.name) in given:
             labels = pd.Index(list(map(str, self._frame[name].cat.categories)))
-            residual = pd.Index(design.residual.levels).get_indexer(labels)[values]
+            residual = pd.Index(design.residual.levels).get_indexer(labels)[given[name]]
         return replace(
             here,
-            x=self._columns(self._common, here.x, name, places, given),
-            z={
-                factor: self._columns(terms, here.z[factor], name, places, given)
-                for factor, terms in self._pooled.items()
-            },
+            x=self._columns(self._common, here.x, places, given),
+            z={factor: self._columns(terms, here.z[factor], places, given) for factor, terms in self._pooled.items()},
             index=index,
             basis=basis,
             offset=offset,
             residual=residual,
-            sigma=None if here.sigma is None else self._columns(self._sigma, here.sigma, name, places, given),
+            sigma=None if here.sigma is None else self._columns(self._sigma, here.sigma, places, given),
         )
 
     def _columns(
         self,
         terms: Sequence[tuple[slice, Any]],
         now: np.ndarray,
-        name: str,
         places: np.ndarray,
         given: Mapping[str, np.ndarray],
     ) -> np.ndarray:
-        """Columns of some terms, those anew that the changed column is part of."""
-        own = [(where, term) for where, term in terms if name in _variables(term)]
+        """Columns of some terms, those anew that a changed column is part of."""
+        own = [(where, term) for where, term in terms if given.keys() & _variables(term)]
         if not own:
             return now
         out = now.copy()
@@ -155,7 +149,7 @@ class ChangingDesign:
     def _block(self, part: Any, places: np.ndarray, given: Mapping[str, np.ndarray]) -> np.ndarray:
         """Columns of one component in some of the rows."""
         names = self._names(part)
-        if not names & self._changing:
+        if not names & self.moved:
             if id(part) not in self._blocks:
                 every = np.arange(len(self._frame))
                 self._blocks[id(part)] = component_block(

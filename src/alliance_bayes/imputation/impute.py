@@ -14,6 +14,7 @@ from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
 from alliance_bayes.imputation.imputed import GROUP, Imputed, asked_columns, in_numbers, nearest_table
+from alliance_bayes.imputation.linked import Gaps, made_here
 from alliance_bayes.imputation.sampler import Drawn, Imputer
 from alliance_bayes.imputation.table import MOST_DRAWN, MOST_LEVELS, Column, columns_of_table, hot_deck
 from alliance_bayes.model import Design, ModelSpec, PriorTable
@@ -30,28 +31,30 @@ PER_TABLE, TABLES = 4, 40
 _LEAST_WARM_UP, _WARM_UP = 60, 0.4
 
 
-def incomplete(spec: ModelSpec, data: pd.DataFrame) -> list[str]:
-    """Columns of a model with values to draw: missing, or measured with an error."""
-    return [name for name in spec.columns if data[name].isna().any() or name in spec.inexact]
+def incomplete(spec: ModelSpec, gaps: Gaps) -> list[str]:
+    """Columns of a model with values to draw: missing, measured with an error, or made of such a one."""
+    own, parts = gaps.frame.iloc[gaps.analysed], {made.name for made in gaps.parts}
+    return [name for name in spec.columns if name in parts or own[name].isna().any() or name in spec.inexact]
 
 
-def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[pd.DataFrame, Flow, list[str]]:
+def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
     """The rows that are analysed with values drawn for what they lack, who is left out, and by which columns.
 
-    People are left out who lack what is not drawn: a level of a factor of very many, whose a row is, trials.
+    People are left out who lack what is not drawn: a level of a factor of very many, whose a row is, trials, the row
+    that a lag is of.
 
     Parameters
     ----------
     spec
         The model.
     cohort
-        The cohort, as `derive` gives it.
+        The cohort, as `derive` and then `with_stand_ins` gives it.
 
     Raises
     ------
     ModelError
-        Everything at once of which no values can be drawn: parts within and between persons of an incomplete column,
-        an auxiliary column that there is not, that is of the model, or that tells whose or when a row is.
+        Everything at once of which no values can be drawn: an auxiliary column that there is not, that is of the model,
+        or that tells whose or when a row is.
     UsageError, DataError
         A column that there is not, or that could not be read.
     """
@@ -61,23 +64,23 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[pd.DataFrame, Flow, list[
     if faults:
         raise ModelError(" ".join(faults))
     demanded = [name for name in (spec.trials, cohort.person, cohort.time) if name in spec.columns]
+    demanded += [made.name for made in spec.parsed.windows if made.name in spec.columns]
     for name in (*spec.columns, *spec.auxiliary):
         categorical = isinstance(data[name].dtype, pd.CategoricalDtype)
         if categorical and data[name].nunique() > MOST_DRAWN:
             demanded.append(name)
-    frame, flow = cohort.complete(list(dict.fromkeys(name for name in demanded if name is not None)))
-    return frame, flow, demanded
+    demanded = list(dict.fromkeys(name for name in demanded if name is not None))
+    frame, flow = cohort.complete(demanded)
+    parts = made_here(spec, data)
+    if not parts:
+        return Gaps.of(frame), flow, demanded
+    # A mean is of all rows of a person, and a lag of a row that may be none of the model itself.
+    analysed = np.flatnonzero(data[demanded].notna().all(axis=1))
+    return Gaps(data.reset_index(drop=True), analysed, parts, cohort.person, cohort.time), flow, demanded
 
 
 def _faults(spec: ModelSpec, cohort: Cohort) -> Iterable[str]:
     data = cohort.data
-    made = [one.name for one in spec.parsed.windows if one.name in data and data[one.name].isna().any()]
-    if made:
-        yield (
-            f"{', '.join(map(shown, made))}: parts within and between persons, and lags, are not imputed. Leave "
-            f"incomplete rows out ({setting('missing', 'drop')}), or give tables that were imputed elsewhere by a "
-            "model of persons (mice's 2l.pan, jomo), of each of which the parts are made."
-        )
     for name in spec.auxiliary:
         if name not in data:
             known = ", ".join(str(column) for column in data if column not in spec.columns)
@@ -94,42 +97,49 @@ def _faults(spec: ModelSpec, cohort: Cohort) -> Iterable[str]:
             )
 
 
-def begin(spec: ModelSpec, frame: pd.DataFrame, *, seed: int) -> tuple[ModelSpec, dict[str, Column], pd.DataFrame]:
+def begin(spec: ModelSpec, gaps: Gaps, *, seed: int) -> tuple[ModelSpec, dict[str, Column], pd.DataFrame]:
     """The model with the scales and centres of what was observed, its columns, and a first table without gaps.
+
+    Columns that follow from incomplete ones are none of the columns, and the incomplete ones are, in the model or not.
 
     Parameters
     ----------
     spec
         The model.
-    frame
-        The analysed rows, with missing values.
+    gaps
+        The rows, with missing values.
     seed
         Seed of the first table.
     """
-    columns = columns_of_table(
-        frame, (*spec.columns, *spec.auxiliary), spec.error, spec.reliability, spec.parsed.outcome
-    )
+    frame, followed = gaps.frame, {made.name for made in gaps.parts}
+    # Lags have no value in rows that are analysed by none.
+    followed |= {made.name for made in spec.parsed.windows if made.name in frame and frame[made.name].isna().any()}
+    names = [name for name in dict.fromkeys((*spec.columns, *gaps.sources, *spec.auxiliary)) if name not in followed]
+    columns = columns_of_table(frame, names, spec.error, spec.reliability, spec.parsed.outcome)
+    observed = gaps.with_parts(frame)
     scales, centre = dict(spec.scales), dict(spec.centre)
     for name in spec.columns:
-        column = columns[name]
-        if not column.numeric or not column.missing.any():
+        values = observed[name].iloc[gaps.analysed]
+        if name in columns and not (columns[name].numeric and values.isna().any()):
+            continue
+        if name not in {made.name for made in gaps.parts} and name not in columns:
             continue
         # Priors depend on what was observed only, not on what was drawn.
         if spec.autoscale and scale_of(name, scales) is None and is_measured(name):
-            scales[name] = sample_scale(column.values.dropna().to_numpy(float), None, name)
+            scales[name] = sample_scale(values.dropna().to_numpy(float), None, name)
         # What a column is made into by a call has a centre of its own.
         if name in spec.parsed.components and spec.parsed.is_centred(name):
-            centre.setdefault(name, column.centre)
+            centre.setdefault(name, float(values.mean()))
     filled = hot_deck(columns, frame, np.random.default_rng(seed))
     if spec.trials is not None:
         # Of somebody with more trials there may be more successes than of those who lack them.
         outcome = spec.parsed.outcome
         filled[outcome] = np.minimum(filled[outcome].to_numpy(float), filled[spec.trials].to_numpy(float))
-    return replace(spec, scales=scales, centre=centre), columns, filled
+    return replace(spec, scales=scales, centre=centre), columns, gaps.with_parts(filled)
 
 
 def impute(
-    spec: ModelSpec, frame: pd.DataFrame, settings: SamplerSettings, *, progress: Progress | None = None
+    spec: ModelSpec, gaps: Gaps, settings: SamplerSettings, *, progress: Progress | None = None
 ) -> tuple[Design, PriorTable, xr.DataTree, dict[str, Any]]:
     """Draw values and parameters in turn.
 
@@ -137,8 +147,8 @@ def impute(
     ----------
     spec
         The model.
-    frame
-        The analysed rows, with missing values.
+    gaps
+        The rows, with missing values.
     settings
         Draws and chains, and the seed.
     progress
@@ -161,23 +171,25 @@ def impute(
         A column has nothing to draw from.
     """
     first, second = np.random.SeedSequence(settings.seed).generate_state(2)
-    stated, columns, filled = begin(spec, frame, seed=int(first))
-    design = stated.design(filled)
+    stated, columns, filled = begin(spec, gaps, seed=int(first))
+    design = stated.design(filled.iloc[gaps.analysed])
     priors = stated.priors_for(design)
-    sampler = Imputer(spec, columns, design, priors, filled, settings, np.random.default_rng(int(second)))
-    columns, filled, outcome = sampler.columns, sampler.filled, sampler.outcome
+    rng = np.random.default_rng(int(second))
+    sampler = Imputer(spec, columns, design, priors, replace(gaps, frame=filled), settings, rng)
+    columns, outcome = sampler.columns, sampler.outcome
     per_table = min(PER_TABLE, settings.draws)
     states = max(1, settings.draws // per_table)
     warm_up = max(_LEAST_WARM_UP, round(_WARM_UP * states))
     drawn = sampler.run(states, per_table, warm_up, min(TABLES, states * settings.chains), progress)
     kept = Imputed(
-        {name: columns[name].unknown for name in drawn.values},
+        sampler.places,
         drawn.values,
         drawn.column_means,
         drawn.traces,
         np.arange(settings.chains)[:, None] * states + np.repeat(np.arange(states), per_table),
     )
-    completed = [kept.completed(filled, table) for table in range(kept.tables)]
+    first_table = sampler.filled.iloc[gaps.analysed].reset_index(drop=True)
+    completed = [kept.completed(first_table, table) for table in range(kept.tables)]
     tables = ((design.evaluate(one, counterfactual=True).x, in_numbers(one[outcome])) for one in completed)
     of_all = kept.column_means.reshape(-1, len(design.columns))
     chosen = completed[nearest_table(tables, of_all, design.rows.x.std(axis=0), asked_columns(stated, design))]
@@ -197,7 +209,7 @@ def impute(
         final,
         priors,
         tree,
-        _info(spec, columns, kept, drawn, warm_up)
+        _info(spec, columns, gaps, kept, drawn, warm_up)
         | {
             "draws": shape[1],
             "chains": settings.chains,
@@ -206,12 +218,17 @@ def impute(
     )
 
 
-def _info(spec: ModelSpec, columns: Mapping[str, Column], kept: Imputed, drawn: Drawn, warm_up: int) -> dict[str, Any]:
+def _info(
+    spec: ModelSpec, columns: Mapping[str, Column], gaps: Gaps, kept: Imputed, drawn: Drawn, warm_up: int
+) -> dict[str, Any]:
+    missing = {
+        name: int(column.missing[gaps.analysed].sum()) for name, column in columns.items() if name in kept.places
+    }
     return {
         "engine": "imputation",
         **drawn.told,
         "imputation": {
-            "columns": {name: int(columns[name].missing.sum()) for name in kept.places if columns[name].missing.any()},
+            "columns": {name: count for name, count in missing.items() if count},
             "auxiliary": list(spec.auxiliary),
             "error": {name: column.error for name, column in columns.items() if column.error},
             "tables": kept.tables,

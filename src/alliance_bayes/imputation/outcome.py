@@ -9,6 +9,7 @@ from typing import override
 
 import numpy as np
 
+from alliance_bayes.imputation.linked import Touch
 from alliance_bayes.model import Design
 from alliance_bayes.model.families.family import Outcome
 
@@ -67,7 +68,7 @@ class OutcomeRows(ABC):
         precision: np.ndarray,
         there: np.ndarray,
         along: np.ndarray,
-        inside: np.ndarray,
+        touch: Touch,
         own: Own,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Centre and precision of proposals of a predictor's values, from all that is known but the values themselves.
@@ -75,11 +76,13 @@ class OutcomeRows(ABC):
         Parameters
         ----------
         middle, precision
-            What the regressions say of them.
+            What the regressions say of them, shape (chains, values).
         there, along
-            The linear predictor at the middle, and its slope by the value.
-        inside, own
-            As in :meth:`log_density`.
+            The linear predictor of the rows that change with them at the middle, and its slope by the value.
+        touch
+            Which rows these are.
+        own
+            As in :meth:`log_density`, of these rows.
         """
 
     @abstractmethod
@@ -128,12 +131,13 @@ class _Normal(OutcomeRows):
         precision: np.ndarray,
         there: np.ndarray,
         along: np.ndarray,
-        inside: np.ndarray,
+        touch: Touch,
         own: Own,
     ) -> tuple[np.ndarray, np.ndarray]:
         sigma = own["sigma"]
-        whole = precision + (along / sigma) ** 2
-        return middle + along * (self.coded[:, inside] - there) / sigma**2 / whole, whole
+        whole = precision + touch.gathered((along / sigma) ** 2)
+        left = touch.gathered(along * (self.coded[:, touch.inside] - there) / sigma**2)
+        return middle + left / whole, whole
 
     @override
     def noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -194,18 +198,19 @@ class _OfFamily(OutcomeRows):
         precision: np.ndarray,
         there: np.ndarray,
         along: np.ndarray,
-        inside: np.ndarray,
+        touch: Touch,
         own: Own,
     ) -> tuple[np.ndarray, np.ndarray]:
         # The peak, of the linear predictor as a straight line in the value, and the curvature there.
-        by, far = _STEP * own.get("sigma", np.ones((len(middle), 1))), _LONGEST / np.sqrt(precision)
+        inside, far = touch.inside, _LONGEST / np.sqrt(precision)
+        by = _STEP * own.get("sigma", np.ones((len(middle), 1)))
         moved, whole = np.zeros_like(middle), precision
         for _ in range(_STEPS):
-            eta = there + along * moved
+            eta = there + along * touch.spread(moved)
             below, here, above = (self.log_density(eta + step, inside, own) for step in (-by, 0.0, by))
             curvature = np.maximum(-(below - 2 * here + above) / by**2, 0.0)
-            whole = precision + along**2 * curvature
-            step = (along * (above - below) / (2 * by) - precision * moved) / whole
+            whole = precision + touch.gathered(along**2 * curvature)
+            step = (touch.gathered(along * (above - below) / (2 * by)) - precision * moved) / whole
             moved = moved + np.clip(step, -far, far)
         return middle + moved, whole
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from alliance_bayes.engines.nuts import SamplerSettings
 from alliance_bayes.imputation.impute import begin
+from alliance_bayes.imputation.linked import Gaps
 from alliance_bayes.imputation.sampler import Imputer
 from alliance_bayes.imputation.table import MOST_DRAWN
 from alliance_bayes.model import Design, ModelSpec, PriorTable
@@ -98,7 +99,8 @@ def quick_posterior(
         A column has nothing to draw from, or a draw is no number.
     """
     first, second = np.random.SeedSequence([seed, 17]).generate_state(2)
-    stated, columns, filled = begin(replace(spec, missing="impute", centre=design.centres), frame, seed=int(first))
+    gaps = Gaps.of(frame)
+    stated, columns, filled = begin(replace(spec, missing="impute", centre=design.centres), gaps, seed=int(first))
     whole = replace(stated, levels={}).design(filled, smooths=design.smooths)
     if whole.terms != design.terms or any(
         mine.exhaustive and mine.levels != theirs.levels
@@ -106,7 +108,8 @@ def quick_posterior(
     ):
         return None
     settings = SamplerSettings(draws=DRAWS, chains=CHAINS, cores=1, seed=seed)
-    sampler = Imputer(stated, columns, whole, priors, filled, settings, np.random.default_rng(int(second)))
+    gaps = replace(gaps, frame=filled)
+    sampler = Imputer(stated, columns, whole, priors, gaps, settings, np.random.default_rng(int(second)))
     drawn = sampler.run(DRAWS // _PER_TABLE, _PER_TABLE, _WARM_UP, CHAINS, longest=1)
     posterior = posterior_dataset(whole, dict(drawn.parameters))
     known = {factor.name: list(factor.levels) for factor in design.factors if factor.name in posterior.dims}

@@ -49,6 +49,11 @@ class Factor:
         """Intercept of some rows, shape (chains, n)."""
         return np.take_along_axis(self.effects, self.codes[:, rows], axis=1)
 
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the rows of each level, shape (chains, levels), of values of shape (chains, rows)."""
+        place = (self.codes + self.levels * np.arange(len(values))[:, None]).ravel()
+        return np.bincount(place, values.ravel(), minlength=self.effects.size).reshape(self.effects.shape)
+
     def draw(self, left: np.ndarray, precision: np.ndarray, rng: np.random.Generator) -> None:
         """Draw the intercepts and their variance, given what is left for them to explain and how precisely.
 
@@ -60,11 +65,9 @@ class Factor:
             Generator.
         """
         chains = len(left)
-        place = (self.codes + self.levels * np.arange(chains)[:, None]).ravel()
-        size, shape = chains * self.levels, (chains, self.levels)
-        weight = np.bincount(place, precision.ravel(), minlength=size).reshape(shape) + 1 / self.variance[:, None]
-        sums = np.bincount(place, (precision * left).ravel(), minlength=size).reshape(shape)
-        self.effects = sums / weight + rng.standard_normal(shape) / np.sqrt(weight)
+        weight = self.sums(precision) + 1 / self.variance[:, None]
+        sums = self.sums(precision * left)
+        self.effects = sums / weight + rng.standard_normal(sums.shape) / np.sqrt(weight)
         # A half-Cauchy SD as a mixture of inverse gammas (Makalic and Schmidt 2016, doi 10.1109/LSP.2015.2503725).
         squares = (self.effects**2).sum(axis=1)
         self.variance = (1 / self._rate + squares / 2) / rng.gamma((self.levels + 1) / 2, size=chains)
@@ -85,12 +88,15 @@ class _Regression(ABC):
         The intercept and the regressors, shape (chains, rows, columns); the sampler writes what was not observed.
     factors
         Factors over which the intercept is pooled, by name.
+    counts
+        1 where a row counts, 0 where it says nothing, shape (rows,).
     """
 
     name: str
     columns: Mapping[str, slice]
     x: np.ndarray
     factors: Mapping[str, Factor]
+    counts: np.ndarray
 
     @abstractmethod
     def draw_parameters(self, rng: np.random.Generator) -> None:
@@ -110,12 +116,46 @@ class _Regression(ABC):
         ``columns`` are the regressor's columns at its levels, shape (n_levels, width).
         """
 
-    def _solve(self, x: np.ndarray, left: np.ndarray, precision: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Coefficients given what is left to explain (chains, rows) and each row's precision, shape (chains, p)."""
+    def _draw_all(
+        self,
+        factors: Mapping[str, Factor],
+        target: np.ndarray,
+        precision: np.ndarray,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw coefficients and the factors' intercepts given a column (chains, rows) and each row's precision.
+
+        Coefficients are drawn with the intercepts of the factor of most levels integrated out, and these given them at
+        once: they say nearly the same, of persons' mean and what persons differ by. Returned are the coefficients,
+        shape (chains, p), and what is left of the column.
+        """
+        ordered = sorted(factors.values(), key=lambda factor: -factor.levels)
+        left = target.copy()
+        for factor in ordered[1:]:
+            left -= factor.at()
+        coefficients = self._solve(ordered[:1], left, precision, rng)
+        left -= np.einsum("cnp,cp->cn", self.x, coefficients)
+        for place, factor in enumerate(ordered):
+            if place:
+                left += factor.at()
+            factor.draw(left, precision, rng)
+            left -= factor.at()
+        return coefficients, left
+
+    def _solve(
+        self, integrated: Sequence[Factor], left: np.ndarray, precision: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        x = self.x
         weighted = x * precision[..., None]
         gram = weighted.transpose(0, 2, 1) @ x + np.eye(x.shape[2]) / COEFFICIENT_SD**2
+        sums = np.einsum("cnp,cn->cp", weighted, left)
+        for factor in integrated:
+            by_level = np.stack([factor.sums(column) for column in np.moveaxis(weighted, 2, 0)], axis=2)
+            shares = by_level / (factor.sums(precision) + 1 / factor.variance[:, None])[..., None]
+            gram -= shares.transpose(0, 2, 1) @ by_level
+            sums -= np.einsum("clp,cl->cp", shares, factor.sums(precision * left))
         root = np.linalg.cholesky(gram)
-        half = np.linalg.solve(root, np.einsum("cnp,cn->cp", weighted, left)[..., None])
+        half = np.linalg.solve(root, sums[..., None])
         noise = rng.standard_normal(half.shape)
         return np.linalg.solve(root.transpose(0, 2, 1), half + noise)[..., 0]
 
@@ -149,31 +189,25 @@ class NormalRegression(_Regression):
 
     @override
     def draw_parameters(self, rng: np.random.Generator) -> None:
-        precision = np.broadcast_to(1 / self.variance[:, None], self.target.shape)
-        pooled = self._of_factors(self.factors)
-        self.coefficients = self._solve(self.x, self.target - pooled, precision, rng)
-        left = self.target - self.mean()
-        for factor in self.factors.values():
-            left += factor.at()
-            factor.draw(left, precision, rng)
-            left -= factor.at()
+        precision = self.counts / self.variance[:, None]
+        self.coefficients, left = self._draw_all(self.factors, self.target, precision, rng)
         shape, scale = VARIANCE_PRIOR
-        n = self.target.shape[1]
-        self.variance = (scale + (left**2).sum(axis=1) / 2) / rng.gamma(shape + n / 2, size=len(left))
+        n = self.counts.sum()
+        self.variance = (scale + (self.counts * left**2).sum(axis=1) / 2) / rng.gamma(shape + n / 2, size=len(left))
 
     @override
     def pulls(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         place = self.columns[name].start
         slope = self.coefficients[:, place, None]
         left = self.target[:, rows] - self.mean(rows) + slope * self.x[:, rows, place]
-        precision = slope**2 / self.variance[:, None]
-        return np.broadcast_to(precision, left.shape), left * slope / self.variance[:, None]
+        weight = self.counts[rows] / self.variance[:, None]
+        return weight * slope**2, weight * left * slope
 
     @override
     def log_density(self, name: str, rows: np.ndarray, columns: np.ndarray, levels: Sequence[int]) -> np.ndarray:
         left = (self.target[:, rows] - self.mean(rows))[..., None]
         left = left - _changes(self.x, self.coefficients, self.columns, self.factors, name, rows, columns, levels)
-        return -0.5 * left**2 / self.variance[:, None, None]
+        return -0.5 * self.counts[rows, None] * left**2 / self.variance[:, None, None]
 
 
 @dataclass(eq=False)
@@ -212,20 +246,14 @@ class ProbitRegression(_Regression):
     @override
     def draw_parameters(self, rng: np.random.Generator) -> None:
         for step in range(self.levels - 1):
-            reached = (self.codes >= step).astype(float)
+            reached = self.counts * (self.codes >= step)
             stops = self.codes == step
             mean = np.clip(self._mean(step), -_FARTHEST, _FARTHEST)
             uniform = rng.random(mean.shape)
             side = np.where(stops, 1.0, -1.0)
             latent = mean - side * special.ndtri(uniform * special.ndtr(side * mean))
             self.latent[step] = np.where(reached > 0, latent, 0.0)
-            left = self.latent[step] - self._of_factors(self.pooled[step])
-            self.coefficients[step] = self._solve(self.x, left, reached, rng)
-            left = self.latent[step] - self._mean(step)
-            for factor in self.pooled[step].values():
-                left += factor.at()
-                factor.draw(left, reached, rng)
-                left -= factor.at()
+            self.coefficients[step], _ = self._draw_all(self.pooled[step], self.latent[step], reached, rng)
 
     def log_mass(self, rows: np.ndarray) -> np.ndarray:
         """Log probability of each level in some rows, shape (chains, n, n_levels)."""
@@ -241,7 +269,7 @@ class ProbitRegression(_Regression):
         place, codes = self.columns[name].start, self.codes[:, rows]
         precision, sums = np.zeros(codes.shape), np.zeros(codes.shape)
         for step in range(self.levels - 1):
-            reached = codes >= step
+            reached = self.counts[rows] * (codes >= step)
             slope = self.coefficients[step][:, place, None]
             left = self.latent[step][:, rows] - self._mean(step, rows) + slope * self.x[:, rows, place]
             precision += reached * slope**2
@@ -256,7 +284,7 @@ class ProbitRegression(_Regression):
             left = (self.latent[step][:, rows] - self._mean(step, rows))[..., None]
             own = self.coefficients[step]
             left = left - _changes(self.x, own, self.columns, self.pooled[step], name, rows, columns, levels)
-            out -= 0.5 * np.where((codes >= step)[..., None], left**2, 0.0)
+            out -= 0.5 * np.where((codes >= step)[..., None], self.counts[rows, None] * left**2, 0.0)
         return out
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from alliance_bayes.diagnostics import convergence
+from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import SamplingError
 from alliance_bayes.imputation.evaluation import ChangingDesign
+from alliance_bayes.imputation.linked import Gaps, Touch, touches
 from alliance_bayes.imputation.outcome import outcome_of
 from alliance_bayes.imputation.parameters import Found, by_chain, joined, parameters_of
 from alliance_bayes.imputation.regressions import Factor, NormalRegression, ProbitRegression
 from alliance_bayes.imputation.shares import Shares, explained_by
 from alliance_bayes.imputation.table import Column
+from alliance_bayes.imputation.together import Blocks, Together
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.derivative import RoughnessError
 from alliance_bayes.model.levels import NOBODY
@@ -28,6 +33,10 @@ _STEP = 0.05
 # Chains go on while they agree less than this, or their draws are worth less, for so many times as long at most. Fewer
 # draws of a chain say little of either.
 _LARGEST_RHAT, _LEAST_WORTH, _LONGEST, _FEWEST = 1.006, 600, 8, 100
+# The largest R-hat of level effects and their SDs is that of a hundred quantities. What they are worth is asked of them
+# as of others; of a level more it costs as much as of a coefficient, and there may be thousands. By chance alone the
+# largest of a hundred with four chains of n independent draws is 1 + 3.4 / n but once in a hundred.
+_LARGEST_OF_MANY, _MOST_JUDGED, _OF_CHANCE = 1.008, 100, 3.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +102,13 @@ class Imputer:
     spec
         The model.
     columns
-        Its columns and then the auxiliary ones, by name.
+        Its columns, those that parts of it are made of, and then the auxiliary ones, by name.
     design
-        The model on all rows, with some value in place of those that were not observed.
+        The model on the analysed rows, with some value in place of those that were not observed.
     priors
         The model's.
-    frame
-        Those rows, with the auxiliary columns.
+    gaps
+        All rows, with these values, and the auxiliary columns.
     settings
         How many chains, which go on side by side, and how parameters are sampled.
     rng
@@ -118,17 +127,20 @@ class Imputer:
         columns: Mapping[str, Column],
         design: Design,
         priors: PriorTable,
-        frame: pd.DataFrame,
+        gaps: Gaps,
         settings: SamplerSettings,
         rng: np.random.Generator,
     ) -> None:
         # Numbers of drawn levels are those of the design, in whatever order it has them.
-        columns = {name: column.ordered_as(design.frame) for name, column in columns.items()}
-        frame = frame.assign(**{str(name): values for name, values in design.frame.items()})
+        frame = _as_designed(gaps.frame, design, columns)
+        columns = {name: column.ordered_as(frame) for name, column in columns.items()}
         chains, outcome, auxiliary = settings.chains, spec.parsed.outcome, spec.auxiliary
-        predictors = [name for name in spec.columns if name != outcome]
+        predictors = [name for name in columns if name not in (outcome, *auxiliary)]
         self.columns, self.filled, self.outcome, self.design, self.rng = columns, frame, outcome, design, rng
-        self.chains = chains
+        self.chains, self._gaps = chains, gaps
+        # Place of each row among the analysed ones; -1 of one that is none.
+        self._analysed = np.full(len(frame), -1, dtype=np.int64)
+        self._analysed[gaps.analysed] = np.arange(len(gaps.analysed))
         # Those with the fewest unknown values first, so that most is known of what explains the others.
         unknown = sorted((name for name in predictors if columns[name].unknown.size), key=self._n_unknown)
         known = [name for name in predictors if not columns[name].unknown.size]
@@ -152,25 +164,92 @@ class Imputer:
         for place, name in enumerate(auxiliary):
             self.regressions[name] = self._regression(name, [*predictors, outcome, *auxiliary[:place]])
         self.auxiliary = [name for name in auxiliary if columns[name].unknown.size]
-        self.lost = columns[outcome].unknown
-        of_model = [columns[name].unknown for name in (*unknown, outcome)]
-        self.at = np.unique(np.concatenate(of_model)).astype(np.int64)
-        self._inside = {name: np.searchsorted(self.at, columns[name].unknown) for name in (*unknown, outcome)}
+        # The analysed rows that change, by their places among all of them, and where they stand among all rows.
+        self.lost = self._among_analysed(outcome)
+        by = {name: self._followed(name, frame) for name in unknown}
+        moved = {name: list(found) for name, found in by.items()}
+        changed = [np.unique(one.nonzero()[0]) for found in by.values() for one in found.values()]
+        blocks = {} if why_not_collapsed(design, priors) else dict(self._blocks(by))
+        changed += [np.asarray(np.flatnonzero(one.rows >= 0), dtype=np.int32) for one in blocks.values()]
+        rows = np.unique(np.concatenate([self.lost, *changed])).astype(np.int64)
+        rows = rows[self._analysed[rows] >= 0]
+        self.at = self._analysed[rows]
+        inside = np.full(len(frame), -1, dtype=np.int64)
+        inside[rows] = np.arange(len(rows))
+        self._lost_inside = inside[self.lost]
+        self._touches = {
+            name: touches(self._units(name), found, inside, plain=name not in gaps.sources)
+            for name, found in by.items()
+        }
         self.model = parameters_of(design, priors, self.at, settings)
         self.outcomes = outcome_of(design, self.at, chains)
-        first = frame.iloc[self.at].reset_index(drop=True)
+        first = design.frame.iloc[self.at].reset_index(drop=True)
         frame = pd.concat([first] * chains, ignore_index=True)
-        self.changing = ChangingDesign(design, frame, unknown)
+        self.changing = ChangingDesign(design, frame, {one for names in moved.values() for one in names})
         self.rows = self.changing.rows
-        self._linear = {name: self._linearity(name, frame) for name in unknown}
+        self._linear = {name: self._linearity(name, moved[name], frame) for name in unknown}
         self._changes: dict[str, Rows] = {
             name: design.change(frame, name, self.rows) for name in unknown if self._linear[name] == "always"
+        }
+        self._together = {
+            name: Together(own, self._touches[name], rows, self.rows, self._steady(name))
+            for name, own in blocks.items()
+            if self._linear[name]
         }
         self._asked: dict[str, list[int]] = {}
         self._values: dict[str, np.ndarray] = {}
 
     def _n_unknown(self, name: str) -> int:
         return int(self.columns[name].unknown.size)
+
+    def _among_analysed(self, name: str) -> np.ndarray:
+        """Analysed rows with an unknown value of a column, by place among all rows."""
+        at = self.columns[name].unknown
+        return at[self._analysed[at] >= 0]
+
+    def _units(self, name: str) -> sparse.csr_matrix:
+        """1 where a row has an unknown value of a column, shape (rows, values)."""
+        at = self.columns[name].unknown
+        return sparse.csr_matrix((np.ones(len(at)), (at, np.arange(len(at)))), shape=(self._n_rows, len(at)))
+
+    def _followed(self, name: str, frame: pd.DataFrame) -> dict[str, sparse.csr_matrix]:
+        """How the model's columns change with the unknown values of a column, by name, shape (rows, values)."""
+        units = self._units(name)
+        found = {name: units, **self._gaps.followed(name, units, frame)}
+        return {one: matrix for one, matrix in found.items() if one in self.design.frame}
+
+    def _blocks(self, by: Mapping[str, Mapping[str, sparse.csr_matrix]]) -> Iterator[tuple[str, Blocks]]:
+        """What hangs together of each number that changes other rows than its own."""
+        rows, factors = self._gaps.analysed, {}
+        for factor in self.design.factors:
+            if not factor.exhaustive and not set(factor.name.split(":")) & set(self.unknown):
+                factors[factor.name] = np.full(self._n_rows, -1, dtype=np.int64)
+                factors[factor.name][rows] = self.design.rows.index[factor.name]
+        analysed = sparse.diags((self._analysed >= 0).astype(float))
+        for name in self._gaps.sources:
+            if name not in by or self.columns[name].levels is not None:
+                continue
+            codes = {one: self._gaps.codes(one) for one in self._gaps.factors(name)}
+            first = {one: factors[one] for one in codes if one in factors}
+            regression = self.regressions[name]
+            assert isinstance(regression, NormalRegression)
+            own = {one: pool.codes[0] for one, pool in regression.factors.items() if one not in self.unknown}
+            units = self._units(name)
+            changed = sum((abs(matrix) for matrix in by[name].values()), sparse.csr_matrix(units.shape))
+            found = Blocks.of(units, (analysed @ changed).tocsr(), list(codes.values()), {**first, **factors}, own)
+            if found.fit(self.chains):
+                yield name, found
+
+    def _steady(self, name: str) -> dict[str, np.ndarray]:
+        """Which pooled columns of each factor are the same whatever the values of a number, shape (n_terms,)."""
+        out = {factor.name: np.ones(len(factor.terms), dtype=bool) for factor in self.design.factors}
+        for touch in self._touches[name]:
+            places = self._places(touch.inside)
+            change = self._change(name, touch, places, self.rows.take(places))
+            assert change is not None
+            for factor, z in change.z.items():
+                out[factor] &= ~z.any(axis=0)
+        return out
 
     def _state(self, frame: pd.DataFrame) -> None:
         """Each column in every chain: numbers in SDs, and level numbers."""
@@ -194,10 +273,18 @@ class Imputer:
             places[other] = slice(start, start + part.shape[2])
             start += part.shape[2]
             parts.append(part)
+        for by in self._gaps.factors(name):
+            # Persons differ in what is usual for them, whether or not the model pools over them.
+            if by not in others:
+                codes = self._gaps.codes(by)
+                levels = int(codes.max(initial=0)) + 1
+                factors[by] = Factor(np.tile(np.where(codes < 0, levels, codes), (self.chains, 1)), levels + 1)
         x, column = np.concatenate(parts, axis=2), self.columns[name]
+        # What was not analysed has no outcome by the model that an auxiliary column could tell of.
+        counts = (self._analysed >= 0).astype(float) if self.outcome in others else np.ones(self._n_rows)
         if column.levels is None:
-            return NormalRegression(name, places, x, factors, self.standard[name])
-        return ProbitRegression(name, places, x, factors, self.codes[name], len(column.levels))
+            return NormalRegression(name, places, x, factors, counts, self.standard[name])
+        return ProbitRegression(name, places, x, factors, counts, self.codes[name], len(column.levels))
 
     def _shares(self, name: str, others: Sequence[str]) -> Shares:
         column, codes = self.columns[name], self.codes[name]
@@ -219,30 +306,35 @@ class Imputer:
             if name in regression.columns or name in regression.factors:
                 yield regression
 
-    def _linearity(self, name: str, frame: pd.DataFrame) -> str:
+    def _linearity(self, name: str, moved: Sequence[str], frame: pd.DataFrame) -> str:
         """Whether the design arrays are straight lines in a number: "always" the same, or "given" the others.
 
-        Empty where they bend, and for levels.
+        Empty where they bend, and for levels. ``moved`` are the model's columns that follow from it.
         """
         column = self.columns[name]
         if column.levels is not None:
             return ""
+        told = {self._line(one, column.scale, set(moved) - {one}, frame) for one in moved}
+        return "" if "" in told else "always" if told == {"always"} and moved == [name] else "given"
+
+    def _line(self, name: str, scale: float, beside: Collection[str], frame: pd.DataFrame) -> str:
+        """The same of one of the columns that move with a number, along which those ``beside`` it move, too."""
         frame = frame.copy()
         try:
             here = self.design.change(frame, name, self.rows)
-            frame[name] += 0.37 * column.scale
+            for other in (name, *beside):
+                frame[other] += 0.37 * scale
             moved = self.design.change(frame, name, self.rows)
         except RoughnessError:
             return ""
         if not _alike(here, moved):
             return ""
         terms = [*self.design.formula.common, *(term for one in self.design.formula.groups for term in one.terms)]
-        with_others = any(
-            name in term.split(":") and set(term.split(":")) & set(self.unknown) - {name} for term in terms
-        )
+        unknown = self.changing.moved - {name}
+        with_others = any(name in term.split(":") and set(term.split(":")) & unknown for term in terms)
         # Other values in the same rows, of columns inside a call too: those of the row before.
-        for other in self.unknown:
-            if self.columns[other].numeric:
+        for other in unknown:
+            if not isinstance(frame[other].dtype, pd.CategoricalDtype):
                 frame[other] = np.roll(np.asarray(frame[other]), 1)
         return "given" if with_others or not _alike(here, self.design.change(frame, name, self.rows)) else "always"
 
@@ -280,7 +372,8 @@ class Imputer:
             A density that is no number any more.
         """
         drawn = [name for name in (*self.unknown, self.outcome, *self.auxiliary) if self.columns[name].unknown.size]
-        still = np.ones(self._n_rows, dtype=bool)
+        n = self.design.rows.n
+        still = np.ones(n, dtype=bool)
         still[self.at] = False
         base = self.design.rows.x[still].sum(axis=0)
         each = max(1, tables // self.chains)
@@ -301,8 +394,8 @@ class Imputer:
                 for _ in range(every):
                     self._draw_values()
                     found = self._draw_model(per_state, fresh=False)
-                mean = (base + self.rows.x.reshape(self.chains, len(self.at), -1).sum(axis=1)) / self._n_rows
-                values = self._now(drawn) if len(kept) % apart == 0 or states < 2 * each else None
+                mean = (base + self.rows.x.reshape(self.chains, len(self.at), -1).sum(axis=1)) / n
+                values = self._now() if len(kept) % apart == 0 or states < 2 * each else None
                 kept.append(_State(found, mean, self._traced(drawn), values))
                 if progress is not None:
                     progress((warm_up + asked - states + len(kept)) * self.chains, (warm_up + asked) * self.chains, 0)
@@ -318,7 +411,7 @@ class Imputer:
         return Drawn(
             parameters,
             by_chain([self.model.statistics(own) for own in whole]),
-            {name: np.concatenate([with_values[k][name] for k in chosen]) for name in drawn},
+            {name: np.concatenate([with_values[k][name] for k in chosen]) for name in self.places},
             np.repeat(np.stack([state.column_means for state in kept], axis=1), per_state, axis=1),
             {name: np.stack([state.traces[name] for state in kept], axis=1) for name in kept[0].traces},
             every,
@@ -326,11 +419,28 @@ class Imputer:
             accepted,
         )
 
-    def _now(self, drawn: Sequence[str]) -> dict[str, np.ndarray]:
-        """The drawn values as the columns have them, shape (chains, n_unknown)."""
+    @cached_property
+    def places(self) -> dict[str, np.ndarray]:
+        """Analysed rows in which a column has drawn values, or such as follow from these, by place among them."""
         out = {}
-        for name in drawn:
-            column, at = self.columns[name], self.columns[name].unknown
+        for name in (*self.unknown, self.outcome, *self.auxiliary):
+            if (at := self._among_analysed(name)).size:
+                out[name] = self._analysed[at]
+        for made in self._gaps.parts:
+            if made.name in self.design.frame:
+                own = [one.inside[one.by[made.name] != 0] for one in self._touches[made.source]]
+                out[made.name] = self.at[np.unique(np.concatenate(own))]
+        return out
+
+    def _now(self) -> dict[str, np.ndarray]:
+        """The drawn values, and those that follow, as the columns have them, shape (chains, n)."""
+        out = {}
+        for name, places in self.places.items():
+            if name not in self.columns:
+                values = self.changing.values[name].reshape(self.chains, -1)
+                out[name] = values[:, np.searchsorted(self.at, places)]
+                continue
+            column, at = self.columns[name], self._among_analysed(name)
             if column.levels is None:
                 out[name] = column.natural(self.standard[name][:, at])
             else:
@@ -348,15 +458,32 @@ class Imputer:
         return out
 
     def _agree(self, parameters: Mapping[str, np.ndarray]) -> bool:
-        """Whether the chains agree about coefficients and residual SDs, whose draws are worth enough."""
-        names = [name for name in ("beta", "sigma") if name in parameters]
-        parts = [parameters[name].reshape(*parameters[name].shape[:2], -1) for name in names]
-        draws = np.moveaxis(np.concatenate(parts, axis=2), 2, 0)
-        if draws.shape[2] < _FEWEST or self.chains < 2:
+        """Whether the chains agree about parameters and level effects, whose draws are worth enough."""
+        chosen = {
+            name: values[:, :, self._judged(name)] if name.startswith("u_") else values
+            for name, values in parameters.items()
+        }
+        flat = {name: values.reshape(*values.shape[:2], -1) for name, values in chosen.items()}
+        draws = np.moveaxis(np.concatenate(list(flat.values()), axis=2), 2, 0)
+        n = draws.shape[2]
+        if n < _FEWEST or self.chains < 2:
             return True
         found = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)
-        worth = min(float(np.min(found["ess_bulk"])), float(np.min(found["ess_tail"])))
-        return bool(np.max(found["rhat"]) < _LARGEST_RHAT and worth > min(_LEAST_WORTH, draws[0].size / 4))
+        limits = {name: _LARGEST_RHAT if name in ("beta", "sigma") else _LARGEST_OF_MANY for name in flat}
+        largest = np.repeat(list(limits.values()), [values.shape[2] for values in flat.values()])
+        # What does not vary (the diagonal of correlations) has none of these.
+        apart = found["rhat"] >= np.maximum(largest, 1 + _OF_CHANCE / n)
+        worth = min(float(np.nanmin(found["ess_bulk"])), float(np.nanmin(found["ess_tail"])))
+        return bool(not apart.any() and worth > min(_LEAST_WORTH, draws[0].size / 4))
+
+    def _judged(self, name: str) -> np.ndarray | slice:
+        """Levels whose effects tell of agreement: of those with drawn values so many, at even distances."""
+        factor = name.removeprefix("u_")
+        if factor not in self.rows.index:
+            return slice(None)
+        levels = np.unique(self.rows.index[factor])
+        levels = levels[levels >= 0]
+        return levels[np.unique(np.linspace(0, len(levels) - 1, _MOST_JUDGED).round().astype(int))]
 
     def _draw_model(self, draws: int, *, fresh: bool) -> list[Found]:
         """Draws of the model's parameters by chain; the last of each is what values are drawn with."""
@@ -398,10 +525,12 @@ class Imputer:
         for regression in self.regressions.values():
             regression.draw_parameters(self.rng)
         for name in self.unknown:
-            if self.columns[name].levels is None:
-                self._draw_number(name)
-            else:
-                self._draw_level(name)
+            if name in self._together:
+                self._draw_together(name)
+                continue
+            draw = self._draw_number if self.columns[name].levels is None else self._draw_level
+            for touch in self._touches[name]:
+                draw(name, touch)
         if self.lost.size:
             self._draw_outcome()
         for name in self.auxiliary:
@@ -409,15 +538,22 @@ class Imputer:
 
     def _own(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Precision, and precision times mean, of a number given all but the model, shapes (chains, n)."""
-        regression, column = self.regressions[name], self.columns[name]
+        regression = self.regressions[name]
         assert isinstance(regression, NormalRegression)
-        precision = np.repeat(1 / regression.variance[:, None], len(rows), axis=1)
-        precision, sums = self._pulled(name, rows, precision, regression.mean(rows) * precision)
+        precision = regression.counts[rows] / regression.variance[:, None]
+        return self._told(name, rows, precision, regression.mean(rows) * precision)
+
+    def _told(
+        self, name: str, rows: np.ndarray, precision: np.ndarray, sums: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A Normal density of a number times what the columns that it explains and its measurement say of it."""
+        column = self.columns[name]
+        precision, sums = self._pulled(name, rows, precision, sums)
         if column.error:
             seen = ~column.missing[rows]
             weight = seen * (column.scale / column.error) ** 2
-            precision += weight
-            sums += weight * np.where(seen, column.standard(column.values.to_numpy(float)[rows]), 0.0)
+            precision = precision + weight
+            sums = sums + weight * np.where(seen, column.standard(column.values.to_numpy(float)[rows]), 0.0)
         return precision, sums
 
     def _pulled(
@@ -445,38 +581,119 @@ class Imputer:
         """Where some of the rows that change stand among those of all chains, chain after chain."""
         return (len(self.at) * np.arange(self.chains)[:, None] + inside).ravel()
 
-    def _draw_number(self, name: str) -> None:
-        column, at, inside = self.columns[name], self.columns[name].unknown, self._inside[name]
-        precision, sums = self._own(name, at)
+    def _moved(
+        self, name: str, touch: Touch, places: np.ndarray, now: np.ndarray, new: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """What changing rows have of the columns that move with a number, as it goes from one value to another.
+
+        Both are in its own unit, shape (chains, values).
+        """
+        if touch.plain:
+            return {name: touch.spread(new).ravel()}
+        by = touch.spread(new - now)
+        return {one: self.changing.values[one][places] + (slope * by).ravel() for one, slope in touch.by.items()}
+
+    def _change(self, name: str, touch: Touch, places: np.ndarray, here: Rows) -> Rows | None:
+        """Derivatives of the design arrays of rows that change with a number; None where these bend."""
+        column = self.columns[name]
+        if self._linear[name] == "always":
+            return self._changes[name].take(places)
+        if self._linear[name] != "given":
+            return None
+        # What an SD more makes of the arrays is their slope.
+        now = self.standard[name][:, touch.first]
+        more = self._moved(name, touch, places, column.natural(now), column.natural(now + 1))
+        return here.difference(self.changing.at(more, places, here), 1 / column.scale)
+
+    def _put(self, name: str, touch: Touch, places: np.ndarray, value: np.ndarray, change: Rows | None) -> None:
+        """Write values of a number, and what follows from them if the derivatives of the design arrays are known."""
+        column, now = self.columns[name], self.standard[name][:, touch.first]
+        moved = self._moved(name, touch, places, column.natural(now), column.natural(value))
+        if self._linear[name] == "always" and change is not None:
+            by = (touch.spread(value - now) * column.scale).ravel()
+            for own, slope in self.rows.columns_beside(change):
+                own[places] += (by[:, None] if slope.ndim == 2 else by) * slope
+        elif change is not None:
+            # By a slope that is a difference from what stands here, rounding would grow from one draw to the next.
+            self.rows.put(places, self.changing.at(moved, places, self.rows.take(places)))
+        for one, values in moved.items():
+            self.changing.put(one, places, values)
+        self._write(name, touch.own, value[:, touch.own_unit])
+
+    def _draw_together(self, name: str) -> None:
+        """Draw values that change the same rows at once, with the effects of the levels that they hang together by."""
+        together, touches, column = self._together[name], self._touches[name], self.columns[name]
+        regression, own = self.regressions[name], self._values
+        assert isinstance(regression, NormalRegression)
+        places = [self._places(touch.inside) for touch in touches]
+        changes, slopes, told = [], [], []
+        for touch, here in zip(touches, map(self.rows.take, places), strict=True):
+            change = self._change(name, touch, self._places(touch.inside), here)
+            assert change is not None
+            changes.append(change)
+            slopes.append(self._predictor(replace(change, index=here.index)) * column.scale)
+            nothing = np.zeros((self.chains, len(touch.own)))
+            precision, sums = map(touch.over_own, self._told(name, touch.own, nothing, nothing))
+            told.append((precision, sums - precision * self.standard[name][:, touch.first]))
+        weight = 1 / np.broadcast_to(self._family(self.rows)["sigma"], self._eta.shape) ** 2
+        effects = {}
+        for factor in self.design.factors:
+            tau, q = own[f"tau_{factor.name}"], len(factor.terms)
+            corr = own[f"corr_{factor.name}"] if factor.correlated else np.eye(q)
+            effects[factor.name] = np.linalg.inv(corr) / (tau[:, :, None] * tau[:, None, :]), own[f"u_{factor.name}"]
+        values, moved, own_moved = together.draw(
+            np.hstack(slopes),
+            {factor: z.reshape(self.chains, len(self.at), -1) for factor, z in self.rows.z.items()},
+            (np.hstack([precision for precision, _ in told]), np.hstack([pull for _, pull in told])),
+            (self.outcomes.coded - self._eta, weight),
+            (regression.target - regression.mean(), regression.counts / regression.variance[:, None]),
+            effects,
+            {one: (1 / factor.variance, factor.effects) for one, factor in regression.factors.items()},
+            self.rng,
+        )
+        start = 0
+        for touch, at, change in zip(touches, places, changes, strict=True):
+            value = self.standard[name][:, touch.first] + values[:, start : start + touch.n]
+            self._put(name, touch, at, value, change)
+            start += touch.n
+        for by, more in moved.items():
+            own[f"u_{by}"][np.ix_(np.arange(self.chains), together.levels[by], together.terms[by])] += more
+        for by, more in own_moved.items():
+            regression.factors[by].effects[:, together.own_levels[by]] += more
+        self._eta = self._predictor(self.rows)
+
+    def _draw_number(self, name: str, touch: Touch) -> None:
+        column, inside = self.columns[name], touch.inside
+        precision, sums = map(touch.over_own, self._own(name, touch.own))
         middle = sums / precision
-        now, eta = self.standard[name][:, at], self._eta[:, inside]
+        now, eta = self.standard[name][:, touch.first], self._eta[:, inside]
         places = self._places(inside)
         here = self.rows.take(places)
         family = self._family(here)
-        change = self._changes[name].take(places) if self._linear[name] == "always" else None
-        if self._linear[name] == "given":
-            # A straight line: what an SD more makes of the arrays is their slope.
-            further = column.natural(now + 1).ravel()
-            change = here.difference(self.changing.at(name, places, further, here), 1 / column.scale)
+
+        def at(values: np.ndarray) -> dict[str, np.ndarray]:
+            return self._moved(name, touch, places, column.natural(now), column.natural(values))
+
+        change = self._change(name, touch, places, here)
         if change is not None:
             along = self._predictor(replace(change, index=here.index)) * column.scale
 
             def rows_at(values: np.ndarray) -> tuple[np.ndarray, Rows | None]:
-                return np.asarray(eta + along * (values - now)), None
+                return np.asarray(eta + along * touch.spread(values - now)), None
 
             there, _ = rows_at(middle)
         else:
 
             def rows_at(values: np.ndarray) -> tuple[np.ndarray, Rows | None]:
                 with np.errstate(all="ignore"):
-                    rows = self.changing.at(name, places, column.natural(values).ravel(), here)
+                    rows = self.changing.at(at(values), places, here)
                     return self._predictor(rows), rows
 
             there, _ = rows_at(middle)
             along = (rows_at(middle + _STEP)[0] - there) / _STEP
         # The model's density as a Normal one, from which the value is proposed.
         with np.errstate(all="ignore"):
-            centre, proposed_precision = self.outcomes.proposal(middle, precision, there, along, inside, family)
+            centre, proposed_precision = self.outcomes.proposal(middle, precision, there, along, touch, family)
             unusable = ~np.isfinite(centre) | ~np.isfinite(proposed_precision)
         centre = np.where(unusable, middle, centre)
         proposed_precision = np.where(unusable, precision, proposed_precision)
@@ -484,7 +701,8 @@ class Imputer:
         new, rows = rows_at(proposed)
 
         def log_ratio(values: np.ndarray, at_values: np.ndarray) -> np.ndarray:
-            own = -0.5 * precision * (values - middle) ** 2 + self.outcomes.log_density(at_values, inside, family)
+            said = touch.gathered(self.outcomes.log_density(at_values, inside, family))
+            own = -0.5 * precision * (values - middle) ** 2 + said
             return np.asarray(own - self.outcomes.log_noise(proposed_precision * (values - centre) ** 2))
 
         with np.errstate(all="ignore"):
@@ -492,42 +710,45 @@ class Imputer:
         accepted = np.log(self.rng.random(gain.shape)) < np.nan_to_num(gain, nan=-np.inf)
         self._count(name, accepted)
         value = np.where(accepted, proposed, now)
-        if change is not None:
-            by = ((value - now) * column.scale).ravel()
-            for own, slope in self.rows.columns_beside(change):
-                own[places] += (by[:, None] if slope.ndim == 2 else by) * slope
-        self._write(name, at, value)
-        self.changing.put(name, places, column.natural(value).ravel())
+        self._put(name, touch, places, value, change)
         if rows is not None:
-            taken = np.flatnonzero(accepted.ravel())
+            taken = np.flatnonzero(touch.spread(accepted).ravel())
             self.rows.put(places[taken], rows.take(taken))
-        self._eta[:, inside] = np.where(accepted, new, eta)
+        self._eta[:, inside] = np.where(touch.spread(accepted), new, eta)
 
-    def _draw_level(self, name: str) -> None:
-        column, at, inside = self.columns[name], self.columns[name].unknown, self._inside[name]
+    def _draw_level(self, name: str, touch: Touch) -> None:
+        column, inside = self.columns[name], touch.inside
         assert column.levels is not None
-        levels, log_mass = range(len(column.levels)), self._log_mass(name, at)
+        levels, log_mass = range(len(column.levels)), touch.over_own(self._log_mass(name, touch.own))
         places = self._places(inside)
-        here, size = self.rows.take(places), len(places)
+        here = self.rows.take(places)
         numbers = np.array(column.levels, dtype=float) if column.numeric else np.arange(len(levels))
+        now = self.codes[name][:, touch.first]
+
+        def at(codes: np.ndarray) -> dict[str, np.ndarray]:
+            return self._moved(name, touch, places, numbers[now], numbers[codes])
+
         etas = []
         for level in levels:
-            at_level = self.changing.at(name, places, np.repeat(numbers[level], size), here)
+            at_level = self.changing.at(at(np.full_like(now, level)), places, here)
             etas.append(self._predictor(at_level))
-            log_mass[..., level] += self.outcomes.log_density(etas[-1], inside, self._family(at_level))
+            log_mass[..., level] += touch.gathered(self.outcomes.log_density(etas[-1], inside, self._family(at_level)))
         if NOBODY in column.levels:
             # Whoever has nothing to pool was given this level; of the others everybody has one.
             log_mass[..., column.levels.index(NOBODY)] = -np.inf
         codes = np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1)
-        self._write(name, at, codes)
-        chosen = numbers[codes.ravel()]
-        self.changing.put(name, places, chosen)
+        chosen = at(codes)
         # Made again, since the arrays at each of many levels would be as many tables.
-        self.rows.put(places, self.changing.at(name, places, chosen, here))
-        self._eta[:, inside] = np.take_along_axis(np.stack(etas, axis=-1), codes[..., None], axis=-1)[..., 0]
+        self.rows.put(places, self.changing.at(chosen, places, here))
+        for one, values in chosen.items():
+            self.changing.put(one, places, values)
+        self._write(name, touch.own, codes[:, touch.own_unit])
+        self._eta[:, inside] = np.take_along_axis(np.stack(etas, axis=-1), touch.spread(codes)[..., None], axis=-1)[
+            ..., 0
+        ]
 
     def _draw_outcome(self) -> None:
-        column, at, inside = self.columns[self.outcome], self.lost, self._inside[self.outcome]
+        column, at, inside = self.columns[self.outcome], self.lost, self._lost_inside
         nothing = np.zeros((self.chains, len(at)))
         told = self._pulled(self.outcome, at, nothing, nothing)
         family = self._family(self.rows)
@@ -569,3 +790,21 @@ class Imputer:
 def _alike(a: Rows, b: Rows) -> bool:
     """Whether two sets of derivatives are the same."""
     return all(np.allclose(left, right, rtol=1e-9, atol=1e-12) for left, right in a.columns_beside(b))
+
+
+def _as_designed(frame: pd.DataFrame, design: Design, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """All rows with the columns of the model as it has them, and levels in its order."""
+    out = {}
+    for name in columns:
+        dtype = design.frame[name].dtype if name in design.frame else frame[name].dtype
+        values = frame[name]
+        if isinstance(dtype, pd.CategoricalDtype) and name in design.frame:
+            known, text = list(dtype.categories), values.astype(object).map(str)
+            if columns[name].unknown.size:
+                # A level of rows alone that are not analysed is none that the model could have elsewhere.
+                text = text.where(text.isin(known), known[0])
+            elif others := sorted(set(text) - set(known)):
+                dtype = pd.CategoricalDtype([*known, *others], ordered=True)
+            values = pd.Series(pd.Categorical(text, dtype=dtype), index=frame.index)
+        out[name] = values.astype(dtype)
+    return frame.assign(**out)

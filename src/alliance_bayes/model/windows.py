@@ -31,6 +31,7 @@ __all__ = [
     "no_person",
     "no_time",
     "number_occasions",
+    "of_rows",
     "with_windows",
 ]
 
@@ -126,7 +127,7 @@ def with_windows(
     for window in wanted:
         by = person if window.by is None else window.by.name
         assert by is not None
-        data[window.name] = _values(window, data, by, cohort.time)
+        data[window.name] = of_rows(window, data, by, cohort.time)
         if not data[window.name].notna().any() or (
             window.function == "within" and not data[window.name].fillna(0).any()
         ):
@@ -199,7 +200,7 @@ def _problems_of_time(window: Windowed, cohort: Cohort, person: str | None) -> I
         )
 
 
-def _values(window: Windowed, data: pd.DataFrame, by: str, time: str | None) -> pd.Series:
+def of_rows(window: Windowed, data: pd.DataFrame, by: str, time: str | None) -> pd.Series:
     """Values of one column, missing where there are none."""
     values = data[window.of.name].astype("float64")
     codes = pd.Series(pd.factorize(data[by])[0], index=data.index, dtype="float64")

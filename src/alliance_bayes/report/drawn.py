@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alliance_bayes.fit import FittedModel, seen
+from alliance_bayes.fit import FittedModel, followed, seen
 from alliance_bayes.report.text import count
 
 __all__ = [
@@ -48,11 +48,13 @@ def lacking(fit: FittedModel) -> dict[str, np.ndarray]:
     if fit.imputation is None:
         return {}
     places, known = fit.imputation.places, error_of(fit)
-    names = [*(name for name in (fit.design.outcome.name, *fit.spec.columns) if name in places), *auxiliary_of(fit)]
+    # What parts within and between persons are made of is what was observed or not.
+    sources, parts = followed(fit)
+    names = [fit.design.outcome.name, *fit.spec.columns, *sources, *auxiliary_of(fit)]
     return {
         name: places[name]
         for name in dict.fromkeys(names)
-        if name in places and name not in known and places[name].size
+        if name in places and name not in {*known, *parts} and places[name].size
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from alliance_bayes.checks.registry import named
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, followed
 from alliance_bayes.imputation.quick import CHAINS, DRAWS
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, GROUP_SCALE, VARIANCE_PRIOR
 from alliance_bayes.model import Design, PooledFactor
@@ -144,6 +144,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         residual_by="" if design.residual is None else column_name(design.residual.name),
         factors=[_pooled(design, factor) for factor in design.factors],
         parts=parts_of(fit),
+        made=bool(followed(fit)[1]),
         lags=bool([window for window in design.formula.windows if window.function == "lag"]),
         smooths=[column_name(smooth.column) for smooth in design.smooths],
         offsets=[column_name(clean(offset.name)) for offset in design.formula.offsets],
@@ -173,13 +174,16 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
     if is_given(fit):
         names = join([column_name(name) for name in lacking(fit)])
         return [SENTENCES("given", columns=names, tables=count(imputation.tables))]
-    imputed = [name for name in lacking(fit) if name in fit.spec.columns]
+    imputed = [name for name in lacking(fit) if name not in beside]
     predictors = sorted((name for name in imputed if name != outcome), key=lambda name: imputation.places[name].size)
     levels = [
         name
         for name in predictors
-        if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype) or fit.design.is_indicator(name)
+        if name in fit.design.frame
+        and (isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype) or fit.design.is_indicator(name))
     ]
+    sources, parts = followed(fit)
+    by = [fit.person if made.by is None else made.by.name for made in fit.spec.parsed.windows if made.name in parts]
     return SENTENCES.all(
         "imputation",
         cite=cite,
@@ -187,6 +191,10 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
         predictors=join([column_name(name) for name in predictors]),
         several=len(predictors) > 1,
         levels=bool(levels),
+        parts=join([column_name(name) for name in parts]),
+        several_parts=len(parts) > 1,
+        sources=join([column_name(name) for name in sources]),
+        by=join([column_name(name) for name in dict.fromkeys(by) if name is not None]),
         outcome=column_name(outcome) if outcome in imputed else "",
         beside=join([column_name(name) for name in beside]),
         several_beside=len(beside) > 1,
