@@ -66,6 +66,7 @@ def test_missing_at_random_is_made_up_for(record_property: Record) -> None:
     errors = {name: own.std(axis=0, ddof=1) / np.sqrt(SETS) for name, own in shifts.items()}
     for name, own in shifts.items():
         record_property(f"mean shift, {name}", ", ".join(f"{value:+.3f}" for value in own.mean(axis=0)))
+    record_property("seeds", f"1000 to {999 + SETS}")
     record_property("coverage", ", ".join(f"{value:.3f}" for value in np.mean(covered, axis=0)))
     assert (np.abs(shifts["imputed"].mean(axis=0)) < 3 * errors["imputed"]).all()
     assert np.abs(shifts["dropped"].mean(axis=0))[1] > 3 * errors["dropped"][1]
