@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,14 +92,86 @@ def test_levels_are_drawn_with_values_where_no_other_block_has_rows_of_them() ->
     assert [list(one) for one in joint.levels["site"]] == [[0, 1], [0, 1]]
 
 
-def imputer(data: pd.DataFrame) -> Imputer:
-    model = ab.Model(FORMULA, missing="impute")
-    gaps, _, _ = all_rows(model, with_stand_ins(model, model.derive(ab.read_cohort(data, person="pid"))))
+def imputer(data: pd.DataFrame, formula: str = FORMULA, **options: Any) -> Imputer:
+    model = ab.Model(formula, missing="impute", **options)
+    cohort = model.derive(ab.read_cohort(data, person="pid", time="week"))
+    gaps, _, _ = all_rows(model, with_stand_ins(model, cohort))
     stated, columns, filled = begin(model, gaps, seed=0)
     design = stated.design(filled.iloc[gaps.analysed])
     gaps = type(gaps)(filled, gaps.analysed, gaps.parts, gaps.person, gaps.time)
     settings, rng = SamplerSettings(draws=100, chains=4, cores=1, seed=1), np.random.default_rng(1)
     return Imputer(model, columns, design, stated.priors_for(design), gaps, settings, rng)
+
+
+def log_joint(sampler: Imputer) -> np.ndarray:
+    """Log density of the outcome, of `x`, of `w` by `x`, and of all effects, by chain, from the values as they are."""
+    own, chains, n = sampler._values, sampler.chains, len(sampler.at)
+    frame = pd.DataFrame({name: values.ravel() for name, values in sampler.changing.values.items()})
+    made_again = sampler.changing.at(
+        {name: frame[name].to_numpy() for name in sampler.changing.moved}, np.arange(chains * n), sampler.rows
+    )
+    left = sampler.outcomes.coded - sampler._predictor(made_again)
+    sigma = own["sigma"].reshape(chains, -1)[:, sampler.rows.strata.reshape(chains, n)[0]]
+    out = -0.5 * ((left / sigma) ** 2).sum(axis=1)
+    for factor in sampler.design.factors:
+        u, tau, q = own[f"u_{factor.name}"], own[f"tau_{factor.name}"], len(factor.terms)
+        corr = own[f"corr_{factor.name}"] if factor.correlated else np.tile(np.eye(q), (chains, 1, 1))
+        covariance = tau[:, :, None] * corr * tau[:, None, :]
+        out -= 0.5 * np.einsum("clq,cqr,clr->c", u, np.linalg.inv(covariance), u)
+    for regression in sampler.regressions.values():
+        assert isinstance(regression, NormalRegression)
+        squares = (regression.counts * (regression.target - regression.mean()) ** 2).sum(axis=1)
+        out -= 0.5 * squares / regression.variance
+        for factor in regression.factors.values():
+            out -= 0.5 * (factor.effects**2).sum(axis=1) / factor.variance
+    x = sampler.columns["x"]
+    if x.error:
+        seen = ~x.missing
+        away = x.natural(sampler.standard["x"][:, seen]) - x.values.to_numpy()[seen]
+        out -= 0.5 * ((away / x.error) ** 2).sum(axis=1)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ within(x) + between(x) + z + w + (1 | pid)", {}),
+        ("y ~ within(x) * z + between(x) + w + (1 + within(x) + z | pid) + (1 | site)", {"residual_by": "arm"}),
+        ("y ~ x + lag(x) + w + (0 + z || pid)", {}),
+        ("y ~ x + between(x, site) + between(x) + w + (1 | pid) + (1 | site)", {"error": {"x": 0.4}}),
+    ],
+)
+def test_what_is_drawn_at_once_is_of_the_joint_density(
+    formula: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The systems' log density changes by a draw as that of everything does, another column with gaps among it."""
+    data, rng = made(3, persons=24)[1], np.random.default_rng(4)
+    person = pd.factorize(data["pid"])[0]
+    data = data.assign(site=[f"s{k % 5}" for k in person], arm=[f"a{k % 2}" for k in person])
+    data["w"] = (0.3 * data["x"].fillna(0.0) + rng.normal(size=len(data))).mask(rng.random(len(data)) < 0.2)
+    data["y"] = data["y"].mask(rng.random(len(data)) < 0.1)
+    sampler, changes, draw = imputer(data, formula, **options), [], Systems.draw
+
+    def told(systems: Systems, *arguments: Any) -> np.ndarray:
+        by, left, weight, prior, pull, _ = arguments
+        moved = draw(systems, *arguments)
+        row, unknown = systems.entries
+        shift = np.stack([np.bincount(row, one, minlength=left.shape[1]) for one in by * moved[:, unknown]])
+        first, second = systems.pairs
+        change = (weight * (left * shift - shift**2 / 2)).sum(axis=1) + (pull * moved).sum(axis=1)
+        changes.append(change - (prior * moved[:, first] * moved[:, second]).sum(axis=1) / 2)
+        return moved
+
+    monkeypatch.setattr(Systems, "draw", told)
+    sampler._draw_model(1, fresh=True)
+    for step in range(4):
+        sampler._draw_values()
+        sampler._draw_model(1, fresh=False)
+        before = log_joint(sampler)
+        sampler._draw_together("x")
+        found = log_joint(sampler) - before
+        assert np.abs(found).min() > 0.01
+        assert changes[-1] == pytest.approx(found, abs=1e-7), step
 
 
 def test_design_is_that_of_the_drawn_values_however_often_they_were_drawn() -> None:

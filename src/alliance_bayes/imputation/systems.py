@@ -33,7 +33,7 @@ class Systems:
         kind = np.stack([np.ceil(np.log2(np.maximum(1, own))) for own in (sizes, lengths)])
         _, which = np.unique(kind, axis=1, return_inverse=True)
         which = which.ravel()
-        self.n_unknown = len(unknown)
+        self.n_unknown, self.entries, self.pairs = len(unknown), entries, pairs
         self._parts = [
             _Part.of(np.flatnonzero(which == one), unknown, rows, place, line, entries, pairs)
             for one in range(int(which.max(initial=-1)) + 1)
