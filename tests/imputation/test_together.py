@@ -12,6 +12,7 @@ from scipy import sparse
 import alliance_bayes as ab
 from alliance_bayes.diagnostics import convergence
 from alliance_bayes.engines.nuts import SamplerSettings
+from alliance_bayes.imputation.agreement import agree
 from alliance_bayes.imputation.impute import all_rows, begin
 from alliance_bayes.imputation.linked import with_stand_ins
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, Factor, NormalRegression
@@ -217,8 +218,9 @@ def test_chains_go_on_until_level_effects_agree() -> None:
         "sigma": rng.normal(size=(4, 1000)),
         "u_pid": rng.normal(size=(4, 1000, len(levels), 1)),
     }
-    assert sampler._agree(draws)
-    for person, agree in (("p4", True), ("p7", False)):
+    levels_with_draws = sampler._with_draws()
+    assert agree(draws, levels_with_draws)
+    for person, same in (("p4", True), ("p7", False)):
         apart = {name: values.copy() for name, values in draws.items()}
         apart["u_pid"][:, :, levels.index(person)] += np.arange(4)[:, None, None]
-        assert sampler._agree(apart) == agree
+        assert agree(apart, levels_with_draws) == same

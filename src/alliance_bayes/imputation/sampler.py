@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from alliance_bayes.diagnostics import convergence
 from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import SamplingError
+from alliance_bayes.imputation.agreement import agree
 from alliance_bayes.imputation.evaluation import ChangingDesign
 from alliance_bayes.imputation.linked import Gaps, Touch, touches
 from alliance_bayes.imputation.outcome import outcome_of
@@ -30,13 +30,8 @@ __all__ = ["Drawn", "Imputer"]
 
 # Step of a difference quotient in SDs of a column.
 _STEP = 0.05
-# Chains go on while they agree less than this, or their draws are worth less, for so many times as long at most. Fewer
-# draws of a chain say little of either.
-_LARGEST_RHAT, _LEAST_WORTH, _LONGEST, _FEWEST = 1.006, 600, 8, 100
-# The largest R-hat of level effects and their SDs is that of a hundred quantities. What they are worth is asked of them
-# as of others; of a level more it costs as much as of a coefficient, and there may be thousands. By chance alone the
-# largest of a hundred with four chains of n independent draws is 1 + 3.4 / n but once in a hundred.
-_LARGEST_OF_MANY, _MOST_JUDGED, _OF_CHANCE = 1.008, 100, 3.4
+# Chains go on while they do not agree, for so many times as long at most.
+_LONGEST = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -401,7 +396,7 @@ class Imputer:
                     progress((warm_up + asked - states + len(kept)) * self.chains, (warm_up + asked) * self.chains, 0)
             whole = [joined([state.found for state in kept], chain) for chain in range(self.chains)]
             parameters = by_chain([self.model.natural(own, chain) for chain, own in enumerate(whole)])
-            if every >= longest or self._agree(parameters):
+            if every >= longest or agree(parameters, self._with_draws()):
                 break
             kept, every, asked = kept[::2], every * 2, asked + states
         with_values = [state.values for state in kept if state.values is not None]
@@ -457,33 +452,10 @@ class Imputer:
             out[f"mean of {name}"], out[f"SD of {name}"] = values.mean(axis=1), values.std(axis=1)
         return out
 
-    def _agree(self, parameters: Mapping[str, np.ndarray]) -> bool:
-        """Whether the chains agree about parameters and level effects, whose draws are worth enough."""
-        chosen = {
-            name: values[:, :, self._judged(name)] if name.startswith("u_") else values
-            for name, values in parameters.items()
-        }
-        flat = {name: values.reshape(*values.shape[:2], -1) for name, values in chosen.items()}
-        draws = np.moveaxis(np.concatenate(list(flat.values()), axis=2), 2, 0)
-        n = draws.shape[2]
-        if n < _FEWEST or self.chains < 2:
-            return True
-        found = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)
-        limits = {name: _LARGEST_RHAT if name in ("beta", "sigma") else _LARGEST_OF_MANY for name in flat}
-        largest = np.repeat(list(limits.values()), [values.shape[2] for values in flat.values()])
-        # What does not vary (the diagonal of correlations) has none of these.
-        apart = found["rhat"] >= np.maximum(largest, 1 + _OF_CHANCE / n)
-        worth = min(float(np.nanmin(found["ess_bulk"])), float(np.nanmin(found["ess_tail"])))
-        return bool(not apart.any() and worth > min(_LEAST_WORTH, draws[0].size / 4))
-
-    def _judged(self, name: str) -> np.ndarray | slice:
-        """Levels whose effects tell of agreement: of those with drawn values so many, at even distances."""
-        factor = name.removeprefix("u_")
-        if factor not in self.rows.index:
-            return slice(None)
-        levels = np.unique(self.rows.index[factor])
-        levels = levels[levels >= 0]
-        return levels[np.unique(np.linspace(0, len(levels) - 1, _MOST_JUDGED).round().astype(int))]
+    def _with_draws(self) -> dict[str, np.ndarray]:
+        """Levels of which rows have drawn values, by the name of a factor's effects."""
+        found = {f"u_{name}": np.unique(index) for name, index in self.rows.index.items()}
+        return {name: levels[levels >= 0] for name, levels in found.items()}
 
     def _draw_model(self, draws: int, *, fresh: bool) -> list[Found]:
         """Draws of the model's parameters by chain; the last of each is what values are drawn with."""
