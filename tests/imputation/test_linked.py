@@ -26,7 +26,7 @@ Record = Callable[[str, object], None]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("formula", [FORMULA, "y ~ x + lag(x) + z + (1 | pid)"])
+@pytest.mark.parametrize("formula", [FORMULA, "y ~ x + lag(x) + z + (1 | pid)"], ids=["parts", "lags"])
 def test_posterior_is_that_of_the_graph(formula: str, record_property: Record) -> None:
     import pymc as pm
 
@@ -65,7 +65,8 @@ def test_missing_at_random_is_made_up_for(record_property: Record) -> None:
     shifts = {name: np.array(own) - np.array(means["complete"]) for name, own in means.items() if name != "complete"}
     errors = {name: own.std(axis=0, ddof=1) / np.sqrt(SETS) for name, own in shifts.items()}
     for name, own in shifts.items():
-        record_property(f"mean shift, {name}", ", ".join(f"{value:+.3f}" for value in own.mean(axis=0)))
+        found = [f"{mean:+.3f} ({error:.3f})" for mean, error in zip(own.mean(axis=0), errors[name], strict=True)]
+        record_property(f"mean shift of {', '.join(NAMES)} (standard error), {name}", ", ".join(found))
     record_property("seeds", f"1000 to {999 + SETS}")
     record_property("coverage", ", ".join(f"{value:.3f}" for value in np.mean(covered, axis=0)))
     assert (np.abs(shifts["imputed"].mean(axis=0)) < 3 * errors["imputed"]).all()
