@@ -299,3 +299,27 @@ def test_a_baseline_of_another_instrument_is_none() -> None:
     fit = fitted(frame, formula="who5_followup ~ alliance + phq9_baseline", chains=2, draws=10)
     with pytest.raises(UsageError, match="'phq9_baseline' is a score of another instrument than 'who5_followup'"):
         improvement(fit, baseline="phq9_baseline")
+
+
+@pytest.mark.parametrize("family", ["gaussian", "beta_binomial"])
+def test_who_begins_so_badly_that_every_outcome_is_better_by_enough_improves(family: str) -> None:
+    """A baseline that was drawn knows of no ends of a scale: asked for -4 or more of 0 to 100, a page was an error."""
+    frame = rows(80, seed=3)
+    frame["who5_baseline"] = np.where(np.arange(80) % 5, frame["who5_baseline"], -14.0)
+    shape = LOGIT if FAMILIES[family].discrete else POINTS
+    fit = fitted(frame, formula=FORMULA, chains=2, draws=10, spec={"family": family}, **shape)  # type: ignore[arg-type]
+    start, surely = frame["who5_baseline"].to_numpy(), frame["who5_baseline"].to_numpy() < 0
+    expected = np.where(surely, 1.0, chances(fit, 10.0))
+    for among in (None, surely, np.arange(80) % 2 == 0):
+        table = improvement(fit, by=10, among=among)
+        mean = expected[:, slice(None) if among is None else among].mean(axis=1)
+        np.testing.assert_allclose(table.draws[table.index[0]], fit.with_chains(mean), rtol=0, atol=1e-7)
+    # Of symptoms, of which fewer are better, the bad end is the high one.
+    frame = frame.assign(phq9_baseline=np.where(start < 0, 40.0, np.arange(80) % 28), phq9_followup=np.arange(80) % 28)
+    formula = "phq9_followup ~ alliance + phq9_baseline"
+    fit = fitted(frame, formula=formula, chains=2, draws=10, spec={"family": family}, **shape)  # type: ignore[arg-type]
+    aims = frame["phq9_baseline"].to_numpy(float) - 6
+    least = np.where(aims < 0, 0.0, cumulative(fit, np.minimum(aims, 27.0)))
+    table = improvement(fit, by=6)
+    expected = np.where(aims >= 27, 1.0, least).mean(axis=1)
+    np.testing.assert_allclose(table.draws[table.index[0]], fit.with_chains(expected), rtol=0, atol=1e-7)

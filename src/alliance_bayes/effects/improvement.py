@@ -18,7 +18,7 @@ from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.joined import joined_average
 from alliance_bayes.effects.means import later_first, levels_to_compare
 from alliance_bayes.effects.options import IntervalAtOptions, make_options, with_common_options
-from alliance_bayes.effects.responders import AtLeast, cut_for, row_beyond
+from alliance_bayes.effects.responders import AtLeast, cut_for, outcome_ends, row_beyond
 from alliance_bayes.effects.summary import Difference, Estimate, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
@@ -375,7 +375,11 @@ def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, cho
     possible = (
         scores <= (np.inf if top is None else top) if higher else scores >= (-np.inf if bottom is None else bottom)
     )
-    places = np.flatnonzero(chosen.any(axis=1) & possible)
+    lowest, highest = outcome_ends(fit)
+    # A baseline that was drawn may be so far beyond the bad end that every outcome is better by enough.
+    surely = possible & ((aims <= lowest) if higher else (aims >= highest))
+    sure = _sizes(rows, chosen & surely[:, None])
+    places = np.flatnonzero(chosen.any(axis=1) & possible & ~surely)
     values, which_value = np.unique(aims[places], return_inverse=True)
     # At most so much is not at least what comes next.
     cuts = np.array([_cut(fit, float(value), higher=higher) for value in values])
@@ -411,7 +415,7 @@ def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, cho
         # What takes time releases the interpreter's lock.
         with ThreadPoolExecutor(processors()) as pool:
             list(pool.map(in_block, fit.blocks(places.size)))
-    return reached
+    return reached + sure
 
 
 def _cut(fit: FittedModel, aim: float, *, higher: bool) -> float:

@@ -35,6 +35,7 @@ __all__ = [
     "Step",
     "cut_below",
     "cut_for",
+    "outcome_ends",
     "refuse_shares",
     "responders",
     "row_beyond",
@@ -259,6 +260,16 @@ class AtMost(AtLeast):
         return 1 - super().__call__(family, eta, parameters, outcome)
 
 
+def outcome_ends(fit: FittedModel) -> tuple[float, float]:
+    """Between which values every outcome is: its levels, or the ends of its scale."""
+    levels, scale = fit.design.outcome.levels, fit.design.scales.get(fit.design.outcome.name)
+    if levels is not None:
+        return float(levels[0]), float(levels[-1])
+    lowest = -np.inf if scale is None or scale.lower is None else scale.lower
+    highest = np.inf if scale is None or scale.upper is None else scale.upper
+    return lowest, highest
+
+
 def row_beyond(fit: FittedModel, value: float) -> float:
     """A value just above another, in units of a thousandth of the outcome's step: what is not at most that much."""
     scale = fit.design.scales.get(fit.design.outcome.name)
@@ -354,12 +365,7 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
         )
     if is_number(step) and step <= 0:
         raise UsageError(f"step should be a finite number greater than 0, or None, but got {step!r}.")
-    levels = design.outcome.levels
-    if levels is not None:
-        lowest, highest = float(levels[0]), float(levels[-1])
-    else:
-        lowest = -np.inf if scale is None or scale.lower is None else scale.lower
-        highest = np.inf if scale is None or scale.upper is None else scale.upper
+    lowest, highest = outcome_ends(fit)
     if at_least <= lowest:
         raise UsageError(
             f"{argument('at_least', float(at_least))} counts everybody: '{name}' is never below {lowest:g}. "
