@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.cohort.doubts import Doubt, find_doubts
+from alliance_bayes.cohort.doubts import Doubt, find_doubts, unknown_levels
 
 SOUND = ab.simulate_cohort(n=300, seed=8).data.drop(columns=["who5_change"])
 
@@ -148,3 +148,22 @@ def test_some_columns_have_the_doubts_that_they_have_among_all() -> None:
             if doubt.kind != "same_columns"
             and (doubt.problem.column == column or doubt.kind in ("identical_rows", "impossible"))
         ]
+
+
+def test_a_cohort_that_is_printed_says_what_may_mean_missing() -> None:
+    frame = pd.DataFrame(
+        {
+            "participant_id": [f"p{k}" for k in range(6)],
+            "site": ["north", "N/A", "south", "north", "?", "south"],
+            "stage": ["early", "late", "late", "early", "late", "early"],
+            "alliance": [4.0, 3.5, None, 4.5, 5.0, 2.0],
+        }
+    )
+    cohort = ab.read_cohort(frame)
+    assert repr(cohort).endswith("; may mean missing: '?', 'N/A' in site>")
+    told = {doubt.problem.column: doubt.details["levels"] for doubt in cohort.doubts() if doubt.kind == "unknown"}
+    assert {name: sorted(levels) for name, levels in unknown_levels(cohort.data).items()} == {
+        name: sorted(levels) for name, levels in told.items()
+    }
+    assert "may mean missing" not in repr(ab.read_cohort(frame, missing=["N/A", "?"]))
+    assert " · may mean missing: &#x27;?&#x27;, &#x27;N/A&#x27; in site</p>" in cohort._repr_html_()

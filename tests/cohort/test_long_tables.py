@@ -41,7 +41,9 @@ def test_a_long_table_by_hand() -> None:
     people = cohort.people(["mood"])
     assert people is not None
     assert people.tolist() == [0, 1, 1, 1]
-    assert repr(cohort) == "<Cohort 'DataFrame': 3 participants, 6 sessions; columns: pid, week, mood>"
+    assert repr(cohort) == (
+        "<Cohort 'DataFrame': 3 participants, 6 sessions; columns: pid, week, mood; notes: 1 (see .notes)>"
+    )
     # 007 beside 7: told, and nobody merges them.
     assert [str(note) for note in cohort.notes] == [
         "column 'pid', row 2: '7' is almost '007' in row 0, and taken for another participant. Write both alike if "

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.doubts import Doubt, find_doubts, may_be_persons
+from alliance_bayes.cohort.doubts import Doubt, find_doubts, may_be_persons, remarks
 from alliance_bayes.cohort.flow import ROW, Flow, FlowStep, check_unit, counted, merge_steps, step_of
 from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.items import Prorated
@@ -130,7 +130,7 @@ class Cohort:
         return len(self.data)
 
     def __repr__(self) -> str:
-        """Counts and column names only: no participant's values."""
+        """Counts and column names only, and what may mean that nothing is known: no participant's values."""
         left_out = sum(step.n for step in self.excluded)
         before = f", {left_out:,} left out before" if left_out else ""
         sessions = ""
@@ -138,6 +138,7 @@ class Cohort:
             sessions = ", 1 session" if len(self.sessions) == 1 else f", {len(self.sessions):,} sessions"
         columns = ", ".join(self.data.columns)
         columns += f"; not read: {', '.join(self.aside)}" if self.aside else ""
+        columns += "".join(f"; {what}: {words}" for what, words in remarks(self.data, self.notes).items())
         people = counted(len(self), "participant")
         if (codes := self.persons) is not None:
             people = f"{counted(np.unique(codes).size, 'participant')}, {counted(len(self), self.unit)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,17 @@ from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LISTED_LEVEL
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
-__all__ = ["Doubt", "dates_of", "find_doubts", "identical_rows", "is_identifier", "may_be_persons", "names_codes"]
+__all__ = [
+    "Doubt",
+    "dates_of",
+    "find_doubts",
+    "identical_rows",
+    "is_identifier",
+    "may_be_persons",
+    "names_codes",
+    "remarks",
+    "unknown_levels",
+]
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -268,6 +278,24 @@ def _time(values: pd.Series, name: str) -> pd.Series | None:
     if not isinstance(values.dtype, pd.CategoricalDtype):
         return values if _TIME_WORDS & set(_words(name)) and name not in _KNOWN else None
     return dates_of(values)
+
+
+def unknown_levels(data: pd.DataFrame) -> dict[str, list[str]]:
+    """Levels that may stand for a missing value, by column: those of the doubts called "unknown", at little cost."""
+    found: dict[str, list[str]] = {}
+    for name in data.select_dtypes("category"):
+        sizes = data[name].value_counts(sort=False)
+        counts = {str(level): int(n) for level, n in sizes.items() if n}
+        if len(counts) > 1 and (levels := [level for level in counts if _is_unknown(level, counts)]):
+            found[str(name)] = levels
+    return found
+
+
+def remarks(data: pd.DataFrame, notes: Sized) -> dict[str, str]:
+    """What whoever prints a cohort should know of it: that there are notes, and which levels may mean missing."""
+    unknown = [f"{', '.join(map(repr, levels))} in {name}" for name, levels in unknown_levels(data).items()]
+    told = {"notes": f"{len(notes)} (see .notes)" if len(notes) else "", "may mean missing": "; ".join(unknown)}
+    return {what: words for what, words in told.items() if words}
 
 
 def dates_of(values: pd.Series) -> pd.Series | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.doubts import remarks
 from alliance_bayes.cohort.flow import plural
 from alliance_bayes.notebook import number, overview, table
 
@@ -32,6 +33,7 @@ def cohort_html(cohort: Cohort) -> str:
         ("sessions", "" if cohort.sessions is None else f"{len(cohort.sessions):,}"),
         ("left out before", f"{left_out:,}" if left_out else ""),
         ("not read", ", ".join(cohort.aside)),
+        *remarks(cohort.data, cohort.notes).items(),
     ]
     rows = [_row(str(name), group) for name, group in cohort.summary().groupby("variable", sort=False)]
     return overview(f"Cohort {cohort.source}", facts, table(_HEADINGS, rows, words=(0, 4)))
