@@ -17,6 +17,6 @@ def test_a_killed_run_is_neither_partial_nor_left_behind_and_the_next_gives_the_
     card = tmp_path / "card.toml"
     card.write_text('format = 3\nformula = "who5_followup ~ alliance"\n', encoding="utf-8")
     only = [part for name in ("fit", "report", "reduce", "simulate") for part in ("--only", name)]
-    command = [sys.executable, str(SCRIPT), "--kills", "8", "--card", str(card), *only]
+    command = [sys.executable, str(SCRIPT), "--kills", "5", "--card", str(card), *only]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -144,7 +144,7 @@ def by_loops(rows: list[Row], early: int) -> dict[str, list[float]]:
 
 @pytest.mark.slow
 @given(rows=rows_of_sessions, early=st.integers(1, 4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_parts_agree_with_loops(rows: list[Row], early: int) -> None:
     cohort = with_alliance_parts(cohort_of(rows), early=early)
     data = cohort.data
