@@ -319,9 +319,32 @@ def test_rows_that_were_pasted_twice_are_seen(frame):
     pasted = replace(again.fit(y[twice], draws=100), beside=beside(400, {"age": other["age"][twice]}))
     found = CHECKS["copies"](Context(pasted, replicates=300))
     assert found.verdict == "warn"
-    assert found.table.to_dict("records") == [{"columns": 4, "copies": "yes"}]
+    assert found.table.to_dict("records") == [{"columns": 4, "copies": "yes", "repeats": "no"}]
     # How many there are would count a few people.
     assert "40" not in found.sentence
+
+
+def test_outcomes_that_were_carried_forward_are_seen(frame):
+    formula = "who5_followup ~ alliance + who5_baseline"
+    model, rng = ExactGaussian(frame, formula), np.random.default_rng(0)
+    baseline = frame["who5_baseline"].to_numpy(float)
+    y = baseline + rng.normal(0, 12, 400)
+    assert CHECKS["copies"](Context(model.fit(y, draws=100), replicates=300)).verdict == "pass"
+    found = CHECKS["copies"](
+        Context(model.fit(np.where(rng.random(400) < 0.15, baseline, y), draws=100), replicates=300)
+    )
+    assert (found.verdict, found.table["copies"][0], found.table["repeats"][0]) == ("warn", "no", "yes")
+    assert "repeat who5_baseline exactly" in found.sentence
+    # Of persons with several rows the one before, whatever the table's order is.
+    people, occasion = np.repeat(np.arange(100), 4), np.tile([3.0, 1.0, 2.0, 0.0], 100)
+    level = np.repeat(50 + rng.normal(0, 10, 100), 4) + rng.normal(0, 6, 400)
+    place = {(person, when): row for row, (person, when) in enumerate(zip(people, occasion, strict=True))}
+    carried = level.copy()
+    for row in np.flatnonzero((rng.random(400) < 0.2) & (occasion > 0)):
+        carried[row] = level[place[people[row], occasion[row] - 1]]
+    for values, verdict in ((level, "pass"), (carried, "warn")):
+        fit = replace(model.fit(values, draws=100), people=people, beside=replace(beside(400, {}), when=occasion))
+        assert CHECKS["copies"](Context(fit, replicates=300)).verdict == verdict
 
 
 def test_rows_that_stand_for_several_people_are_neither_copies_nor_neighbours(model, frame):

@@ -21,7 +21,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome, Scale
 from alliance_bayes.remedies import argument, call
 
-__all__ = ["Context", "Draws", "Grouping", "diagnosed", "in_unit", "rounding_step"]
+__all__ = ["Context", "Draws", "Grouping", "diagnosed", "in_turn", "in_unit", "rounding_step"]
 
 # Rows that are looked at one by one, by leave-one-out predictions and residuals: of more, a random sample.
 MOST_ROWS = 10_000
@@ -63,6 +63,15 @@ class Draws(Protocol):
     @property
     def info(self) -> Mapping[str, Any]:
         """How the draws came about."""
+
+
+def in_turn(fit: FittedModel) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a person that follow each other in time, of a fit that has persons: the first ones and the next ones."""
+    people, when = fit.people, None if fit.beside is None else fit.beside.when
+    assert people is not None
+    order = np.lexsort((np.arange(people.size) if when is None else when, people))
+    same = people[order[1:]] == people[order[:-1]]
+    return order[:-1][same], order[1:][same]
 
 
 def diagnosed(fit: Draws) -> pd.DataFrame:

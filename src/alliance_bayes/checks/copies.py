@@ -1,13 +1,16 @@
-"""Whether rows under different ids are the same."""
+"""Whether rows under different ids are the same, and whether outcomes repeat earlier values."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.check import Check, CheckResult, percent
-from alliance_bayes.checks.context import Context
+from alliance_bayes.checks.context import Context, in_turn
 from alliance_bayes.cohort.doubts import identical_rows
+from alliance_bayes.cohort.repeats import repeats_of
 from alliance_bayes.wording import Wording
 
 __all__ = ["Copies"]
@@ -16,40 +19,67 @@ SENTENCES = Wording("alliance_bayes.checks", "sentences/copies.toml")
 
 
 class Copies(Check):
-    """Compare how many analysed rows of different people are the same with how many would be by chance.
+    """Compare how many analysed rows of different people are the same, or repeat a value, with what chance makes.
 
     ``warn`` when there are more. All columns of the table that was fitted are compared, those aside that say whose a
-    row is or name rows. The table has one row: how many ``columns`` were compared, and whether there are ``copies``
-    (yes or no): how many is for those who have the table, whom :meth:`alliance_bayes.Cohort.doubts` tells.
+    row is or name rows; and the outcome with each number that it is predicted by, and with the same person's one
+    before. The table has one row: how many ``columns`` were compared, whether there are ``copies`` and ``repeats`` (yes
+    or no): how many is for those who have the table, whom :meth:`alliance_bayes.Cohort.doubts` tells.
 
     Notes
     -----
     What chance makes is estimated from rows that are the same but for one column, with room for an error by a factor of
     three, so that the rate of false alarms is far below the stated one; see
     `alliance_bayes.cohort.doubts.identical_rows`. Of more than a million cells, the columns with the most values are
-    compared.
+    compared. Repeated values are told from near ones; see `alliance_bayes.cohort.repeats.repeats_of`.
     """
 
     name = "copies"
     sees_rows = False
     holds_estimates = False
-    title = "Identical rows"
-    looks_at = "rows that are the same under different ids"
-    meaning = "People who were entered twice count twice, and what is said is surer than the data are."
-    needs_rows = "Whether rows are the same"
+    title = "Identical rows and repeated values"
+    looks_at = "rows that are the same under different ids, and outcomes that repeat an earlier value"
+    meaning = (
+        "People who were entered twice count twice, and values that were carried forward hide change: what is said is "
+        "surer than the data are."
+    )
+    needs_rows = "Whether rows are the same or repeat values"
 
     def examine(self, context: Context) -> CheckResult:
-        """Compare how many analysed rows of different people are the same with how many would be by chance."""
+        """Compare how many analysed rows are the same, or repeat a value, with how many would by chance."""
         fit = context.fit
         if fit.info.get("weights", {}).get("kind") == "frequency":
             return self.result("info", SENTENCES("weighted"))
         frame = fit.design.frame if fit.beside is None else pd.concat([fit.design.frame, fit.beside.columns], axis=1)
         people = np.arange(len(frame)) if fit.people is None else fit.people
         identical = identical_rows(_few_columns(frame), people, rate=context.rate)
-        table = pd.DataFrame({"columns": [frame.shape[1]], "copies": ["no" if identical is None else "yes"]})
-        name = "level" if identical is None else "fired"
-        sentence = SENTENCES(name, n=frame.shape[1], share=percent(1 - context.rate))
-        return self.result("pass" if identical is None else "warn", sentence, table)
+        repeated = [name for name, earlier in _earlier(context) if repeats_of(earlier, fit.design.outcome.values)]
+        table = pd.DataFrame(
+            {
+                "columns": [frame.shape[1]],
+                "copies": ["no" if identical is None else "yes"],
+                "repeats": ["yes" if repeated else "no"],
+            }
+        )
+        sentences = []
+        if identical is not None:
+            sentences.append(SENTENCES("fired", n=frame.shape[1]))
+        if repeated:
+            sentences.append(SENTENCES("repeated", columns=repeated))
+        if not sentences:
+            sentences.append(SENTENCES("level", n=frame.shape[1], share=percent(1 - context.rate)))
+        return self.result("warn" if identical is not None or repeated else "pass", " ".join(sentences), table)
+
+
+def _earlier(context: Context) -> Iterator[tuple[str, np.ndarray]]:
+    """What the outcome may repeat: numbers that it is predicted by, and the same person's one before."""
+    fit = context.fit
+    yield from context.numeric.items()
+    if fit.people is not None:
+        first, second = in_turn(fit)
+        before = np.full(fit.design.rows.n, np.nan)
+        before[second] = fit.design.outcome.values[first]
+        yield SENTENCES("before"), before
 
 
 #: Cells that are compared.

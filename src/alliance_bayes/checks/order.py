@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.check import Check, CheckResult, percent
-from alliance_bayes.checks.context import Context
+from alliance_bayes.checks.context import Context, in_turn
 from alliance_bayes.checks.lack_of_fit import (
     Basis,
     Discrepancy,
@@ -131,13 +131,8 @@ def _neighbours(context: Context, orders: dict[str, np.ndarray]) -> Iterator[tup
         places = np.flatnonzero(np.isfinite(values))
         order = places[np.argsort(values[places], kind="stable")]
         yield name, (order[:-1], order[1:])
-    people = context.fit.people
-    if people is not None:
-        beside = context.fit.beside
-        when = None if beside is None else beside.when
-        order = np.lexsort((np.arange(people.size) if when is None else when, people))
-        same = people[order[1:]] == people[order[:-1]]
-        yield _PERSONS, (order[:-1][same], order[1:][same])
+    if context.fit.people is not None:
+        yield _PERSONS, in_turn(context.fit)
 
 
 def _of_neighbours(context: Context, first: np.ndarray, second: np.ndarray) -> Discrepancy:

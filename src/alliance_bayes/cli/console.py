@@ -20,7 +20,7 @@ from alliance_bayes.remedies import PYTHON, Interface
 __all__ = ["errors", "interface", "notes", "progress", "say", "tell_problem", "warn"]
 
 # What changes an analysis; 'validate' tells the rest as well.
-_TOLD = ("identical_rows", "misspelling", "unknown", "impossible")
+_TOLD = ("identical_rows", "repeated", "misspelling", "unknown", "impossible")
 
 #: What words remedies: the command that runs.
 interface: ContextVar[Interface] = ContextVar("interface", default=PYTHON)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.likeness import alike_levels
 from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LISTED_LEVELS, NUMBERS, rows_of
+from alliance_bayes.cohort.repeats import repeats_of
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
@@ -89,8 +90,8 @@ class Doubt:
     Parameters
     ----------
     kind
-        "identical_rows", "misspelling", "unknown", "impossible", "several_rows", "identifier", "code", "constant",
-        "same_columns" or "one_person".
+        "identical_rows", "repeated", "misspelling", "unknown", "impossible", "several_rows", "identifier", "code",
+        "constant", "same_columns" or "one_person".
     problem
         Where it is, what it is, and what to do.
     details
@@ -134,7 +135,7 @@ def find_doubts(
     people = pd.factorize(data[name])[0] if name in data else np.arange(len(data))
     columns = [column for column in data.columns if column not in (ID, name)]
     identifiers = {column for column in columns if is_identifier(data[column])}
-    doubts = [*_identical(data, people, identifiers), *_impossible(data)]
+    doubts = [*_identical(data, people, identifiers), *_impossible(data), *_repeated(data)]
     for column in columns:
         if column == time or (only is not None and column not in only):
             continue
@@ -245,7 +246,7 @@ def _impossible(data: pd.DataFrame) -> Iterator[Doubt]:
     if "provider_type" in data:
         both = (data["provider_type"] == "both") & (sessions < 2)
         cases.append(("provider_type", "providers of both types and fewer than two sessions ('n_sessions')", both))
-    for early, late in _in_time(data):
+    for early, late in _in_time(data, _time):
         cases.append((late[0], f"a value before that of '{early[0]}'", late[1] < early[1]))
     for column, what, which in cases:
         n = int(which.sum())
@@ -258,11 +259,27 @@ def _has(data: pd.DataFrame) -> pd.Series:
     return data[ratings].notna().any(axis=1) if ratings else pd.Series(False, index=data.index)
 
 
-def _in_time(data: pd.DataFrame) -> Iterator[tuple[tuple[str, pd.Series], tuple[str, pd.Series]]]:
-    """Pairs of columns of dates or days of which one is, by their names, the earlier."""
+def _repeated(data: pd.DataFrame) -> Iterator[Doubt]:
+    """Later values that repeat the earlier ones more often than they come near them."""
+    for (before, earlier), (name, later) in _in_time(data, _amount):
+        repeats = repeats_of(earlier.to_numpy(float), later.to_numpy(float))
+        if repeats is not None:
+            n, expected = repeats.rows, round(repeats.expected)
+            what = (
+                f"is exactly the value of {before!r} in {rows_of(n)} of {repeats.compared:,}, and by those that are "
+                f"near it would be in about {expected:,}"
+            )
+            remedy = "Leave cells empty that were carried forward to people who were not asked again."
+            yield _doubt("repeated", name, what, remedy, rows=n, expected=expected, compared=repeats.compared)
+
+
+def _in_time(
+    data: pd.DataFrame, kind: Callable[[pd.Series, str], pd.Series | None]
+) -> Iterator[tuple[tuple[str, pd.Series], tuple[str, pd.Series]]]:
+    """Pairs of columns of a kind of which one is, by their names, the earlier."""
     times: dict[tuple[str, ...], tuple[str, pd.Series]] = {}
     for name in data.columns:
-        words, values = tuple(_words(str(name))), _time(data[name], str(name))
+        words, values = tuple(_words(str(name))), kind(data[name], str(name))
         if values is not None:
             times[words] = (str(name), values)
     for words, early in times.items():
@@ -272,6 +289,10 @@ def _in_time(data: pd.DataFrame) -> Iterator[tuple[tuple[str, pd.Series], tuple[
                 late = times.get((*words[:place], *changed, *words[place + 1 :]))
                 if late is not None and late[1].dtype == early[1].dtype:
                     yield early, late
+
+
+def _amount(values: pd.Series, name: str) -> pd.Series | None:
+    return values if pd.api.types.is_float_dtype(values.dtype) and not _TIME_WORDS & set(_words(name)) else None
 
 
 def _time(values: pd.Series, name: str) -> pd.Series | None:
