@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
+import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport
+from alliance_bayes.report.residual_sds import residual_sd_effects
 from alliance_bayes.report.text import MINUS
 from builders import fitted, rendered, rows
 
@@ -39,6 +42,50 @@ def test_the_model_is_said_and_every_levels_sd_is_shown(checks_of: Callable[...,
     ]
     variables = [entry["variable"] for entry in report.numbers["participants"]["summary"]]
     assert "provider_type" in variables
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_every_levels_sd_has_its_interval(checks_of: Callable[..., CheckReport]) -> None:
+    fit = fitted(
+        rows(150, countries=3),
+        formula=FORMULA,
+        draws=500,
+        means={"sigma": [8.0, 16.0, 12.0]},
+        sds={"sigma": 0.5},
+        spec={"residual_by": "provider_type"},
+    )
+    report = rendered(fit, checks=checks_of())
+    page = BeautifulSoup(report.html, "html.parser")
+    found = {}
+    for row in page.select("#table-residual-sds tbody tr"):
+        quantity, mean, interval = (" ".join(cell.get_text().split()) for cell in row.select("th, td"))
+        found[quantity] = (float(mean), *map(float, interval.strip("()").split(" to ")))
+    levels = ("coach", "therapist", "both")
+    draws = dict(zip(levels, fit.posterior["sigma"].to_numpy().reshape(-1, 3).T, strict=True))
+    expected = {f"provider type: {level}": draws[level] for level in levels}
+    expected |= {
+        f"provider type: {level} over coach, ratio of SDs": draws[level] / draws["coach"] for level in levels[1:]
+    }
+    assert found.keys() == expected.keys()
+    for quantity, values in expected.items():
+        # As printed: half of the last of the digits that 2,000 draws justify.
+        assert found[quantity] == pytest.approx((values.mean(), *np.quantile(values, [0.055, 0.945])), abs=0.051)
+    # The page's numbers are those of its rows, which a verification makes again.
+    told = {(row["estimand"], row["level"]) for row in report.numbers["residual_sds"]}
+    assert told == {("residual_sd", level) for level in levels} | {("residual_sd_ratio", level) for level in levels[1:]}
+    assert {row.partition("/")[0] for row in residual_sd_effects(fit, prob=0.89, small=10).index} == {
+        "residual_sd",
+        "residual_sd_ratio",
+    }
+
+
+@pytest.mark.usefixtures("gate_alone", "undrawn")
+def test_a_page_with_sds_by_level_is_verified(tmp_path: Path) -> None:
+    cohort = ab.simulate_cohort(n=200, seed=3)
+    fit = ab.Model("who5_followup ~ alliance", residual_by="provider_type").fit(cohort, seed=1, progress=False)
+    fit.report(tmp_path / "page.html", sections=["variance"])
+    assert 'id="table-residual-sds"' in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert ab.verify_report(tmp_path / "page.html", cohort).problems == ()
 
 
 @pytest.mark.slow

@@ -1,20 +1,20 @@
-"""How large the residual SD is at low and high values of what it differs along, with everybody at each of them."""
+"""How large the residual SD is at each level that it differs by, or at low and high values of what it differs along."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.weights import weighted_quantiles
-from alliance_bayes.effects import Estimate, Measure
+from alliance_bayes.effects import EffectTable, Estimate, Measure
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import Fixed, summarise
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.nodes import columns_of
-from alliance_bayes.report.estimates import Estimates, text_of
+from alliance_bayes.report.estimates import text_of
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import Column, effect_table, estimate_columns
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters
@@ -25,28 +25,30 @@ from alliance_bayes.report.untold import untold
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["residual_sds"]
+__all__ = ["residual_sd_effects", "residual_sds"]
 
 _SD, _RATIO = "residual_sd", "residual_sd_ratio"
 
 
-def residual_sds(view: View) -> Table | None:
-    """The table; None where the residual SD differs along nothing, or along nothing that may be told."""
-    fit = view.fit
-    if fit.design.sigma is None or view.withheld:
-        return None
-    sds = list(_estimates(fit, view.small))
-    if not sds:
-        return None
-    prob = float(view.estimates.table["prob"].iloc[0])
-    estimates = Estimates(summarise(sds, make_options(fit, prob=prob)), ())
+def residual_sds(view: View, rows: EffectTable) -> Table:
+    """The rows as the page has them."""
+    design, estimates = view.fit.design, view.estimated("variance", rows)
+    unit = units(unit_of(design, design.outcome.name))
+    along = "" if design.sigma is None else " with everybody at a value, root mean square over those analysed"
     return effect_table(
         "table-residual-sds",
-        f"Residual SD σ ({units(unit_of(fit.design, fit.design.outcome.name))}) with everybody at a value, root mean "
-        "square over those analysed; and how many times as large",
+        f"Residual SD σ ({unit}){along}; and how many times as large",
         estimates.table,
         [Column("Quantity", _label, words=True), *estimate_columns(estimates, estimates.table, judged=())],
     )
+
+
+def residual_sd_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTable | None:
+    """The estimates; None where the residual SD does not differ, or along nothing that may be told."""
+    if fit.design.residual is None and fit.design.sigma is None:
+        return None
+    sds = list(_by_level(fit, small) if fit.design.sigma is None else _estimates(fit, small))
+    return summarise(sds, make_options(fit, prob=prob)) if sds else None
 
 
 def _label(row: Row) -> str:
@@ -57,10 +59,27 @@ def _label(row: Row) -> str:
     return f"{column}: {clean(level)}"
 
 
+def _by_level(fit: FittedModel, small: int) -> Iterator[Estimate]:
+    """The residual SD of each level that may be told."""
+    residual = fit.design.residual
+    assert residual is not None
+    if identifying(fit, residual.name):
+        return
+    hidden = hidden_parameters(fit, small)
+    yield from _rows(
+        fit,
+        residual.name,
+        {
+            level: fit.stacked["sigma"][:, place]
+            for place, (level, parameter) in enumerate(zip(residual.levels, residual.parameters, strict=True))
+            if parameter not in hidden
+        },
+    )
+
+
 def _estimates(fit: FittedModel, small: int) -> Iterator[Estimate]:
     design, of_sigma = fit.design, fit.design.sigma
     assert of_sigma is not None
-    unit = unit_of(design, design.outcome.name)
     hidden, quiet, few = hidden_parameters(fit, small), untold(fit, small), hidden_levels(fit, small)
     for name in of_sigma.formula.columns[1:]:
         # What is not said of a coefficient is not said in other words.
@@ -72,21 +91,26 @@ def _estimates(fit: FittedModel, small: int) -> Iterator[Estimate]:
         if few.get(name, frozenset()) & settings.keys():
             continue
         draws = {label: _root_mean_square(fit, name, value) for label, value in settings.items()}
-        first = next(iter(draws))
-        for label, values in draws.items():
-            yield Estimate(
-                _SD, Fixed(fit.with_chains(values)), unit, factor=name, level=label, measure=Measure("Residual SD")
-            )
-        for label, values in list(draws.items())[1:]:
-            yield Estimate(
-                _RATIO,
-                Fixed(fit.with_chains(values / draws[first])),
-                "ratio",
-                factor=name,
-                level=label,
-                versus=first,
-                measure=Measure("Ratio of residual SDs"),
-            )
+        yield from _rows(fit, name, draws)
+
+
+def _rows(fit: FittedModel, name: str, draws: Mapping[str, np.ndarray]) -> Iterator[Estimate]:
+    """SDs at the values or levels of a column, and how many times as large as at the first the others are."""
+    unit, first = unit_of(fit.design, fit.design.outcome.name), next(iter(draws), "")
+    for label, values in draws.items():
+        yield Estimate(
+            _SD, Fixed(fit.with_chains(values)), unit, factor=name, level=label, measure=Measure("Residual SD")
+        )
+    for label, values in list(draws.items())[1:]:
+        yield Estimate(
+            _RATIO,
+            Fixed(fit.with_chains(values / draws[first])),
+            "ratio",
+            factor=name,
+            level=label,
+            versus=first,
+            measure=Measure("Ratio of residual SDs"),
+        )
 
 
 def _parts(fit: FittedModel, term: str) -> set[str]:

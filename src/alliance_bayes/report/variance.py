@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.estimates import Estimates, text_of, words_of
-from alliance_bayes.report.residual_sds import residual_sds
+from alliance_bayes.report.residual_sds import residual_sd_effects, residual_sds
 from alliance_bayes.report.rows import (
     Column,
     described,
@@ -44,12 +44,15 @@ def variance(view: View) -> Section:
     rows = estimates.where((*ESTIMANDS["bayesian_r2"].measures, *ESTIMANDS["variance_partition"].measures))
     rows = rows[~_alone(rows)]
     shown = not withheld and len(rows) > 0
+    remake = partial(residual_sd_effects, prob=view.prob, small=view.small)
+    sds = None if withheld else remake(fit)
     context = {
         "withheld": withheld,
         "cautions": view.checked.about("variance"),
         "table": _table(fit, estimates, rows) if shown else None,
         "picture": _picture(estimates, rows[rows["estimand"] == "variance_share"]) if shown else None,
-        "residual_sds": residual_sds(view),
+        "residual_sds": None if sds is None else residual_sds(view, sds),
+        "by": "" if fit.design.residual is None else factor_name(fit.design.residual.name),
         "outcome": column_name(fit.design.outcome.name),
         "units": unit_words(fit),
         "grouped": bool(fit.design.factors),
@@ -58,7 +61,11 @@ def variance(view: View) -> Section:
         "correlated": bool((rows["estimand"] == "icc").any()),
         "exhaustive": any(factor.exhaustive for factor in fit.design.factors),
     }
-    return Section("variance", "Variance partition and R²", "variance.html", context)
+    title = "Variance partition and R²"
+    if sds is None:
+        return Section("variance", title, "variance.html", context)
+    numbers = {"residual_sds": view.estimated("variance", sds).records()}
+    return Section("variance", title, "variance.html", context, numbers, sds, remake)
 
 
 def _alone(rows: pd.DataFrame) -> pd.Series:
