@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ import alliance_bayes as ab
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.scale_ends import ScaleEnd
 from alliance_bayes.report.suppression import Mark
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.study import checking
 from alliance_bayes.study.called import called
 from alliance_bayes.study.checking import _uncounted
-from builders import rows
+from alliance_bayes.study.options import StudyOptions
+from alliance_bayes.study.predictive import predictive_pictures
+from builders import fitted, rows
 from lightly import lightly, without_figures
 from recovering import SMALL, Unknowns, of_flow, solved
 from report.test_report_page import cells, parsed
@@ -105,3 +109,34 @@ def test_an_end_of_a_scale_has_shares_that_any_number_of_rows_can_have() -> None
     assert set(few.cells(SMALL)) == {"–"}
     for n in range(100, 2000):
         assert np.unique(np.round(100 * np.arange(n + 1) / n + 1e-9)).size == 101, n
+
+
+def sizes_of_bars(picture: Picture, most: int) -> list[int]:
+    """Numbers of rows that can have the observed shares of a figure's bars, by the table of its data."""
+    assert picture.data is not None
+    place, found = picture.data.headings.index("observed"), []
+    # A joined bar is of several levels of 0.25, and at an end of the scale there is half of one.
+    lines = [([float(end) for end in row[0].split(" to ")], float(row[place])) for row in picture.data.rows]
+    levels = np.array([round((high - low) / 0.25 + ((low == 1) + (high == 5)) / 2) for (low, high), _ in lines])
+    shares = np.array([share for _, share in lines]) / 100
+    for n in range(2, most):
+        people = shares * levels * n
+        # Four digits of a share.
+        if (np.abs(people - np.rint(people)) <= 1e-3 * people + 1e-9).all() and round(people.sum()) == n:
+            found.append(n)
+    return found
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_no_figure_of_the_outcome_tells_how_many_rows_a_model_has(told: bool) -> None:
+    frame = rows(437, seed=2)
+    first = fitted(frame.iloc[: 437 if told else 428].reset_index(drop=True), draws=4)
+    fit = fitted(frame, formula="alliance ~ who5_baseline + (1 | provider_type)", draws=100)
+    models = {"outcome_everybody": first, "alliance_gaussian": fit}
+    runner = SimpleNamespace(
+        options=StudyOptions(), fitted={name: SimpleNamespace(fit=model) for name, model in models.items()}
+    )
+    pictures = predictive_pictures("ratings", "Ratings", fit, runner)  # type: ignore[arg-type]
+    assert [picture.name for picture in pictures] == ["picture-ratings-prior", "picture-ratings-posterior"][: 1 + told]
+    if told:
+        assert sizes_of_bars(pictures[1], 600) == [437]

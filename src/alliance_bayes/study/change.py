@@ -94,7 +94,7 @@ def _share(part: DeclaredPart, event: str, people: str, model: str) -> None:
     }
     block, pictures = part.block("shares", rows, fits, values), []
     if name == "improved" and options.full and not block.withheld:
-        pictures = predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"], options.small)
+        pictures = predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"], runner)
     seen = ObservedShares.of(runner, part.fit("everybody"))
     observed = seen.column(event, fits["model"], elevated=people == "elevated")
     part.add("shares", block, values, pictures=pictures, observed=observed)

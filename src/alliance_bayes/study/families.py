@@ -23,7 +23,7 @@ __all__ = ["conclusion_under", "families"]
 
 def families(runner: StudyRunner) -> Part:
     """The outcome model under four families, on one scale."""
-    part, options = DeclaredPart("families", runner), runner.options
+    part = DeclaredPart("families", runner)
     fits = part.fits()
     block = part.block("slopes", fits=fits)
     if block.withheld:
@@ -40,7 +40,7 @@ def families(runner: StudyRunner) -> Part:
     verdict = conclusion_under(rows)
     part.show("slopes", block, {"verdict": verdict}, tables=[scores])
     pictures = [
-        picture for name, fit in fits.items() for picture in predictive_pictures(name, titles[name], fit, options.small)
+        picture for name, fit in fits.items() for picture in predictive_pictures(name, titles[name], fit, runner)
     ]
     part.show("predictive", part.block("predictive", EffectTable(block.rows[:0]), {}), pictures=pictures)
     part.findings.append(Finding(verdict, tuple(f"{block.name}/{row.name}" for row in rows.values())))

@@ -10,11 +10,13 @@ from alliance_bayes.report.checked import may_show, told
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.privacy import grouped_only
 from alliance_bayes.report.svg import Picture, draw, draw_png
+from alliance_bayes.study.runner import StudyRunner
+from alliance_bayes.study.tables import shown_rows
 
 __all__ = ["predictive_pictures"]
 
 
-def predictive_pictures(name: str, title: str, fit: Fit, small: int) -> list[Picture]:
+def predictive_pictures(name: str, title: str, fit: Fit, runner: StudyRunner) -> list[Picture]:
     """The first figure of the prior and of the posterior predictive check.
 
     Parameters
@@ -25,11 +27,15 @@ def predictive_pictures(name: str, title: str, fit: Fit, small: int) -> list[Pic
         What the model is called.
     fit
         The fit.
-    small
-        Fewest people that a bar stands for; a figure with smaller ones is left out.
+    runner
+        The study, whose options say of how few people a bar may be: a figure with smaller ones is left out. So is that
+        of a model of whose number of rows nothing is told: shares of several bars have one solution of how many.
     """
+    small = runner.options.small
+    sizes = shown_rows(runner.fitted, small)
+    counted = any(model.fit is fit and sizes[key] is not None for key, model in runner.fitted.items())
     pictures = []
-    for words in ("prior", "posterior"):
+    for words in ("prior", "posterior") if counted else ("prior",):
         result = run_checks(fit, checks=[f"{words}_predictive"]).results[0]
         plot = result.plots[0]
         if not may_show(plot, small):

@@ -103,7 +103,7 @@ def _told(runner: StudyRunner, model: str) -> str:
 
 def _ceiling(part: DeclaredPart) -> Block:
     """The same differences under families that know of the ceiling."""
-    fits, small = part.fits(), part.runner.options.small
+    fits = part.fits()
     thinned = {**fits, "ordinal": fits["ordinal"].thinned(ORDINAL_THINNING)}
     block = part.block("ceiling", part.estimated("ceiling", thinned), fits)
     called = part.declaration.blocks["ceiling"].called
@@ -111,7 +111,7 @@ def _ceiling(part: DeclaredPart) -> Block:
         picture
         for name in ("censored", "ordinal")
         if not block.withheld
-        for picture in predictive_pictures(f"ratings-{name}", capital(called[name]), fits[name], small)
+        for picture in predictive_pictures(f"ratings-{name}", capital(called[name]), fits[name], part.runner)
     ]
     return part.show("ceiling", block, pictures=pictures)
 
