@@ -83,7 +83,8 @@ def test_work_without_bounds_is_refused_before_it_starts(terms: str) -> None:
 
 
 def test_more_columns_than_anybody_means_are_refused_before_they_are_made() -> None:
-    frame = pd.DataFrame({"y": np.arange(3000.0), **{name: np.arange(3000).astype(str) for name in "abcd"}})
+    levels = np.tile(np.arange(3000), 2).astype(str)
+    frame = pd.DataFrame({"y": np.arange(6000.0), **dict.fromkeys("abcd", levels)})
     for terms in ("a:b:c:d", "a * b", "a", "1 + (a | b)", "1 + (0 + a:b | c)"):
         with pytest.raises(ModelError, match="at most 2,000 are worked with"):
             ModelSpec(f"y ~ {terms}", autoscale=True).design(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,12 +37,14 @@ from alliance_bayes.model.scales import Scale, check_size, is_measured, sample_s
 from alliance_bayes.model.sigma import SigmaModel, sigma_model
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
-from alliance_bayes.remedies import setting
+from alliance_bayes.remedies import argument, setting
 
 __all__ = ["INDICATED", "Design", "build_design"]
 
 # SDs that a column may lie from its centring value where cutpoints, or a residual SD, have their prior there.
 _FAR = 10.0
+# Levels for so many of the rows, of so many rows or more, are identifiers.
+_NEARLY, _MANY_ROWS = 0.8, 20
 #: The levels of a column of 0 and 1.
 INDICATED = ("0", "1")
 
@@ -332,6 +334,19 @@ class Design:
         )
 
 
+def _refuse_identifiers(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Refuse a column with a level for nearly every row as a common term: a coefficient a row says nothing."""
+    for name in names:
+        levels = frame[name].nunique() if isinstance(frame[name].dtype, pd.CategoricalDtype) else 0
+        if len(frame) >= _MANY_ROWS and levels >= _NEARLY * len(frame):
+            raise ModelError(
+                f"'{name}' has {levels:,} levels in {len(frame):,} analysed rows, so that nearly every row would "
+                "have a coefficient of its own: it seems to name rows, or to be text. Remove the term; if the levels "
+                f"are numbers, read the column as numbers ({argument('numeric')}); if they are what rows are grouped "
+                f"by, pool over them by (1 | {name})."
+            )
+
+
 def build_design(
     formula: Formula,
     family: Family,
@@ -404,6 +419,7 @@ def build_design(
                 f"'{name}' has only the level {frame[name].cat.categories[0]!r} in the analysed rows, so its "
                 "coefficient cannot be estimated. Remove the term or check the table."
             )
+    _refuse_identifiers(frame, term_columns(formula))
     residual = None if residual_by is None else residual_factor(residual_by, frame)
     values = frame[formula.outcome]
     if isinstance(values.dtype, pd.CategoricalDtype):

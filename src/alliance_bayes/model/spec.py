@@ -21,6 +21,7 @@ from alliance_bayes.model.defaults import PRIOR_SETS, set_without_use
 from alliance_bayes.model.derivations import Derivations
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
+from alliance_bayes.model.families.bernoulli import event_of
 from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.grammar import shown, windowed_named
 from alliance_bayes.model.layout import check_names
@@ -212,7 +213,8 @@ class ModelSpec:
         They are those of ``rows``, ``derived``, ``events`` and ``among``, and ``within(x)``, ``between(x)`` and
         ``lag(x)`` of the formula, which are made of all rows before ``among`` takes some.
 
-        Where a row has no level of a factor and nothing to pool over it, it is given the level "(nobody)".
+        Where a row has no level of a factor and nothing to pool over it, it is given the level "(nobody)". An event
+        that is written as TRUE and FALSE is 1 and 0.
 
         Parameters
         ----------
@@ -233,6 +235,8 @@ class ModelSpec:
         """
         derived = self._derivations(beside).of(cohort)
         data = filled(derived.data, self.parsed, self.of_residual)
+        if self.family == "bernoulli":
+            data = event_of(data, self.parsed.outcome)
         return derived if data is derived.data else replace(derived, data=data)
 
     def _derivations(self, beside: Iterable[str] = ()) -> Derivations:

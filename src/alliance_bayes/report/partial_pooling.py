@@ -157,12 +157,13 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
         "left_out": len(groups) < len(factor.levels),
         "more": len(shown) < len(groups),
     }
+    measured = "Probabilities" if fit.design.family.event else f"Means in {unit}"
     data = Table.of(
         f"{name}-data",
         title,
         (capital(factor_name(factor.name)), "People", "Own mean", "Adjusted mean"),
         [(clean(group.level), group.people, form(group.own, 2), form(group.pooled, 2)) for group in shown],
-        note=f"Means in {unit}, over {len(shown)} of {len(groups)} groups; towards {form(middle, 2)}.",
+        note=f"{measured}, over {len(shown)} of {len(groups)} groups; towards {form(middle, 2)}.",
     )
     width, height = plain_size(len(shown))
     return view.figure(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, override
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from alliance_bayes.compiled import njit
@@ -17,7 +18,33 @@ from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["Bernoulli"]
+__all__ = ["Bernoulli", "coded_words", "event_of"]
+
+# How other programs write that an event was, or was not.
+_TRUTH = {"true": 1.0, "false": 0.0}
+
+
+def coded_words(data: pd.DataFrame, outcome: str) -> str:
+    """That an event is written in words and which number they are; empty where it is not."""
+    if event_of(data, outcome) is data:
+        return ""
+    return f"the outcome '{outcome}' is written as TRUE and FALSE: TRUE is the event (1), FALSE its absence (0)."
+
+
+def event_of(data: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """The rows with an event that is written as TRUE and FALSE, in any case, as 1 and 0."""
+    if outcome not in data:
+        return data
+    values = data[outcome]
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return data.assign(**{outcome: values.astype(float)})
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return data
+    codes = [_TRUTH.get(str(level).strip().casefold()) for level in values.cat.categories]
+    if not codes or None in codes:
+        return data
+    numbers = np.append(np.asarray(codes, dtype=float), np.nan)[values.cat.codes.to_numpy()]
+    return data.assign(**{outcome: numbers})
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
