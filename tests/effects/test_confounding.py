@@ -369,3 +369,17 @@ def test_shares_are_refused_of_a_family_that_is_not_linear() -> None:
     fit = fitted(frame, formula="who5_followup ~ alliance + age", spec={"priors": "weak", **options})
     with pytest.raises(UsageError, match="not linear"):
         confounding(fit, benchmarks=["age"])
+
+
+def test_a_covariate_that_others_hold_whole_explains_nothing_to_the_last_digit():
+    # Means of persons are what the persons' intercepts have: what is left is rounding, on every processor another.
+    rng = np.random.default_rng(2)
+    pid = np.repeat(np.arange(40), 5)
+    x = (rng.normal(4, 1, 40)[pid] + rng.normal(0, 0.7, 200)).round(2)
+    frame = pd.DataFrame({"pid": [f"p{person}" for person in pid], "x": x, "z": rng.normal(size=200)})
+    frame["y"] = 5 + x + frame["z"] + rng.normal(0, 2, 40)[pid] + rng.normal(0, 1, 200)
+    model = ab.Model("y ~ within(x) + between(x) + z + (1 | pid)")
+    fit = model.fit(ab.read_cohort(frame, person="pid"), seed=1, draws=200, progress=False)
+    table = fit.confounding(benchmarks=["between(x)", "z"])
+    assert (picked(table, "benchmark_r2_outcome", "between(x)") == 0).all()
+    assert (picked(table, "benchmark_r2_outcome", "z") > 0.1).all()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import alliance_bayes as ab
 from alliance_bayes.report.text import (
     calling,
     capital,
@@ -163,3 +164,12 @@ def test_the_kind_of_an_interval_is_said_once() -> None:
         "C is 3 (95% highest-density interval 1 to 5), D 4 (3 to 5).",
         texts[4],
     ]
+
+
+def test_a_step_of_no_scale_names_its_column_once() -> None:
+    frame = rows(60).assign(pid=[f"p{row // 3}" for row in range(60)], bond=rows(60)["alliance"])
+    fit = ab.Model("who5_followup ~ within(bond) + between(bond) + (1 | pid)").fit(
+        ab.read_cohort(frame.drop(columns="participant_id", errors="ignore"), person="pid"), draws=20, progress=False
+    )
+    assert step_of(fit.design, "bond") == "unit of bond"
+    assert step_of(fit.design, "within(bond)") == "unit of bond within persons"

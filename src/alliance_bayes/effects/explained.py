@@ -355,11 +355,12 @@ def beyond(fit: FittedModel, parts: Sequence[Contribution], basis: Sequence[Any]
         sum_of_squares += second_moment(a, a)
         for b in parts[:number]:
             sum_of_squares += 2 * second_moment(a, b)
-    scaled = [(part.draws, rooted(fit, part.matrix)) for part in parts]
+    scaled, left = [(part.draws, rooted(fit, part.matrix)) for part in parts], sum_of_squares
     for block in basis:
         fitted = sum((draws @ np.asarray(dense(block.T @ matrix)).T for draws, matrix in scaled), np.zeros(1))
-        sum_of_squares -= (fitted**2).sum(axis=1)
-    return np.maximum(sum_of_squares, 0.0) / (fit.design.n - 1)
+        left = left - (fitted**2).sum(axis=1)
+    # What the basis has whole leaves rounding of the sums, on every processor another.
+    return np.where(left > ROUNDING * sum_of_squares, left, 0.0) / (fit.design.n - 1)
 
 
 def projected(values: np.ndarray, basis: Sequence[Any]) -> np.ndarray:

@@ -368,6 +368,9 @@ def step_of(design: Design, column: str) -> str:
     unit, name = unit_of(design, column), column_name(column)
     if name in unit:
         return unit
+    if unit.startswith("unit of "):
+        # Of no known scale: the column's own name says of what.
+        return f"unit of {name}"
     # A label that says itself what the points are of.
     of, _, point = unit.rpartition(" ")
     return f"{point if of and of.casefold() in name.casefold() else unit} of {name}"
