@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
@@ -53,7 +53,9 @@ def contrast_values(fit: FittedModel, row: pd.Series) -> tuple[float, float]:
     """The low and the high value that such a row compares."""
     term = str(row["term"])
     declared = fit.spec.declared_contrast(fit.design, term) if row["estimand"] == "slope_contrast" else None
-    low, high = declared or np.quantile(fit.design.frame[term].to_numpy(float), [0.1, 0.9])
+    # Of the people whom rows stand for, as the row is.
+    values, weights = fit.design.frame[term].to_numpy(float), fit.design.rows.weights
+    low, high = declared or weighted_quantiles(values, (0.1, 0.9), weights)
     return float(low), float(high)
 
 
