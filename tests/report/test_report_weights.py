@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.effects.slopes import CONTRASTED
 from report.test_report_page import parsed
 
 
@@ -27,5 +28,6 @@ def test_the_two_values_that_are_compared_are_those_of_the_people_weighed() -> N
         # Ratings are in steps of a few hundredths, between which weighted percentiles may be read in two ways.
         assert float(printed) == pytest.approx(np.quantile(people, at), abs=0.1)
     assert float(answer[2]) < np.quantile(rows, 0.1) - 0.3
-    unit = str(fit.slopes().loc["slope_p10_to_p90/alliance/average", "unit"])
-    assert unit.endswith(f"from alliance {answer[2]} to {answer[1]}")
+    slopes = fit.slopes()
+    (unit,) = slopes.loc[slopes["estimand"].isin(CONTRASTED), "unit"]
+    assert str(unit).endswith(f"from alliance {answer[2]} to {answer[1]}")
