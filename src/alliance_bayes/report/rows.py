@@ -86,9 +86,7 @@ def measured_where(table: EffectTable, row: Row, *, design: Design) -> str:
     """The same with the row's level, or pair of levels, where that does not say it, and the values that are set."""
     name, words = measured(table, row, design=design), row_words(row, design)
     where = words["level"] + (f" {MINUS} {words['versus']}" if words["versus"] else "")
-    name = name if not where or words["level"] in name else f"{name}: {where}"
-    # A level is called what the data call it.
-    name = name if where and name.startswith(words["level"]) else capital(name)
+    name = capital(name if not where or words["level"] in name else f"{name}: {where}")
     return f"{name}, {clean(at_words(row['at'], column_name))}" if isinstance(row["at"], str) else name
 
 
