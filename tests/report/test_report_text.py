@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
+from alliance_bayes.report.estimates import words_of
 from alliance_bayes.report.text import (
     calling,
     capital,
@@ -173,3 +175,9 @@ def test_a_step_of_no_scale_names_its_column_once() -> None:
     )
     assert step_of(fit.design, "bond") == "unit of bond"
     assert step_of(fit.design, "within(bond)") == "unit of bond within persons"
+    # Of what a difference is, too: on axes and in tables.
+    rows_of = fit.slopes()
+    ends = rows_of[rows_of["estimand"] == "slope_p10_p90"].iloc[0].to_dict()
+    said = words_of(ends, "unit")
+    assert "within(bond)" in str(ends["unit"])
+    assert re.search(r"from bond within persons .+ to ", said)

@@ -46,8 +46,8 @@ type Figures = Callable[[Row], tuple[str, str]]
 
 #: Units of shares that are printed as percentages, besides probabilities.
 SHARES = ("share of change", "share of variance")
-# A name that is no word: of a column of the data, as tables of effects have it.
-_CODED = re.compile(r"(?<![\w\[(.:'/])[^\W\d]\w*[_\d]\w*(?![\w\[(/=])")
+# A name that is no word: of a column of the data, as tables of effects have it, or of what is made of its rows.
+_CODED = re.compile(r"(?<![\w\[(.:'/])(?:(?:within|between|lag)\([^()]*\)|[^\W\d]\w*[_\d]\w*(?![\w\[(/=]))")
 
 # Texts of the data.
 _LABELS = ("level", "versus", "factor", "term")
