@@ -69,7 +69,7 @@ def test_every_figure_has_words_and_data(pictures: dict[str, list[Picture]]) -> 
         "model": 2,
         "checks": 1,
         "effects": 3,
-        "groups": 16,
+        "groups": 15,
         "variance": 1,
     }
     for picture in shown:

@@ -48,13 +48,13 @@ def study() -> ab.Study:
 
 
 @pytest.fixture(scope="module")
-def page(study: ab.Study) -> Iterator[Rendered]:
+def page(study: ab.Study) -> Rendered:
     """With the checks that say of how many rows they are."""
     with pytest.MonkeyPatch.context() as patch:
         without_figures(patch)
         patch.setattr(checking, "_OF_ALL", ("posterior_predictive", "loo"))
         patch.setattr(checking, "_refits", lambda parts: {})
-        yield study.report()
+        return study.report()
 
 
 def sizes_told(study: ab.Study, page: Rendered) -> Iterator[tuple[str, int]]:
