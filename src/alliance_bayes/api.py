@@ -36,7 +36,6 @@ from alliance_bayes.kinds import check_seed, is_whole
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
 from alliance_bayes.model.card import card_called, naming_card
-from alliance_bayes.model.families.bernoulli import coded_words
 from alliance_bayes.model.grammar import in_formula
 from alliance_bayes.model.nobody import lone_levels
 from alliance_bayes.model.roles import RoleOf, role_of, role_wanted
@@ -408,9 +407,7 @@ class Model(ModelSpec):
             *lone_levels(design),
             spec.set_without_use(design, priors),
             "" if lagged is None else lagged.warning,
-            coded_words(cohort.data, spec.parsed.outcome)
-            if spec.family == "bernoulli" and isinstance(cohort, Cohort)
-            else "",
+            design.family.numbered_words(cohort.data, spec.parsed.outcome) if isinstance(cohort, Cohort) else "",
         ]
         for line in filter(None, advice):
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", line)

@@ -93,29 +93,21 @@ def test_what_a_stream_takes_is_whole_and_in_order() -> None:
     assert output.failed is None
 
 
-def test_a_stop_in_code_that_was_a_string_has_the_status_of_any_other(tmp_path: Path) -> None:
-    # CPython notes such an interrupt and would end by SIGINT instead, as it did now and then while dataclasses loaded.
-    (tmp_path / "stopped.py").write_text(
-        "import os, signal\n"
-        "from alliance_bayes.cli import run\n"
+@pytest.mark.parametrize(
+    "stopping",
+    [
+        # CPython notes such an interrupt and would end by SIGINT instead, as it did now and then while dataclasses
+        # loaded.
         "stop = 'os.kill(os.getpid(), signal.SIGTERM)'\n"
-        "type(run.app).__call__ = lambda app, **options: exec(stop, globals())\n"
-        "run.main(['version'])\n",
-        encoding="utf-8",
-    )
+        "type(run.app).__call__ = lambda app, **options: exec(stop, globals())\n",
+        # Before the command is known.
+        "run._interface = lambda arguments: os.kill(os.getpid(), signal.SIGTERM)\n",
+    ],
+    ids=["in code that was a string", "before the command is known"],
+)
+def test_a_stop_at_any_moment_has_the_same_status(tmp_path: Path, stopping: str) -> None:
+    text = f"import os, signal\nfrom alliance_bayes.cli import run\n{stopping}run.main(['version'])\n"
+    (tmp_path / "stopped.py").write_text(text, encoding="utf-8")
     done = subprocess.run([sys.executable, "-m", "stopped"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 128 + signal.SIGTERM
-    assert done.stderr == "stopped by SIGTERM; no file was left half-written.\n"
-
-
-def test_a_stop_before_the_command_is_known_has_the_status_of_any_other(tmp_path: Path) -> None:
-    (tmp_path / "early.py").write_text(
-        "import os, signal\n"
-        "from alliance_bayes.cli import run\n"
-        "run._interface = lambda arguments: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "run.main(['version'])\n",
-        encoding="utf-8",
-    )
-    done = subprocess.run([sys.executable, "-m", "early"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 128 + signal.SIGTERM
     assert done.stderr == "stopped by SIGTERM; no file was left half-written.\n"

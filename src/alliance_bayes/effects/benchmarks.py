@@ -140,7 +140,8 @@ def _of_table(
     )
     parts = contributions(fit, effect)
     if level is not None:
-        parts = [replace(part.used, matrix=by_level(fit, dense(part.used.matrix), level)) for part in parts]
+        used = [part.used for part in parts]
+        parts = [replace(part, matrix=by_level(fit, dense(part.matrix), level)) for part in used]
     explained = beyond(fit, parts, basis_of(fit, factors, np.column_stack([others, x]), level))
     return shared, explained / (explained + unexplained)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.doubts import is_identifier
 from alliance_bayes.cohort.weights import effective_size
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import (
@@ -27,7 +28,7 @@ from alliance_bayes.model.design_rows import PooledFactor, Rows
 from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome
 from alliance_bayes.model.formula import Formula
-from alliance_bayes.model.grammar import shown
+from alliance_bayes.model.grammar import in_formula, shown
 from alliance_bayes.model.levels import NOBODY, ordered_levels, present_levels
 from alliance_bayes.model.new_rows import conformed
 from alliance_bayes.model.nobody import idle_levels, in_turn
@@ -43,8 +44,6 @@ __all__ = ["INDICATED", "Design", "build_design"]
 
 # SDs that a column may lie from its centring value where cutpoints, or a residual SD, have their prior there.
 _FAR = 10.0
-# Levels for so many of the rows, of so many rows or more, are identifiers.
-_NEARLY, _MANY_ROWS = 0.8, 20
 #: The levels of a column of 0 and 1.
 INDICATED = ("0", "1")
 
@@ -337,13 +336,12 @@ class Design:
 def _refuse_identifiers(frame: pd.DataFrame, names: Iterable[str]) -> None:
     """Refuse a column with a level for nearly every row as a common term: a coefficient a row says nothing."""
     for name in names:
-        levels = frame[name].nunique() if isinstance(frame[name].dtype, pd.CategoricalDtype) else 0
-        if len(frame) >= _MANY_ROWS and levels >= _NEARLY * len(frame):
+        if isinstance(frame[name].dtype, pd.CategoricalDtype) and is_identifier(frame[name]):
             raise ModelError(
-                f"'{name}' has {levels:,} levels in {len(frame):,} analysed rows, so that nearly every row would "
-                "have a coefficient of its own: it seems to name rows, or to be text. Remove the term; if the levels "
-                f"are numbers, read the column as numbers ({argument('numeric')}); if they are what rows are grouped "
-                f"by, pool over them by (1 | {name})."
+                f"'{name}' has {frame[name].nunique():,} levels in {len(frame):,} analysed rows, so that nearly every "
+                "row would have a coefficient of its own: it seems to name rows, or to be text. Remove the term; if "
+                f"the levels are numbers, read the column as numbers ({argument('numeric')}); if they are what rows "
+                f"are grouped by, pool over them by (1 | {in_formula(name)})."
             )
 
 

@@ -21,7 +21,6 @@ from alliance_bayes.model.defaults import PRIOR_SETS, set_without_use
 from alliance_bayes.model.derivations import Derivations
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
-from alliance_bayes.model.families.bernoulli import event_of
 from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.grammar import shown, windowed_named
 from alliance_bayes.model.layout import check_names
@@ -235,8 +234,7 @@ class ModelSpec:
         """
         derived = self._derivations(beside).of(cohort)
         data = filled(derived.data, self.parsed, self.of_residual)
-        if self.family == "bernoulli":
-            data = event_of(data, self.parsed.outcome)
+        data = family_named(self.family).numbered(data, self.parsed.outcome)
         return derived if data is derived.data else replace(derived, data=data)
 
     def _derivations(self, beside: Iterable[str] = ()) -> Derivations:

@@ -18,17 +18,10 @@ from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["Bernoulli", "coded_words", "event_of"]
+__all__ = ["Bernoulli", "event_of"]
 
 # How other programs write that an event was, or was not.
 _TRUTH = {"true": 1.0, "false": 0.0}
-
-
-def coded_words(data: pd.DataFrame, outcome: str) -> str:
-    """That an event is written in words and which number they are; empty where it is not."""
-    if event_of(data, outcome) is data:
-        return ""
-    return f"the outcome '{outcome}' is written as TRUE and FALSE: TRUE is the event (1), FALSE its absence (0)."
 
 
 def event_of(data: pd.DataFrame, outcome: str) -> pd.DataFrame:
@@ -80,6 +73,16 @@ class Bernoulli(Thresholds):
     parameters = ReadOnly({})
     event = True
     kernel = staticmethod(_kernel)
+
+    @override
+    def numbered(self, data: pd.DataFrame, outcome: str) -> pd.DataFrame:
+        return event_of(data, outcome)
+
+    @override
+    def numbered_words(self, data: pd.DataFrame, outcome: str) -> str:
+        if event_of(data, outcome) is data:
+            return ""
+        return f"the outcome '{outcome}' is written as TRUE and FALSE: TRUE is the event (1), FALSE its absence (0)."
 
     @override
     def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pandas as pd
 
 from alliance_bayes.errors import DataError, Problem
 from alliance_bayes.model.priors import StatedPrior
@@ -203,6 +204,14 @@ class Family(ABC):
         return "sigma" in self.parameters and not self.linear
 
     # --- The outcome ---
+
+    def numbered(self, data: pd.DataFrame, outcome: str) -> pd.DataFrame:
+        """The rows with an outcome that is written in words as numbers; the same object where it is not."""
+        return data
+
+    def numbered_words(self, data: pd.DataFrame, outcome: str) -> str:
+        """Which numbers the words of an outcome are; empty where it is not written in words."""
+        return ""
 
     @abstractmethod
     def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
