@@ -59,7 +59,7 @@ class Gaps:
 
     def by(self, made: Windowed) -> str:
         """The column whose levels share a mean, or an order of occasions."""
-        name = self.person if made.by is None else made.by.name
+        name = made.whose(self.person)
         assert name is not None
         return name
 
@@ -142,19 +142,19 @@ def with_stand_ins(spec: ModelSpec, cohort: Cohort) -> Cohort:
     ModelError
         Parts that were not made of the rows that there are.
     """
-    wanted = [made for made in spec.parsed.windows if _has_gaps(spec, cohort.data, made)]
+    wanted = made_here(spec, cohort.data)
     if not wanted:
         return cohort
     if faults := list(_faults(spec, cohort, wanted)):
         raise ModelError(" ".join(faults))
     data = cohort.data.copy()
-    gaps = Gaps(data, np.zeros(0), tuple(wanted), cohort.person, cohort.time)
+    gaps = Gaps(data, np.zeros(0), wanted, cohort.person, cohort.time)
     filled = gaps.with_parts(data.assign(**{name: data[name].fillna(data[name].mean()) for name in gaps.sources}))
     return dataclasses.replace(cohort, data=data.assign(**{made.name: filled[made.name] for made in wanted}))
 
 
 def made_here(spec: ModelSpec, data: pd.DataFrame) -> tuple[Windowed, ...]:
-    """The parts of incomplete columns, of a table that `with_stand_ins` gave."""
+    """The parts of columns with values to draw."""
     return tuple(made for made in spec.parsed.windows if _has_gaps(spec, data, made))
 
 
@@ -188,7 +188,7 @@ def _faults(spec: ModelSpec, cohort: Cohort, wanted: Sequence[Windowed]) -> Iter
         )
         return
     for made in others:
-        by = cohort.person if made.by is None else made.by.name
+        by = made.whose(cohort.person)
         own = cohort.data[made.name]
         if by is None or not np.array_equal(
             own, of_rows(made, cohort.data, by, cohort.time).to_numpy(), equal_nan=True

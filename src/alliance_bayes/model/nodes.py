@@ -76,6 +76,10 @@ class Windowed(Column):
         more += [] if steps == 1 else [str(steps)]
         return cls(f"{function}({', '.join([str(of), *more])})", at, function, of, by, steps)
 
+    def whose(self, person: str | None) -> str | None:
+        """The column whose levels share a mean, or an order of occasions: that of persons where none is named."""
+        return person if self.by is None else self.by.name
+
     @property
     def source(self) -> str:
         """The column of the table that it is made of in the end."""

@@ -125,7 +125,7 @@ def with_windows(
         raise UsageError(f"{cohort.source}: {' '.join(problems)}")
     data = cohort.data.copy()
     for window in wanted:
-        by = person if window.by is None else window.by.name
+        by = window.whose(person)
         assert by is not None
         data[window.name] = of_rows(window, data, by, cohort.time)
         if not data[window.name].notna().any() or (

@@ -183,7 +183,7 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
         and (isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype) or fit.design.is_indicator(name))
     ]
     sources, parts = followed(fit)
-    by = [fit.person if made.by is None else made.by.name for made in fit.spec.parsed.windows if made.name in parts]
+    by = [made.whose(fit.person) for made in fit.spec.parsed.windows if made.name in parts]
     return SENTENCES.all(
         "imputation",
         cite=cite,
