@@ -38,6 +38,7 @@ FILES = {
     "tests/validation/test_families_recovery.py": "Recovery of known parameters, every other family",
     "tests/validation/test_population_slopes.py": "Slopes of the population: lme4, glmer, and coverage of the truth",
     "tests/validation/test_imputation.py": "Missing values: the joint density as a graph, and coverage of the truth",
+    "tests/validation/test_imputed_factors.py": "Missing levels of a factor of many: coverage of the truth",
     "tests/imputation/test_linked.py": "Missing values that change other rows: a graph, and coverage",
     "tests/imputation/test_tipping.py": "Values missing not at random: a known shift",
     "tests/api/test_sampling_weights.py": "Sampling weights: coverage of the population",

@@ -1,7 +1,8 @@
-"""A made table in which values are missing at random, and its joint density written out as a PyMC graph."""
+"""A made table in which values are missing at random, its joint density as a PyMC graph, and how sets are compared."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from alliance_bayes.imputation.impute import begin
 from alliance_bayes.imputation.linked import Gaps
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
 
+Record = Callable[[str, object], None]
+#: Of the intervals whose coverage is counted.
+PROB = 0.89
 FORMULA = "y ~ x*z + I(x**2) + w"
 
 
@@ -81,3 +85,18 @@ def graph(fit: Fit, data: pd.DataFrame) -> Any:
         rows = pt.where(np.isnan(known), pt.logaddexp(zero, one), pt.where(np.nan_to_num(known) == 1, one, zero))
         pm.Potential("rows", rows.sum())
     return model
+
+
+def paired(
+    record: Record, names: Sequence[str], means: Mapping[str, list[np.ndarray]], covered: list[np.ndarray]
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Shifts of each set's means from those of its complete data, these means' SDs, and coverage; all are recorded."""
+    complete = np.array(means["complete"])
+    shifts = {name: np.array(own) - complete for name, own in means.items() if name != "complete"}
+    spread, coverage = complete.std(axis=0, ddof=1), np.mean(covered, axis=0)
+    record("seeds", f"0 to {len(complete) - 1}")
+    for name, own in shifts.items():
+        said = ", ".join(f"{value:+.2f}" for value in own.mean(axis=0) / spread)
+        record(f"mean shift, {name} rows, in SDs of complete-data estimates ({', '.join(names)})", said)
+    record(f"coverage of the {PROB:.0%} intervals", ", ".join(f"{value:.3f}" for value in coverage))
+    return shifts, spread, coverage
