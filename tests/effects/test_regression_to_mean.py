@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import alliance_bayes as ab
 from alliance_bayes.effects import regression_to_mean
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -366,3 +367,32 @@ def test_no_mean_is_made_up_for_other_instruments() -> None:
         regression_to_mean(fit, **options)  # type: ignore[arg-type]
     found = regression_to_mean(fit, **options, population_mean=None)  # type: ignore[arg-type]
     assert found["estimand"].tolist() == CHANGES
+
+
+@pytest.mark.parametrize("formula", ["who5_change ~ who5_baseline", "who5_followup ~ who5_baseline"])
+def test_changes_are_those_of_the_people_whom_weighted_rows_stand_for(formula: str) -> None:
+    # The higher somebody starts, the more people the row stands for.
+    people = frame(200).assign(w=lambda f: np.exp(0.06 * (f["who5_baseline"] - 40)))
+    model = ab.Model(formula, weights="w", weights_kind="sampling")
+    fit = model.fit(people, seed=1, draws=100, progress=False)
+    w, start = people["w"].to_numpy(), people["who5_baseline"].to_numpy(float)
+    rise = (people["who5_followup"] - people["who5_baseline"]).to_numpy(float)
+    low = start <= 28
+    expected = fit.predict(people).values.reshape(-1, len(people))
+    if formula.startswith("who5_followup"):
+        expected = expected - start
+    everybody, those = np.average(expected, axis=1, weights=w), np.average(expected[:, low], axis=1, weights=w[low])
+    assert rise.mean() - everybody.mean() > 5
+    assert rise[low].mean() - those.mean() > 1
+    table = regression_to_mean(fit, at_most=28, population_mean=60)
+    drawn = [draws.ravel() for draws in table.draws.values()]
+    slope = fit.stacked["beta"][:, 1] - (0 if "change" in formula else 1)
+    parts = iter(drawn[2:])
+    for place, change, mask in ((0, everybody, start >= 0), (1, those, low)):
+        # Rounding only: everything is linear.
+        np.testing.assert_allclose(drawn[place], change, rtol=0, atol=1e-9)
+        part = slope * (np.average(start[mask], weights=w[mask]) - 60)
+        np.testing.assert_allclose(next(parts), part, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(next(parts), change - part, rtol=0, atol=1e-9)
+        next(parts)
+    assert table["note"].fillna("").to_list()[1] == f"observed: {np.average(rise[low], weights=w[low]):.4g}"

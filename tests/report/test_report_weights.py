@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.effects.slopes import CONTRASTED
+from alliance_bayes.report.curve import average_curve
+from alliance_bayes.report.effect_sizes import slope_painter
+from alliance_bayes.report.group_lines import group_curves
 from report.test_report_page import parsed
 
 
@@ -31,3 +36,48 @@ def test_the_two_values_that_are_compared_are_those_of_the_people_weighed() -> N
     slopes = fit.slopes()
     (unit,) = slopes.loc[slopes["estimand"].isin(CONTRASTED), "unit"]
     assert str(unit).endswith(f"from alliance {answer[2]} to {answer[1]}")
+
+
+def of_the_heavier(n: int = 400) -> tuple[ab.Fit, np.ndarray]:
+    """A fit of rows whose weights go with both predictors and with the group, and the weights."""
+    rng = np.random.default_rng(3)
+    alliance, sex = rng.uniform(2, 5, n).round(2), rng.choice(["female", "male"], n)
+    before = (4 * rng.integers(2, 24, n)).astype(float)
+    after = np.clip(4 * np.round((0.4 * before + 4 * alliance + rng.normal(10, 8, n)) / 4), 0, 100)
+    frame = pd.DataFrame({"alliance": alliance, "sex": sex, "who5_baseline": before, "who5_followup": after})
+    frame["w"] = np.exp(0.04 * before - 0.8 * alliance) * np.where(sex == "male", 2, 1)
+    formula = "who5_followup ~ alliance * who5_baseline + (alliance || sex)"
+    model = ab.Model(formula, weights="w", weights_kind="sampling")
+    return model.fit(ab.read_cohort(frame), seed=1, draws=100, progress=False), frame["w"].to_numpy()
+
+
+def test_curves_and_their_ends_are_of_the_people_weighed() -> None:
+    fit, weights = of_the_heavier()
+    frame = fit.design.frame
+
+    def expected(people: pd.DataFrame) -> float:
+        return float(np.average(fit.predict(people).mean(("chain", "draw")), weights=weights))
+
+    def unweighted(people: pd.DataFrame) -> float:
+        return float(fit.predict(people).mean())
+
+    curve = average_curve(fit, "alliance", prob=0.89, small=10)
+    for place in (0, 12, 24):
+        people = frame.assign(alliance=curve["x"].iloc[place])
+        # Rounding only: everything is linear.
+        assert curve["mean"].iloc[place] == pytest.approx(expected(people), rel=1e-9)
+        assert abs(unweighted(people) - expected(people)) > 3
+    for sex, line in group_curves(fit, "sex", "alliance", prob=0.89, small=3).items():
+        theirs = (frame["sex"] == sex).to_numpy()
+        values = frame["alliance"].to_numpy()
+        ends = weighted_quantiles(values[theirs], (0.1, 0.9), weights[theirs])
+        # No line goes beyond the percentiles of everybody.
+        whole = weighted_quantiles(values, (0.1, 0.9), weights)
+        wanted = [max(ends[0], whole[0]), min(ends[1], whole[1])]
+        assert line["x"].iloc[[0, -1]].to_list() == pytest.approx(wanted, rel=1e-9)
+        assert wanted[1] < np.quantile(values[theirs], 0.9) - 0.3
+        for place in (0, -1):
+            people = frame.assign(alliance=line["x"].iloc[place], sex=sex)
+            assert line["mean"].iloc[place] == pytest.approx(expected(people), rel=1e-9)
+    painter = slope_painter(fit, "alliance", prob=0.89, small=10)
+    assert painter.centre == pytest.approx(np.average(frame["alliance"], weights=weights), rel=1e-12)

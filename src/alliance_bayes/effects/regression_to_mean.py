@@ -20,6 +20,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.kinds import chosen, is_number
+from alliance_bayes.model import Design
 from alliance_bayes.model.scales import BUILT_IN, SampleScale
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
@@ -186,12 +187,12 @@ class RegressionToMean(Estimand):
         people = [Counterfactual((Grid(rows, {}),)) for rows in (design.rows, design.rows.take(np.flatnonzero(mask)))]
         everybody, those = analysis.averages(people).T
         slope = fit.stacked["beta"][:, design.terms.index(baseline)]
-        whole, selected_mean = _mean_of(fit, baseline, start), start[mask].mean()
+        whole, selected_mean = _mean_of(fit, baseline, start), _average(design, start, mask)
         both = mask & _seen(fit, design.outcome.name)
-        observed = design.outcome.values[both].mean()
+        observed = _average(design, design.outcome.values, both)
         if not change:
             everybody, those, slope = everybody - whole, those - selected_mean, slope - 1
-            observed = observed - start[both].mean()
+            observed -= _average(design, start, both)
         if retest is not None:
             slope = np.full_like(slope, retest - 1)
         row = partial(self.row, analysis, term=baseline, population="sample")
@@ -221,10 +222,16 @@ def _seen(fit: FittedModel, name: str) -> np.ndarray:
     return seen(fit, *({name} - fit.spec.inexact))
 
 
+def _average(design: Design, values: np.ndarray, whose: np.ndarray) -> float:
+    """Mean over some of the people analysed, or over those whom they stand for."""
+    weights = design.rows.weights
+    return float(np.average(values[whose], weights=None if weights is None else weights[whose]))
+
+
 def _mean_of(fit: FittedModel, baseline: str, values: np.ndarray) -> np.ndarray | float:
     """Mean of the baseline over the rows: of one whose missing values were drawn, with those of each draw."""
     if fit.imputation is None or baseline not in fit.imputation.places:
-        return float(values.mean())
+        return float(fit.design.average(values))
     place = fit.design.terms.index(baseline)
     means = fit.imputation.column_means.reshape(-1, len(fit.design.terms))[:, place]
     return np.asarray(means - fit.design.rows.x[:, place].mean() + values.mean())

@@ -115,9 +115,11 @@ def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray, *, av
     alike = np.zeros(design.rows.n, dtype=np.intp)
     for code in codes:
         alike = np.unique(alike * (code.max() + 1) + code, return_inverse=True)[1]
-    _, places, counts = np.unique(alike, return_index=True, return_counts=True)
+    _, places, which = np.unique(alike, return_index=True, return_inverse=True)
 
-    actual, each, share = design.rows, np.full(design.rows.n, 1 / design.rows.n), counts / design.rows.n
+    actual = design.rows
+    each = np.full(actual.n, 1 / actual.n) if actual.weights is None else actual.weights / actual.weights.sum()
+    share = np.bincount(which, weights=each)
     in_common = np.array(
         [column.term in terms for column in design.columns] + [offset_moves] * (actual.offset is not None)
     )

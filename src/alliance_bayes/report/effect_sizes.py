@@ -220,7 +220,7 @@ def slope_painter(fit: FittedModel, focal: str, *, prob: float, small: int) -> S
         grouped_histogram(values, small, scale=design.scales.get(focal), people=fit.people),
         predictor=f"{column_name(focal)} ({units(unit_of(design, focal))})",
         expected=expected_words(fit),
-        centre=float(np.mean(values)),
+        centre=float(design.average(values)),
         band=f"{100 * prob:g}% equal-tailed band",
         units=unit_words(fit),
         observed=observed_means(fit, focal, small),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import NumericSetting
 from alliance_bayes.effects.options import make_options
@@ -75,8 +76,8 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     most = _THINNED if fit.design.family.linear else _THINNED_MORE
     thinned = fit.thinned(max(1, min(fit.shape[1], fit.shape[0] * fit.shape[1] // most)))
     analysis = Analysis(thinned, make_options(thinned, prob=prob))
-    values = fit.design.frame[predictor].to_numpy(float)
-    low, high = _inner(values, small, fit.people)
+    everybody = np.ones(fit.design.rows.n, dtype=bool)
+    low, high = _inner(fit, predictor, everybody, small)
     grid = np.linspace(low, high, GRID)
     settings, levels = analysis.settings(factor), analysis.levels(factor)
     # One point after the other: the rows evaluated there are not needed at the next.
@@ -106,9 +107,7 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
         at = codes == number_
         # The range of a few people would be somebody's values.
         several = fit.count_people(at) >= 2 * small
-        start, end = (
-            _inner(values[at], small, None if fit.people is None else fit.people[at]) if several else (low, high)
-        )
+        start, end = _inner(fit, predictor, at, small) if several else (low, high)
         x = np.linspace(max(low, start), min(high, end), GRID)
         if not x[0] < x[-1]:
             x = grid
@@ -122,9 +121,12 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     return curves
 
 
-def _inner(values: np.ndarray, small: int, people: np.ndarray | None) -> tuple[float, float]:
-    low, high = covered_range(values, small, people=people)
-    tenth, ninetieth = (float(end) for end in np.quantile(values, [0.1, 0.9]))
+def _inner(fit: FittedModel, predictor: str, whose: np.ndarray, small: int) -> tuple[float, float]:
+    """The 10th and the 90th percentile of some rows, or what fewer than `small` people are beyond."""
+    values, weights = fit.design.frame[predictor].to_numpy(float)[whose], fit.design.rows.weights
+    low, high = covered_range(values, small, people=None if fit.people is None else fit.people[whose])
+    percentiles = weighted_quantiles(values, (0.1, 0.9), None if weights is None else weights[whose])
+    tenth, ninetieth = map(float, percentiles)
     return max(low, tenth), min(high, ninetieth)
 
 

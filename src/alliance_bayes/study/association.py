@@ -81,7 +81,7 @@ def _picture(part: DeclaredPart, fit: Fit) -> Picture:
         grouped_histogram(values, options.small, scale=fit.design.scales.get("alliance"), people=fit.people),
         predictor=f"alliance (points, {part.runner.alliance_ends})",
         expected="expected follow-up WHO-5",
-        centre=float(np.mean(values)),
+        centre=float(fit.design.average(values)),
         band=band,
         observed=observed,
     )
