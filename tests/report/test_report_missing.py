@@ -20,7 +20,7 @@ from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.report import Rendered, Report
 from alliance_bayes.report.curve import observed_means
-from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
+from alliance_bayes.report.drawn import lacking, shown_lacking, unmeasured, values_drawn
 from alliance_bayes.report.patterns import Pattern, patterns_of, shown_patterns
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.unions import kept_unions, union_told
@@ -241,6 +241,30 @@ def test_a_page_says_how_large_an_error_of_measurement_is_and_nothing_of_values_
     assert f": an SD of {sd:.3g} units of x. " in page.by_id("missing").text
     assert "Missing" not in page.by_id("missing").text
     assert "tipping-point" not in page.by_id("limitations").text
+
+
+@pytest.mark.usefixtures("gate_alone", "undrawn")
+def test_a_page_tells_of_values_without_even_a_measurement_and_what_is_assumed_of_them(data: pd.DataFrame) -> None:
+    frame = data[["y", "x"]].dropna().reset_index(drop=True)
+    frame.loc[frame.index[::5], "x"] = np.nan
+    lacked = int(frame["x"].isna().sum())
+    cohort = ab.read_cohort(frame.assign(participant_id=np.arange(len(frame))))
+    model = ab.Model("y ~ x", focal="x", missing="impute", error={"x": 0.4})
+    fit = model.fit(cohort, seed=1, progress=False)
+    assert unmeasured(fit) == {"x": lacked}
+    # Neither those who had a value nor those who had none may be few.
+    assert values_drawn(fit, lacked) == f"{lacked}"
+    assert values_drawn(fit, lacked + 1) == ""
+    page = parsed(fit.report(sections=["data", "missing", "limitations", "methods"]).html)
+    texts = {name: " ".join(page.by_id(name).text.split()) for name in ("data", "missing", "limitations", "methods")}
+    n = len(frame)
+    findings = " ".join(page.by_id("findings").text.split())
+    wanted = f"{n} people analysed of {n}, {lacked} missing values imputed and true values drawn of what was measured"
+    assert wanted in findings
+    assert f"{lacked} missing values of the model’s columns were drawn" in texts["data"]
+    assert texts["missing"].split("missing. ")[0].endswith(f"{lacked} values of the model’s columns are ")
+    assert "Missing values were imputed as missing at random" in texts["limitations"]
+    assert "x was given the complete predictors, by linear regression" in texts["methods"].lower()
 
 
 def test_which_values_were_observed(fit: FittedModel, data: pd.DataFrame) -> None:

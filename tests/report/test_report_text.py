@@ -3,12 +3,15 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
+from alliance_bayes.effects import effects
 from alliance_bayes.report.estimates import words_of
+from alliance_bayes.report.phrases import slopes_judged
 from alliance_bayes.report.text import (
     calling,
     capital,
@@ -27,6 +30,7 @@ from alliance_bayes.report.text import (
     typeset,
 )
 from builders import fitted, rows
+from effects.test_effects_of_moments import without_rows
 
 
 @pytest.mark.parametrize(
@@ -181,3 +185,28 @@ def test_a_step_of_no_scale_names_its_column_once() -> None:
     said = words_of(ends, "unit")
     assert "within(bond)" in str(ends["unit"])
     assert re.search(r"from bond within persons .+ to ", said)
+
+
+@pytest.mark.parametrize("kind", ["percentiles", "same", "declared", "moments"])
+def test_a_page_names_the_step_over_which_slopes_are_judged(kind: str) -> None:
+    frame = rows(80)
+    if kind == "same":
+        frame["alliance"] = np.where(np.arange(80) < 6, 3.0, 4.0)
+    declared = {"focal": "alliance", "contrast": (2, 4)} if kind == "declared" else {}
+    fit = fitted(frame, formula="who5_followup ~ alliance + (alliance || sex)", spec=declared, draws=25)
+    fit = without_rows(fit) if kind == "moments" else fit
+    steps = {
+        "percentiles": (
+            "from the predictor’s 10th to its 90th percentile",
+            np.ptp(np.quantile(frame["alliance"], [0.1, 0.9])),
+        ),
+        "same": ("one unit of the predictor, whose 10th and 90th percentile are the same", 1.0),
+        "declared": ("from 2 to 4 that the model declares", 2.0),
+        "moments": ("one unit of the predictor, since moments tell no percentiles", 1.0),
+    }
+    words, step = steps[kind]
+    assert words in slopes_judged(fit, "alliance")
+    table = effects(fit)
+    (high,) = table.loc[table["estimand"] == "contrast_of_slopes", "rope_high"]
+    # Half of the two points that count as none.
+    assert high == pytest.approx(1.0 / step, rel=1e-9)

@@ -11,13 +11,13 @@ from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.fixed import fixed_at_zero
 from alliance_bayes.report.groups import (
     MOST_PAIRS,
-    SLOPES_JUDGED,
     level_picture,
     pair_name,
     pair_picture,
     pair_table,
 )
 from alliance_bayes.report.partial_pooling import pooling_picture
+from alliance_bayes.report.phrases import slopes_judged
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import Column, effect_table, estimate_columns
 from alliance_bayes.report.text import (
@@ -112,7 +112,7 @@ def arms(view: View, factor: str, *, on_axis: bool) -> dict[str, Any]:
         if fit.design.family.event:
             # The SD of an event follows from its probability: in SDs a difference says nothing more.
             sizes = sizes.iloc[:0]
-        table = pair_table(estimates, rows, sizes, "mean", factor, "focal")
+        table = pair_table(fit, estimates, rows, sizes, "mean", factor, "focal")
         if 1 < len(rows) <= MOST_PAIRS and not on_axis:
             pictures.append(pair_picture(estimates, rows, "mean", factor, "focal", table))
         else:
@@ -162,5 +162,5 @@ def _moderation(view: View, factor: str, name: str, rows: pd.DataFrame, number: 
             Column("Difference", pair_name),
             *estimate_columns(estimates, rows, direction=True, judged=("p_rope", "p_rope_prior")),
         ],
-        note=SLOPES_JUDGED if judged else "",
+        note=slopes_judged(view.fit, name) if judged else "",
     )

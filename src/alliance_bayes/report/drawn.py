@@ -17,6 +17,7 @@ __all__ = [
     "lacking",
     "lacking_people",
     "shown_lacking",
+    "unmeasured",
     "values_drawn",
 ]
 
@@ -58,6 +59,12 @@ def lacking(fit: FittedModel) -> dict[str, np.ndarray]:
     }
 
 
+def unmeasured(fit: FittedModel) -> dict[str, int]:
+    """Rows of the table without even a measurement, by column with an error that some of them lack."""
+    missing = dict(fit.info.get("missing") or {})
+    return {name: int(missing[name]) for name in error_of(fit) if missing.get(name)}
+
+
 def draws_per_set(fit: FittedModel) -> int:
     """Draws of a chain that share one set of values, about; 1 where none were drawn."""
     if fit.imputation is None:
@@ -93,8 +100,11 @@ def values_drawn(fit: FittedModel, small: int) -> str | None:
 
     None where no value of the model was missing.
     """
-    names = [name for name in lacking(fit) if name not in auxiliary_of(fit)]
-    if not names:
+    names, gaps = [name for name in lacking(fit) if name not in auxiliary_of(fit)], unmeasured(fit)
+    if not names and not gaps:
         return None
     shown = [shown_lacking(fit, name, small) for name in names]
+    # Of the whole table, as Table 1 has them: of part of its rows it is not known which had a measurement.
+    n, whole = fit.flow.analysed, fit.people is None and fit.flow.analysed == fit.flow.participants
+    shown += [gap if whole and small <= gap <= n - small else None for gap in gaps.values()]
     return "" if None in shown else count(sum(n or 0 for n in shown))

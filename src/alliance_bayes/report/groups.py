@@ -18,7 +18,7 @@ from alliance_bayes.report.fixed import fixed_by_model, slope_differs
 from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named, downwards
 from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.partial_pooling import pooling_picture
-from alliance_bayes.report.phrases import expected_words
+from alliance_bayes.report.phrases import expected_words, slopes_judged
 from alliance_bayes.report.providers import provider_part, spread_of_providers, unnamed_providers
 from alliance_bayes.report.rows import (
     Column,
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
 __all__ = [
-    "SLOPES_JUDGED",
     "factors_of",
     "groups",
     "in_order",
@@ -72,11 +71,6 @@ SENTENCES = Wording("alliance_bayes.report", "sentences/groups.toml")
 MOST_PAIRS = 15
 #: Pairs up to which those of adjusted means stand on one axis with other effects, among the effect sizes.
 FEW_PAIRS = 3
-#: What two slopes are compared by.
-SLOPES_JUDGED = (
-    "A difference of slopes is judged against half of the region of practical equivalence, over the step from the "
-    "predictor’s 10th to its 90th percentile."
-)
 #: What a size in residual SDs is, beside what readers know.
 D_BY_RESIDUAL = (
     "d is the difference over the residual SD, by which the outcome varies once all terms of the model are known; the "
@@ -169,9 +163,8 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
     for of in ("mean", "slope"):
         rows = in_order(estimates.where(f"contrast_of_{of}s", factor=factor))
         if len(rows) and not fixed_by_model(fit.design, rows):
-            table = pair_table(
-                estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position
-            )
+            sizes = estimates.where(f"cohens_d_of_{of}s", factor=factor)
+            table = pair_table(fit, estimates, rows, sizes, of, factor, position)
             if (FEW_PAIRS if of == "mean" else 2) < len(rows) <= MOST_PAIRS:
                 pictures.append(pair_picture(estimates, rows, of, factor, position, table))
             else:
@@ -304,6 +297,7 @@ def level_table(
 
 
 def pair_table(
+    fit: FittedModel,
     estimates: Estimates,
     rows: pd.DataFrame,
     sizes: pd.DataFrame,
@@ -325,7 +319,8 @@ def pair_table(
     noun, unit = "adjusted means" if of == "mean" else "slopes", _unit(rows)
     note = ""
     if of == "slope" and rows["rope_low"].notna().any():
-        note = f"{SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}."
+        by = slopes_judged(fit, str(rows.iloc[0]["term"]))
+        note = f"{by} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}."
     if len(sizes) and residual:
         note = f"{note} {D_BY_RESIDUAL}".strip()
     caption = f"{capital(factor_name(factor))}: differences of {noun}, {percent_unit(units(unit))}; posterior means"

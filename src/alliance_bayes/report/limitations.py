@@ -14,7 +14,7 @@ from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.adjustment import after_care_began
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.confounding import unmeasured_limitation
-from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, lacking, values_drawn
+from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, lacking, unmeasured, values_drawn
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import analysed_words, one_value_each, unit_words
@@ -207,12 +207,12 @@ def _undone(view: View) -> Iterable[str]:
     fit, run = view.fit, [item.check for item in view.checked.items]
     for check in view.checked.not_completed:
         out_of_reach = fit.moments is not None and check in run
-        yield check.looks_at + (", which needs the rows." if out_of_reach else ".")
+        yield check.looks_at + (", for which the rows are needed." if out_of_reach else ".")
     focal = fit.spec.focal_predictor(fit.design)
     yield from SENTENCES.all(
         "not_done",
         left_out=fit.flow.analysed < fit.flow.participants,
-        imputed=bool(lacking(fit)) and not ("missing" in view.order and shifted(view)),
+        imputed=bool(lacking(fit) or unmeasured(fit)) and not ("missing" in view.order and shifted(view)),
         unmeasured=(focal is not None or bool(_arms(fit))) and "confounding" not in view.order,
         what="association" if focal is not None else "difference",
     )

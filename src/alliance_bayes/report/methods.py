@@ -28,9 +28,9 @@ from alliance_bayes.report.drawn import (
 )
 from alliance_bayes.report.dropped import tried
 from alliance_bayes.report.effect_sizes import rope_words
-from alliance_bayes.report.groups import SLOPES_JUDGED
 from alliance_bayes.report.limitations import is_simulated, parts_of
 from alliance_bayes.report.modelling import stated_as
+from alliance_bayes.report.phrases import slopes_judged
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import hidden_parameters, unit_words
@@ -174,7 +174,7 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
     if is_given(fit):
         names = join([column_name(name) for name in lacking(fit)])
         return [SENTENCES("given", columns=names, tables=count(imputation.tables))]
-    imputed = [name for name in lacking(fit) if name not in beside]
+    imputed = [*(name for name in lacking(fit) if name not in beside), *error_of(fit)]
     predictors = sorted((name for name in imputed if name != outcome), key=lambda name: imputation.places[name].size)
     levels = [
         name
@@ -312,7 +312,9 @@ def _effects(view: View, cite: Cited) -> list[str]:
         averaged=bool(estimands & {"slope", "mean", "contrast_of_means"}),
         of="those" if view.fit.people is None else f"the {unit_words(view.fit)}",
         rope=rope_words(view.fit, table[judged & ~between].iloc[0]) if (judged & ~between).any() else "",
-        slopes_judged=SLOPES_JUDGED if (judged & between).any() else "",
+        slopes_judged=slopes_judged(view.fit, str(table.loc[judged & between, "term"].iloc[0]))
+        if (judged & between).any()
+        else "",
         relevant=f"{exact(float(relevant.iloc[0]))} {unit}" if len(relevant) else "",
         r2="bayesian_r2" in estimands,
         guidelines="guidelines" in view.order,

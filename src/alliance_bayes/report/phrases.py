@@ -11,7 +11,7 @@ from alliance_bayes.model import PooledFactor
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.estimates import Estimates
-from alliance_bayes.report.text import PROBABILITY, column_name, join, levels_words, percent_unit, unit_of, units
+from alliance_bayes.report.text import PROBABILITY, column_name, exact, join, levels_words, percent_unit, unit_of, units
 from alliance_bayes.report.verdicts import Claim, claim, least_claim
 
 __all__ = [
@@ -90,3 +90,19 @@ def adjusted_for(fit: FittedModel, focal: str) -> str:
     allowed = levels_words(fit.design, [factor for factor in fit.design.factors if _of_others(fit, factor, focal)])
     between = f", with differences between {allowed} allowed for" if allowed else ""
     return (f", adjusted for {join(others)}" if others else "") + between
+
+
+def slopes_judged(fit: FittedModel, predictor: str) -> str:
+    """What differences of a predictor's slopes are judged by: over the step that `Analysis.slope_rope` has."""
+    declared = fit.spec.declared_contrast(fit.design, predictor)
+    if declared is not None:
+        step = f"the step from {exact(declared[0])} to {exact(declared[1])} that the model declares"
+    elif fit.moments is not None:
+        step = "one unit of the predictor, since moments tell no percentiles"
+    else:
+        values, weights = fit.design.frame[predictor].to_numpy(float), fit.design.rows.weights
+        low, high = weighted_quantiles(values, (0.1, 0.9), weights)
+        step = "the step from the predictor’s 10th to its 90th percentile"
+        if low == high:
+            step = "one unit of the predictor, whose 10th and 90th percentile are the same"
+    return f"A difference of slopes is judged against half of the region of practical equivalence, over {step}."

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from alliance_bayes.api import Fit
 from alliance_bayes.checks.comparison import Comparison
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
