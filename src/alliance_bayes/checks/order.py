@@ -1,4 +1,4 @@
-"""Whether residuals go along the order of the table's rows, along dates, or from one row of a person to the next."""
+"""Whether residuals go along the order of rows, of dates or of a person's rows, and whether a column has slipped."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from alliance_bayes.checks.context import Context, in_turn
 from alliance_bayes.checks.lack_of_fit import (
     Basis,
     Discrepancy,
+    LackOfFit,
     discrepancies,
     judged,
     levels_basis,
@@ -20,6 +21,7 @@ from alliance_bayes.checks.lack_of_fit import (
     wilson_hilferty,
 )
 from alliance_bayes.checks.residuals import fired_of
+from alliance_bayes.checks.slips import Slip, largest_slip
 from alliance_bayes.wording import Wording
 
 __all__ = ["Order"]
@@ -29,6 +31,8 @@ SENTENCES = Wording("alliance_bayes.checks", "sentences/order.toml")
 BATCH, MOST_BATCHES = 20, 150
 #: Most columns of dates.
 MOST_DATES = 5
+#: Where neighbours are alike with less than this p, no slip is looked for; one table in order of thirty is passed over.
+_ALIKE = 0.2
 _TABLE = "the table's rows"
 _PERSONS = "rows of a person"
 _COLUMNS = ["order", "look", "df", "share", "p"]
@@ -42,14 +46,16 @@ class Order(Check):
     ``warn`` when a test fires. The table has one row an order and a look at it: ``order`` (that of the table's rows, of
     a column of dates, or of a person's rows in time), ``look`` (``trend``, a natural cubic spline; ``batches`` of 20
     rows that follow each other, or of more; ``neighbours``, the product of each
-    residual with the next one), ``df``, ``share`` (of the residual variance, beyond chance; of neighbours, their
+    residual with the next one; ``slip``, whether in a run of rows a column goes with the outcome of a row up to three
+    before or after its own), ``df``, ``share`` (of the residual variance, beyond chance; of neighbours, their
     correlation) and ``p``, adjusted for the number of looks.
 
     Notes
     -----
     A table that is sorted by the outcome has neighbours who are alike whatever the model, so its order is passed over.
     Of a random sample of rows, the neighbours are those in the sample. A fit that was read from a file knows the order
-    of the analysed rows and no dates.
+    of the analysed rows and no dates. A slip is looked for where each row is another person's, among all rows, and
+    has a bound for its p; see `alliance_bayes.checks.slips.largest_slip`.
     """
 
     name = "order"
@@ -63,7 +69,7 @@ class Order(Check):
         """Compare what the residuals have along the order of rows and along dates with replicates."""
         if context.fit.info.get("weights", {}).get("kind") == "frequency":
             return self.result("info", SENTENCES("weighted"))
-        looked_at, context = context.sampled, context.sample
+        looked_at, whole, context = context.sampled, context, context.sample
         orders = _orders(context)
         if not orders:
             return self.result("info", SENTENCES("sorted"))
@@ -79,6 +85,13 @@ class Order(Check):
                 looks.append((name, "neighbours"))
                 by_look[f"{name}: neighbours"] = _of_neighbours(context, first, second)
         tests = judged(by_look)
+        # Neighbours that are alike (of a site, or sorted by the outcome) may look as if they had each other's values.
+        beside = tests.get(f"{_TABLE}: neighbours")
+        alike = beside is None or (beside.p < _ALIKE and beside.share > 0)
+        slip = None if alike else largest_slip(whole)
+        if slip is not None:
+            looks.append((_TABLE, "slip"))
+            tests[f"{_TABLE}: slip"] = LackOfFit(1, slip.p, slip.share)
         table = pd.DataFrame(
             [(*look, test.df, test.share, test.p) for look, test in zip(looks, tests.values(), strict=True)],
             columns=_COLUMNS,
@@ -86,19 +99,21 @@ class Order(Check):
         fired = fired_of(tests, context.rate)
         by_name = dict(zip(tests, looks, strict=True))
         if fired:
-            phrases = [
-                SENTENCES(
-                    f"of_{by_name[key][1]}", order=by_name[key][0], p=f"{tests[key].p:.3f}", alike=tests[key].share > 0
-                )
-                for key in fired
-            ]
+            phrases = [self._phrase(*by_name[key], tests[key], slip) for key in fired]
             order, look = by_name[fired[0]]
-            kind = "persons" if order == _PERSONS else "rows" if order == _TABLE else "dates"
+            kind = (
+                look if look == "slip" else "persons" if order == _PERSONS else "rows" if order == _TABLE else "dates"
+            )
             sentence = SENTENCES("fired", found="; ".join(phrases[:3]), kind=kind, look=look, order=order)
         else:
             named = ", ".join(dict.fromkeys(order for order, _ in looks))
-            sentence = SENTENCES("level", orders=named, share=percent(1 - context.rate))
+            sentence = SENTENCES("level", orders=named, share=percent(1 - context.rate), slip=slip is not None)
         return self.result("warn" if fired else "pass", sentence + looked_at, table)
+
+    def _phrase(self, order: str, look: str, test: LackOfFit, slip: Slip | None) -> str:
+        """What a look found, in a clause."""
+        p = f"= {test.p:.3f}" if test.p >= 0.0005 else "< 0.001"
+        return SENTENCES(f"of_{look}", order=order, p=p, alike=test.share > 0, slip=slip if look == "slip" else None)
 
 
 def _orders(context: Context) -> dict[str, np.ndarray]:

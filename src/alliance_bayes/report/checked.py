@@ -45,7 +45,7 @@ __all__ = ["CAUTIONS", "WITHHELD", "Checked", "Item", "may_show", "quiet", "told
 _SHOWN_AS: Mapping[str, Mapping[str, str]] = {"influence": {"n": "left_out"}}
 # Columns of which each cell is the name of a quantity.
 _QUANTITIES = ("quantity", "where")
-_ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
+_ROWS = re.compile(r"; rows? [\d, andto]*counted from 0")
 #: Verdicts that are repeated where their subject is reported.
 CAUTIONS = ("warn", "fail")
 #: What stands in place of a verdict that rests on draws which did not pass.
