@@ -88,10 +88,13 @@ def test_bounded_families_are_judged_by_their_ends(family):
     wide = "Normal(0, 400)" if family == "censored_gaussian" else "Normal(0, 60)"
     bad = check(WHO, family=family, priors={"alliance": wide, "who5_baseline": wide})
     assert bad.verdict == "warn"
+    # Of 26 levels that are as likely the ends have two: halfway from there to all. A continuous score has nobody there.
+    limit = "50 %" if family == "censored_gaussian" else "53.8 %"
+    assert (2 / 26 + 1) / 2 == pytest.approx(0.538, abs=5e-4)
     assert bad.sentence.startswith(
         f"The priors are hard to believe: {100 * judged(bad)['share at the ends of the scale']:.3g} % of outcomes "
         "simulated from "
-        "the priors lie at 0 or 100 (limit 50 %)"
+        f"the priors lie at 0 or 100 (limit {limit})"
     )
 
 

@@ -283,7 +283,7 @@ def test_someone_elses_table_from_file_to_report(capsys: pytest.CaptureFixture[s
     theirs["clinic note"] = "n/a"
     theirs.to_csv(tmp_path / "export.csv", sep=";", decimal=",", index=False, encoding="utf-8-sig")
     (tmp_path / "card.toml").write_text(
-        'format = 3\nformula = "who5_followup ~ alliance + age + (1 | sex)"\n[priors]\nset = "sceptical"\n',
+        'format = 4\nformula = "who5_followup ~ alliance + age + (1 | sex)"\n[priors]\nset = "sceptical"\n',
         encoding="utf-8",
     )
     table = ["--map", "age=Age at intake", "--map", "who5_followup=WHO5 end", "--sep", ";", "--decimal", ","]
@@ -406,7 +406,7 @@ def test_likely_mistakes_are_told_by_validate_and_by_those_who_use_the_column(
     places = ["Germany", "France"] * 59 + ["Germany", "Germnay"]
     table = tmp_path / "cohort.csv"
     data.assign(place=places, other=places, pin=[f"v{k:03d}" for k in range(120)]).to_csv(table, index=False)
-    card = 'format = 3\nformula = "who5_followup ~ alliance + (1 | place)"\n'
+    card = 'format = 4\nformula = "who5_followup ~ alliance + (1 | place)"\n'
     (tmp_path / "card.toml").write_text(card, encoding="utf-8")
 
     status, out, err = run(capsys, "validate", table)

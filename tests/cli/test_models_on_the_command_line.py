@@ -19,7 +19,7 @@ from alliance_bayes.cli.values import pairs
 from alliance_bayes.model.card import card_text
 
 CARD = (
-    'format = 3\nquestion = "Whom?"\nformula = "who5_followup ~ alliance + age + (1 | site)"\nfocal = "age"\n'
+    'format = 4\nquestion = "Whom?"\nformula = "who5_followup ~ alliance + age + (1 | site)"\nfocal = "age"\n'
     '[priors]\nset = "sceptical"\nage = "Normal(0, 1)"\n[levels]\nsite = ["b", "a"]\nsex = ["male", "female"]\n'
 )
 
@@ -130,7 +130,7 @@ def test_a_formula_is_a_model_unless_a_file_has_its_name(capsys: pytest.CaptureF
     status, _, err = run(capsys, "fit", "who5_followup ~ alliance", "m.nc", "-o", "g.nc", *few)
     assert status == 0, err
     assert run(capsys, "fit", "y ~ + x", table, "-o", "x.nc")[0] == 2
-    Path("y ~ x").write_text('format = 3\nformula = "age ~ alliance"\n', encoding="utf-8")
+    Path("y ~ x").write_text('format = 4\nformula = "age ~ alliance"\n', encoding="utf-8")
     assert '"age ~ alliance"' in run(capsys, "card", "y ~ x")[1]
 
 
@@ -245,7 +245,7 @@ def test_whatever_is_wrong_with_a_card_is_said_of_its_file(
 ) -> None:
     keys, said = WRONG[fault]
     formula = OTHER.get(fault, "who5_followup ~ alliance")
-    Path("mine.toml").write_text(f'format = 3\nformula = "{formula}"\n{keys}\n', encoding="utf-8")
+    Path("mine.toml").write_text(f'format = 4\nformula = "{formula}"\n{keys}\n', encoding="utf-8")
     status, _, err = run(capsys, *BY[command])
     assert status == 2 if fault not in OF_TABLE else status in (1, 2)
     message = " ".join(err.split()).partition("error: ")[2]

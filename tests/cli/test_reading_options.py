@@ -14,7 +14,7 @@ import alliance_bayes as ab
 from alliance_bayes.cli import main
 from alliance_bayes.cli.files import READ, ReadOptions, read
 
-CARD = 'format = 3\nformula = "who5_followup ~ alliance + who5_baseline + (1 | sex)"\n[priors]\nset = "sceptical"\n'
+CARD = 'format = 4\nformula = "who5_followup ~ alliance + who5_baseline + (1 | sex)"\n[priors]\nset = "sceptical"\n'
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:

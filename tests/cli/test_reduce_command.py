@@ -12,7 +12,7 @@ from alliance_bayes.cli import main
 pytest.importorskip("ibis")
 CARD = """
 name = "small"
-format = 3
+format = 4
 formula = "who5_followup ~ alliance + who5_baseline + (1 | provider_type) + (1 | sex)"
 """
 

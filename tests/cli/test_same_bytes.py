@@ -44,7 +44,7 @@ MORE = (
     "verify page.html cohort.csv --key the.key",
     "study cohort.csv -o study.html --key the.key",
 )
-CARD = 'format = 3\nformula = "who5_followup ~ alliance + age + (1 | provider_type)"\n'
+CARD = 'format = 4\nformula = "who5_followup ~ alliance + age + (1 | provider_type)"\n'
 
 
 def run(folder: Path, hashes: int, commands: tuple[str, ...]) -> dict[str, bytes]:

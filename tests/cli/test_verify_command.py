@@ -9,7 +9,7 @@ import pytest
 
 from alliance_bayes.cli import main
 
-CARD = 'format = 3\nformula = "who5_followup ~ alliance + who5_baseline + (1 || sex)"\n'
+CARD = 'format = 4\nformula = "who5_followup ~ alliance + who5_baseline + (1 || sex)"\n'
 
 
 def run(*arguments: str | Path) -> int:

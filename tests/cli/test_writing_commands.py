@@ -19,7 +19,7 @@ from alliance_bayes.cli import main
 from alliance_bayes.storage import save
 from builders import fitted, rows
 
-CARD = 'format = 3\nformula = "who5_followup ~ alliance + (1 | sex)"\n'
+CARD = 'format = 4\nformula = "who5_followup ~ alliance + (1 | sex)"\n'
 
 
 @contextmanager

@@ -164,7 +164,7 @@ def test_priors_are_those_of_the_draws_whatever_the_defaults_are_now(tmp_path: P
 
 
 @pytest.mark.parametrize("key", ["model_card", "centres", "categories", "flow", "info", "priors"])
-@pytest.mark.parametrize("value", [None, 3, "", "[", "[[[[[[[[[[[[[[[[[[[[", "{}", "[1]", '{"a": NaN}', "format = 3"])
+@pytest.mark.parametrize("value", [None, 3, "", "[", "[[[[[[[[[[[[[[[[[[[[", "{}", "[1]", '{"a": NaN}', "format = 4"])
 def test_attributes_of_any_kind_are_refused_in_one_line(tmp_path: Path, key: str, value: object) -> None:
     path = tmp_path / "fit.nc"
     tree = _tree(fitted(formula="who5_followup ~ alliance", chains=2, draws=10))

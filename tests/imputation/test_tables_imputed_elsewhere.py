@@ -159,7 +159,7 @@ def test_a_page_of_them_is_verified_with_all_of_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     long_format(tables).to_csv("long.csv", index=False)
-    Path("model.toml").write_text('format = 3\nformula = "y ~ x"\n', encoding="utf-8")
+    Path("model.toml").write_text('format = 4\nformula = "y ~ x"\n', encoding="utf-8")
 
     def run(*arguments: str) -> tuple[int, str]:
         with pytest.raises(SystemExit) as ended:

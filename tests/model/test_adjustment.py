@@ -73,7 +73,7 @@ def test_cards_keep_roles_and_refuse_others() -> None:
     model = ab.Model("who5_followup ~ alliance + age", covariates={"age": "precision"})
     again = ab.Model(**card_arguments(card_text(model)))
     assert dict(again.covariates) == {"age": "precision"}
-    text = 'format = 3\nformula = "who5_followup ~ alliance + age"\n[covariates]\nage = "cause"\n'
+    text = 'format = 4\nformula = "who5_followup ~ alliance + age"\n[covariates]\nage = "cause"\n'
     with pytest.raises(FileFormatError, match="'confounder', 'precision', 'post-baseline' but got 'cause'"):
         card_arguments(text)
     with pytest.raises(ModelError, match="the predictors of the formula are alliance, age"):

@@ -163,7 +163,7 @@ def test_a_column_of_the_tables_own_is_not_overwritten() -> None:
     )
 
 
-CARD = 'format = 3\nformula = "event ~ who5_baseline"\nfamily = "bernoulli"\n'
+CARD = 'format = 4\nformula = "event ~ who5_baseline"\nfamily = "bernoulli"\n'
 
 
 @pytest.mark.parametrize(

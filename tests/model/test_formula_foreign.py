@@ -40,7 +40,7 @@ def test_nothing_of_a_formula_is_looked_up_but_what_is_on_the_list(call: str, sh
     with pytest.raises(ModelError):
         ab.Model(formula)
     with pytest.raises(ModelError):
-        ab.Model(**card_arguments(f"format = 3\nformula = '''{formula}'''"))
+        ab.Model(**card_arguments(f"format = 4\nformula = '''{formula}'''"))
     assert not mark.exists()
 
 

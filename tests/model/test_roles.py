@@ -118,10 +118,13 @@ def test_coefficients_between_instruments_are_as_before() -> None:
 
 
 def test_log_odds_have_a_scale_but_arms_have_none_on_it() -> None:
-    made = priors("better ~ alliance + days + arm", family="bernoulli")
+    made = priors("better ~ alliance", family="bernoulli")
     assert is_close(made["alliance"], "Normal", 0.0, 0.5 * LOGIT / 0.7)
-    assert is_close(made["days"], "Normal", 0.0, 2.5 * LOGIT / sd("days"))
-    assert is_close(made["arm[b]"], "Normal", 0.0, 2.5 * LOGIT)
+    made = priors("better ~ alliance + days + arm", family="bernoulli")
+    part = 0.7 / math.sqrt(3) * LOGIT
+    assert is_close(made["alliance"], "Normal", 0.0, part / 0.7)
+    assert is_close(made["days"], "Normal", 0.0, part / sd("days"))
+    assert is_close(made["arm[b]"], "Normal", 0.0, 2 * part)
 
 
 @pytest.mark.parametrize(("named", "mean", "width"), [("literature", 0.15, 0.1), ("enthusiastic", 0.28, 0.1)])

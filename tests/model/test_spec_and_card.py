@@ -258,13 +258,13 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
 )
 def test_bad_cards_are_refused_in_words(text: str, message: str) -> None:
     with pytest.raises(FileFormatError) as caught:
-        card_arguments(f"format = 3\n{text}", source="card")
+        card_arguments(f"format = 4\n{text}", source="card")
     assert str(caught.value) == message
 
 
 def test_unknown_keys_are_listed_with_the_known_ones() -> None:
     with pytest.raises(FileFormatError) as caught:
-        card_arguments('format = 3\nformula = "y ~ x"\nfamly = "gaussian"', source="card")
+        card_arguments('format = 4\nformula = "y ~ x"\nfamly = "gaussian"', source="card")
     assert str(caught.value) == (
         "card: unknown key(s) 'famly'. Known keys: format, name, title, question, estimand, assumptions, sources, "
         "formula, family, exhaustive, "
@@ -293,19 +293,19 @@ def refusal(text: str) -> str:
 
 def test_a_card_of_another_format_is_refused_with_what_to_do() -> None:
     assert refusal('formula = "y ~ x"') == (
-        "card: no format number, so it is of an earlier version. Put the line format = 3 at its top, and see under "
+        "card: no format number, so it is of an earlier version. Put the line format = 4 at its top, and see under "
         "'Cards' in docs/models.md what the keys it leaves out then mean."
     )
-    for number in ("1", "2", "4", '"3"', "3.0", "true", "[3]"):
+    for number in ("1", "2", "3", '"4"', "4.0", "true", "[3]"):
         assert refusal(f'format = {number}\nformula = "y ~ x"').endswith(
-            ", but this version reads format 3. Write the card again with to_card(), or install the version that "
+            ", but this version reads format 4. Write the card again with to_card(), or install the version that "
             "wrote it."
         )
 
 
 def test_everything_that_is_wrong_with_a_card_is_told_at_once() -> None:
     text = """
-format = 3
+format = 4
 family = 7
 focal = ["alliance"]
 exhaustive = "sex"
@@ -359,7 +359,7 @@ ward = [1, "1"]
 
 def test_a_scale_of_a_billion_levels_is_refused() -> None:
     scale = "[scales.y]\nmean = 1\nsd = 1\nlower = 0\nupper = 100\nstep = 1e-7"
-    assert "has more than 100,000 levels" in refusal(f'format = 3\nformula = "y ~ x"\n{scale}')
+    assert "has more than 100,000 levels" in refusal(f'format = 4\nformula = "y ~ x"\n{scale}')
 
 
 KEYS = ("formula", "family", "focal", "residual_by", "autoscale", "exhaustive", "name", "sources", "priors", "centre")
@@ -391,9 +391,9 @@ def test_any_card_makes_a_model_or_is_refused_in_one_line(table: dict[str, objec
 
 
 def test_what_a_card_leaves_open_is_written_out() -> None:
-    written = card_text(ModelSpec(**card_arguments('format = 3\nformula = "who5_followup ~ alliance"')))
+    written = card_text(ModelSpec(**card_arguments('format = 4\nformula = "who5_followup ~ alliance"')))
     assert written == (
-        'format = 3\nname = "model"\nformula = "who5_followup ~ alliance"\nfamily = "gaussian"\nexhaustive = [\n'
+        'format = 4\nname = "model"\nformula = "who5_followup ~ alliance"\nfamily = "gaussian"\nexhaustive = [\n'
         '    "provider_type",\n    "sex",\n    "modality",\n]\nautoscale = true\n\n[priors]\nset = "weak"\n'
     )
 
@@ -407,4 +407,4 @@ def test_the_numbers_behind_a_prior_sets_name_belong_to_the_format_of_cards() ->
             assert isinstance(spec.priors, PriorTable)
             lines += [f"{family} {named} {name} {stated.prior}" for name, stated in spec.priors.items()]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    assert (FORMAT, len(lines), digest) == (3, 320, "4e22ee88a0ede1028127cf6fd0f1173681db966540eda92780b0ad7736c04cd6")
+    assert (FORMAT, len(lines), digest) == (4, 320, "a74fa61bf4817bd6c16fe3bc749886a7ba520977b9a8d60ff1b42df1a0ffbaf2")

@@ -161,7 +161,7 @@ def test_every_setting_that_a_message_names_is_one_of_models_and_cards() -> None
     assert names >= {"scales", "levels", "residual_by", "autoscale"}
     assert names <= parameters(ModelSpec)
     with pytest.raises(ab.FileFormatError) as caught:
-        card_arguments('format = 3\nformula = "y ~ x"\nnonsense = 1\n')
+        card_arguments('format = 4\nformula = "y ~ x"\nnonsense = 1\n')
     known = re.search(r"Known keys: (.*)\.$", str(caught.value))
     assert known is not None
     assert names <= set(known[1].split(", "))

@@ -34,7 +34,7 @@ LEAVES = st.one_of(
     st.booleans(),
     st.integers(-3, 3),
     st.sampled_from([2**62, -(2**62), 10**6, 1e300, -1.5, math.pi]),
-    st.sampled_from(["", "a", "alliance", "sex", "y ~ x", "format = 3", "Normal(0, 1)", "\x00", "\u202e", "9" * 50]),
+    st.sampled_from(["", "a", "alliance", "sex", "y ~ x", "format = 4", "Normal(0, 1)", "\x00", "\u202e", "9" * 50]),
 )
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-CARD = """format = 3
+CARD = """format = 4
 formula = "who5_followup ~ alliance + who5_baseline + age + (alliance || provider_type) + (1 || country)"
 """
 

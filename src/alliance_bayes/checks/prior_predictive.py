@@ -20,6 +20,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.model.derivative import RoughnessError
+from alliance_bayes.model.families import Outcome
 from alliance_bayes.model.scales import SampleScale
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ __all__ = ["PriorPredictive"]
 
 # More than half of all simulated outcomes impossible: the priors are about something else than this scale.
 OUTSIDE_LIMIT = 0.5
-# More than half at the two ends: the priors say that hardly anybody is in between.
+# Halfway between what lies at the two ends where every value is as likely, and all: the priors say that hardly anybody
+# is in between. A continuous outcome has nobody there; of four levels they are half of it.
 AT_ENDS_LIMIT = 0.5
 # A median R2 beyond this: the priors say that the predictors explain nearly everything.
 R2_LIMIT = 0.9
@@ -104,25 +106,31 @@ class PriorPredictive(Check):
                 )
         elif (low is not None or high is not None) and (outcome.levels is None or outcome.levels.size > 2):
             ends = (values == low) | (values == high)
-            rows.append(_row(f"share at {_ends_of(design)}", ends.mean(axis=1), ends.mean(), AT_ENDS_LIMIT))
-            if ends.mean() > AT_ENDS_LIMIT:
+            limit = _at_ends_limit(outcome)
+            rows.append(_row(f"share at {_ends_of(design)}", ends.mean(axis=1), ends.mean(), limit))
+            if ends.mean() > limit:
                 warnings.append(
                     f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, ' or ')} "
-                    f"(limit {percent(AT_ENDS_LIMIT)})"
+                    f"(limit {percent(limit)})"
                 )
-        rows.append(_row("R2", r2, np.median(r2), R2_LIMIT))
-        # Where no instrument fixes the outcome's scale the default priors are weak on purpose.
-        weak = isinstance(design.scales.get(design.outcome.name), SampleScale)
-        if np.median(r2) > R2_LIMIT and not weak:
+        # A share of many trials has next to no variance of its own, so that its R2 is near 1 whatever explains it.
+        r2_limit = R2_LIMIT if outcome.trials is None else np.inf
+        rows.append(_row("R2", r2, np.median(r2), _stated(r2_limit)))
+        # Where no instrument fixes the outcome's scale the default priors are weak on purpose: on an identity link.
+        linear = design.family.link == "identity"
+        weak = linear and isinstance(design.scales.get(design.outcome.name), SampleScale)
+        if np.median(r2) > r2_limit and not weak:
             warnings.append(f"half of the prior draws have an R2 above {np.median(r2):.3f} (limit {R2_LIMIT:g})")
         focal = fit.spec.focal_predictor(design)
         if focal is not None:
             slope = _standardised_slope(prior, focal, at, weights)
             if slope is not None:
                 beyond = float((np.abs(slope) > 1).mean())
-                rows.append(_row(f"standardised slope of {focal}", slope, beyond, SLOPE_LIMIT))
-                weak = weak or isinstance(design.scales.get(focal), SampleScale)
-                if beyond > SLOPE_LIMIT and not weak:
+                # Nor is the SD of shares, which depends on the trials, a unit.
+                slope_limit = SLOPE_LIMIT if outcome.trials is None else np.inf
+                rows.append(_row(f"standardised slope of {focal}", slope, beyond, _stated(slope_limit)))
+                weak = weak or (linear and isinstance(design.scales.get(focal), SampleScale))
+                if beyond > slope_limit and not weak:
                     warnings.append(
                         f"the standardised slope of {focal} is beyond -1 or 1 in {percent(beyond)} of prior draws "
                         f"(limit {percent(SLOPE_LIMIT)})"
@@ -130,7 +138,7 @@ class PriorPredictive(Check):
         for name, difference in _standardised_differences(prior, fit.design):
             beyond = float((np.abs(difference) > 1).mean())
             rows.append(_row(name, difference, beyond, SLOPE_LIMIT))
-            weak = weak or isinstance(design.scales.get(design.outcome.name), SampleScale)
+            weak = weak or (linear and isinstance(design.scales.get(design.outcome.name), SampleScale))
             if beyond > SLOPE_LIMIT and not weak:
                 warnings.append(
                     f"the {name} is beyond -1 or 1 in {percent(beyond)} of prior draws (limit {percent(SLOPE_LIMIT)})"
@@ -163,6 +171,20 @@ def _looked_at(design: Design, rng: np.random.Generator) -> tuple[slice | np.nda
         return slice(None), design.weights
     share = None if design.weights is None else design.weights / design.weights.sum()
     return np.sort(rng.choice(design.rows.n, MOST_ROWS, p=share)), None
+
+
+def _stated(limit: float) -> float:
+    """A limit as a table has it: none is NaN."""
+    return limit if np.isfinite(limit) else np.nan
+
+
+def _at_ends_limit(outcome: Outcome) -> float:
+    """Share at the two ends above which the priors say that hardly anybody is in between."""
+    if outcome.trials is not None:
+        even = float(np.minimum(1.0, 2.0 / (outcome.trials + 1.0)).mean())
+    else:
+        even = 0.0 if outcome.levels is None else 2.0 / outcome.levels.size
+    return even + AT_ENDS_LIMIT * (1.0 - even)
 
 
 def _averaged(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

@@ -39,7 +39,7 @@ __all__ = [
 
 #: Raised whenever a card would mean something else: another key, another default, other numbers behind a prior set's
 #: name. The first format had no number.
-FORMAT = 3
+FORMAT = 4
 
 _CARD = tuple(field.name for field in dataclasses.fields(Card))
 _MODEL = (

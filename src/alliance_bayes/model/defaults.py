@@ -37,6 +37,13 @@ _SLOPE, _INTERACTION = 0.5, 0.25
 # Elsewhere, as rstanarm and bambi have it: weak, since the scales are those of the data. Two values have the scale of
 # their step, as the levels of a factor do.
 _WEAK = 2.5
+# Off an identity link, what terms add up to is soon at the ends of the scale, however weak each was meant to be.
+# There all common terms have this SD together, each its part: predictors then explain a third of the variance of log
+# odds a priori. With one predictor that is the scale of Gelman et al. 2008 (doi 10.1214/08-AOAS191), 2.5 log odds a
+# change of two SDs, which is what two groups differ by.
+_TOGETHER, _GROUPS_APART = 0.7, 2.0
+# Among persons who differ by an SD of the outcome themselves, a share's log odds are this many times as far from 0.
+_AMONG_PERSONS = math.sqrt(2.0)
 # What the linear predictor is of, in words, by link.
 _LINKED = {"logit": "log odds", "cumulative_logit": "log odds", "log": "logarithm"}
 # SD of what one SD of a column, or another level, adds to the logarithm of the residual SD: by a half, or two thirds.
@@ -90,6 +97,10 @@ class Defaults:
         Number of an ordinal outcome's levels, None when unknown (others need none).
     alliance
         The predictor that is an alliance score, which the named sets are about.
+    terms
+        Number of common terms besides the intercept, of which each has its part off an identity link.
+    persons
+        Whether a pooled factor's levels are persons.
     """
 
     outcome: str
@@ -98,6 +109,8 @@ class Defaults:
     named: str
     levels: int | None = None
     alliance: str = "alliance"
+    terms: int = 1
+    persons: bool = False
 
     @property
     def _sd(self) -> float | None:
@@ -113,8 +126,33 @@ class Defaults:
         """Whether instruments, not data, fix the scale of a coefficient of some numeric components."""
         outcome = self.scale is not None and not isinstance(self.scale, SampleScale)
         # A logit has a scale of its own, but by it alone no difference of groups is large or small.
-        linked = bool(numeric) and self.family.predictor_sd(None) is not None
+        linked = self.family.predictor_sd(None) is not None and not _between_groups(numeric, scales)
         return (outcome or linked) and not any(isinstance(scales[name], SampleScale) for name in numeric)
+
+    @property
+    def _is_linked(self) -> bool:
+        """Whether a sum of terms is bounded, or grows beyond all bounds, on the scale of the outcome."""
+        return self.family.link != "identity"
+
+    @property
+    def _times(self) -> float:
+        """What persons among the levels multiply the scale of coefficients by, off an identity link."""
+        return _AMONG_PERSONS if self.persons and self._is_linked else 1.0
+
+    def _part(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> float:
+        """Prior SD that a standardised coefficient has at most, off an identity link."""
+        return _TOGETHER / math.sqrt(self.terms) * (_GROUPS_APART if _between_groups(numeric, scales) else 1.0)
+
+    def _standardised(self, width: float, numeric: Sequence[str], scales: Mapping[str, Scale]) -> tuple[float, str]:
+        """Prior SD of a coefficient in SDs of the outcome and its predictors, and what that is besides its own."""
+        if not self._is_linked:
+            return width, ""
+        part, why = self._part(numeric, scales), ""
+        if part < width:
+            why = f", so that the terms together ({self.terms}) have an SD of about {_TOGETHER:g}"
+        if self.persons:
+            why += f", times {_AMONG_PERSONS:.3g} among persons"
+        return min(part, width) * self._times, why
 
     def _sds(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> str:
         """The SDs that a prior is made of, and where they come from."""
@@ -135,6 +173,9 @@ class Defaults:
     def intercept(self) -> StatedPrior | None:
         """Prior of the expected outcome at the centring values."""
         prior = self.family.intercept(self.scale)
+        if prior is not None and self.family.event and self._times != 1.0:
+            wider = Prior("Normal", (prior.prior.arguments["mu"], prior.prior.arguments["sigma"] * self._times))
+            return StatedPrior(wider, f"{prior.reason}, times {_AMONG_PERSONS:.3g} among persons")
         if prior is not None or self.scale is None:
             return prior
         if self.scale == BUILT_IN["who5_change"]:
@@ -169,14 +210,8 @@ class Defaults:
         numeric, main = column.numeric, column.order == 1
         if origins is not None and column.whole:
             return self._without_intercept(column, scales, origins)
-        if main and len(numeric) == 1 and is_who5(self.scale):
-            if numeric[0] in _WHO5_SLOPES:
-                width, reason = _WHO5_SLOPES[numeric[0]]
-                return self._stated(Prior("Normal", (0.0, width)), reason)
-            if self._is_alliance(numeric, scales) and self.named == "weak":
-                return self._stated(
-                    Prior("Normal", (0.0, 10.0)), "weak: per alliance point, the smallest relevant change is 10"
-                )
+        if main and (by_hand := self._by_hand(numeric, scales)) is not None:
+            return by_hand
         if self._sd is None or any(name not in scales for name in numeric):
             return None
         unit = self._sd / math.prod(scales[name].sd for name in numeric)
@@ -187,12 +222,31 @@ class Defaults:
                 Prior("Normal", (sign * mean * unit, sd * unit)),
                 f"{self.named}: {reason}; {self._sds(numeric, scales)}",
             )
-        width = _WEAK if not self._fixed(numeric, scales) else _SLOPE if main else _INTERACTION
+        width, why = self._standardised(
+            _WEAK if not self._fixed(numeric, scales) else _SLOPE if main else _INTERACTION, numeric, scales
+        )
         kind = "interaction" if not main else "slope" if numeric else f"difference between levels of '{column.term}'"
         return StatedPrior(
             Prior("Normal", (0.0, width * unit)),
-            f"standardised {kind} Normal(0, {width:g}); {self._sds(numeric, scales)}",
+            f"standardised {kind} Normal(0, {width:.3g}){why}; {self._sds(numeric, scales)}",
         )
+
+    def _by_hand(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> StatedPrior | None:
+        """Prior of a slope that is known in points of the WHO-5, unless it is wider than a term's part."""
+        if len(numeric) != 1 or not is_who5(self.scale):
+            return None
+        if numeric[0] in _WHO5_SLOPES:
+            width, reason = _WHO5_SLOPES[numeric[0]]
+        elif self._is_alliance(numeric, scales) and self.named == "weak":
+            width, reason = 10.0, "weak: per alliance point, the smallest relevant change is 10"
+        else:
+            return None
+        if self._is_linked:
+            assert self._sd is not None
+            scale = scales.get(numeric[0])
+            if scale is None or width * self._factor > self._part(numeric, scales) * self._sd / scale.sd:
+                return None
+        return self._stated(Prior("Normal", (0.0, width)), reason)
 
     def _is_alliance(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> bool:
         """Whether a coefficient is that of the alliance score in points of 1 to 5."""
@@ -287,6 +341,11 @@ class Defaults:
     def parameter(self, name: str) -> StatedPrior | None:
         """Prior of a parameter of the family."""
         return self.family.parameter_prior(name, self.scale, self.levels)
+
+
+def _between_groups(numeric: Sequence[str], scales: Mapping[str, Scale]) -> bool:
+    """Whether a coefficient is of what groups differ by: levels, or columns of two values."""
+    return all(isinstance(scales[name], CodedScale) for name in numeric)
 
 
 def _of(name: str, scale: Scale) -> str:

@@ -59,7 +59,9 @@ def resolve_priors(
     """
     levels = None if design.outcome.levels is None else design.outcome.levels.size
     scale = design.scales.get(design.outcome.name)
-    defaults = Defaults(design.outcome.name, design.family, scale, named, levels, alliance)
+    of_common = len({column.term for column in design.columns if column.order > 0})
+    persons = any(factor.role.role == "person" for factor in design.factors)
+    defaults = Defaults(design.outcome.name, design.family, scale, named, levels, alliance, of_common, persons)
     groups = [(factor.name, factor.columns, factor.correlated, factor.role) for factor in design.factors]
     by_level = () if design.residual is None else design.residual.parameters
     smooths = [smooth.name for smooth in design.smooths]
@@ -143,7 +145,9 @@ def preview_priors(
         for group in formula.groups
     ]
     levels = None if outcome is None or outcome.levels is None else outcome.levels.size
-    defaults = Defaults(formula.outcome, family, outcome, named, levels, alliance)
+    of_common = sum(term != "Intercept" for term in formula.common)
+    persons = any(role.role == "person" for *_, role in groups)
+    defaults = Defaults(formula.outcome, family, outcome, named, levels, alliance, of_common, persons)
     smooths = [smooth.name for smooth in formula.smooths]
     origins = None if formula.has_intercept else centre or {}
     left = [name for name in scales if not formula.is_centred(name)]

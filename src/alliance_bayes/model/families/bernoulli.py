@@ -12,7 +12,7 @@ from scipy import special
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.model.families.family import Draws, Outcome, demand
-from alliance_bayes.model.families.logit import WIDE_LOG_ODDS, Thresholds, logits_in
+from alliance_bayes.model.families.logit import LOG_ODDS, Thresholds, logits_in
 from alliance_bayes.model.families.special import MUCH
 from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import Scale
@@ -132,7 +132,7 @@ class Bernoulli(Thresholds):
 
     @override
     def intercept(self, scale: Scale | None) -> StatedPrior | None:
-        return WIDE_LOG_ODDS
+        return LOG_ODDS
 
     @override
     def observe(self, outcome: Outcome, eta: Any, own: Mapping[str, Any]) -> None:

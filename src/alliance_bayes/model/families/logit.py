@@ -13,13 +13,11 @@ from alliance_bayes.model.families.family import Averages, Draws, Family, Outcom
 from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.model.scales import Scale
 
-__all__ = ["LOGISTIC_SD", "LOG_ODDS", "WIDE_LOG_ODDS", "Thresholds", "logits_in"]
+__all__ = ["LOGISTIC_SD", "LOG_ODDS", "Thresholds", "logits_in"]
 
 #: Of a standard logistic variable.
 LOGISTIC_SD = math.pi / math.sqrt(3.0)
-# Of events, which no instrument scales, as weak as coefficients: where persons differ much, their log odds are far from
-# 0 though shares are not, and SDs of 1.5 or 2.5 drew the difference between the arms of a trial towards nothing.
-WIDE_LOG_ODDS = StatedPrior(Prior("Normal", (0.0, 4.5)), "log odds; 2.5 SDs of a logistic variable")
+# With the terms of a model, whose SD is 1.3 together, the log odds of its rows have about that of a logistic variable.
 LOG_ODDS = StatedPrior(Prior("Normal", (0.0, 1.5)), "log odds; covers probabilities from .05 to .95 about evenly")
 
 
