@@ -43,8 +43,8 @@ _WEAK = 2.5
 # change of two SDs, which is what two groups differ by.
 _TOGETHER, _GROUPS_APART = 0.7, 2.0
 # Log odds given the person are further from 0 than those of shares: with persons' SD at 1.7 SDs of a logistic variable,
-# which its prior leaves one time in twelve, twice as far (sqrt(1 + 1.7^2)). Narrower, intervals of the difference between
-# the arms of a trial covered it too seldom.
+# which its prior leaves one time in twelve, twice as far (sqrt(1 + 1.7^2)). Narrower, intervals of the difference
+# between the arms of a trial covered it too seldom.
 _AMONG_PERSONS = 2.0
 # What the linear predictor is of, in words, by link.
 _LINKED = {"logit": "log odds", "cumulative_logit": "log odds", "log": "logarithm"}
