@@ -81,7 +81,7 @@ def test_unmodelled_curvature_is_seen_and_named(model, frame):
         f"{found.table.set_index('column')['p']['who5_baseline'].iloc[0]:.3f}): "
         "the relation is not the one the formula states. Let it bend, as in s(who5_baseline), or add an "
         "interaction, and "
-        "see whether the reported slope changes."
+        "see whether the reported estimates change."
     )
     ends = found.table[found.table["column"] == "who5_baseline"]["residual"].to_numpy()
     assert ends[0] > 0
@@ -274,5 +274,5 @@ def test_a_smooth_leaves_nothing_to_see_and_one_too_stiff_is_named(frame):
     assert found.verdict == "warn"
     assert found.sentence == (
         "The residuals are not level along alliance (p = 0.001): the relation is not the one the formula states. "
-        "Give s(alliance) more than 6 knots, or add an interaction, and see whether the reported slope changes."
+        "Give s(alliance) more than 6 knots, or add an interaction, and see whether the reported estimates change."
     )

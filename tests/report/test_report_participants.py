@@ -194,3 +194,18 @@ def test_a_long_list_is_ordered_by_what_is_shown() -> None:
     assert [line[-1] for line in shown_of(counted).rows if line[0].startswith("country")] == ["0", *[""] * 6]
     hidden = [line[1] for line in shown_of(fit).more if line[0].startswith("country")][-3:]
     assert hidden == ["–", "11 (1.2%)", "< 10"]
+
+
+@pytest.mark.parametrize(
+    ("formula", "kinds"),
+    [
+        ("who5_followup ~ alliance + age", "mean (SD) and median (quartiles) of numbers"),
+        ("who5_followup ~ sex", "mean (SD) and median (quartiles) of numbers, n (% of the column) of levels"),
+        # Persons are a number of levels, of which no line tells a count.
+        ("who5_followup ~ alliance + (1 | country)", "mean (SD) and median (quartiles) of numbers"),
+    ],
+)
+def test_the_caption_promises_what_the_table_has(formula: str, kinds: str) -> None:
+    table, _ = table_one(fitted(rows(60, countries=30), formula=formula, draws=4), 10)
+    assert table.caption.partition(": ")[2] == kinds
+    assert any("%" in text for line in table.rows for text in line[1:]) is ("%" in kinds)

@@ -13,10 +13,12 @@ from alliance_bayes.effects import effects
 from alliance_bayes.report.estimates import words_of
 from alliance_bayes.report.phrases import slopes_judged
 from alliance_bayes.report.text import (
+    MINUS,
     calling,
     capital,
     clean,
     decimals,
+    equations,
     exact,
     interval_name,
     join,
@@ -210,3 +212,11 @@ def test_a_page_names_the_step_over_which_slopes_are_judged(kind: str) -> None:
     (high,) = table.loc[table["estimand"] == "contrast_of_slopes", "rope_high"]
     # Half of the two points that count as none.
     assert high == pytest.approx(1.0 / step, rel=1e-9)
+
+
+def test_a_negative_centre_is_added_and_no_minus_follows_another() -> None:
+    fit = fitted(rows(40), formula="who5_followup ~ alliance + age", spec={"centre": {"alliance": -1.5, "age": 40}})
+    (line,) = [one for one in equations(fit.design) if "alliance" in one]
+    assert "(alliance + 1.5)" in line
+    assert f"(age {MINUS} 40)" in line
+    assert f"{MINUS} {MINUS}" not in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,9 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.effects import compared_slopes
 from alliance_bayes.report.limitations import not_to_conclude, parts_of
+from alliance_bayes.report.rows import row_words, rows_of
 from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import column_name, unit_of
 
@@ -75,3 +78,13 @@ def test_a_lagged_outcome_stands_among_what_must_not_be_concluded(fitted: Callab
     assert "here 5.0 a person on average" in said[0]
     for other in ("y ~ lag(y) + alliance", "y ~ lag(alliance) + (1 | pid)"):
         assert not any("carries over" in text for text in not_to_conclude(fitted(other), 10))
+
+
+@pytest.mark.usefixtures("gate_alone", "undrawn")
+def test_one_unit_of_a_compared_part_is_named_once(fitted: Callable[..., ab.Fit]) -> None:
+    fit = fitted("y ~ within(alliance) + between(alliance) + (1 | pid)")
+    table = compared_slopes(fit, against="between(alliance)", predictor="within(alliance)")
+    words = row_words(rows_of(table)[0], fit.design)
+    measure = table.measure("compared_slope")
+    assert words["step"] == f"point of {column_name('between(alliance)')}"
+    assert measure.sentence.format_map(defaultdict(str, words)).startswith(f"For each additional {words['step']}, ")

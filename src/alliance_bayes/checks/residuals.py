@@ -77,7 +77,7 @@ class Curvature(Check):
             )
             sentence = (
                 f"The residuals are not level along {named(fired, tests)}: the relation is not the one the formula "
-                f"states. {curve}, or add an interaction, and see whether the reported slope changes."
+                f"states. {curve}, or add an interaction, and see whether the reported estimates change."
             )
         elif not tests:
             sentence = "The model has no numeric predictors, so there is no curve to look for."

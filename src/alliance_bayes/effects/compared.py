@@ -79,10 +79,10 @@ class ComparedSlopes(Estimand):
                 "Slope of {term}",
                 _PER,
                 subject=_SLOPE,
-                sentence="For each additional {unit} of {term}, {outcome} was {word} {way}, by {size}{points} on "
+                sentence="For each additional {step}, {outcome} was {word} {way}, by {size}{points} on "
                 "average{over} ({interval}).",
                 unsettled="Whether {outcome} was higher or lower with more {term} is not settled: for each additional "
-                "{unit} the estimate is {mean}{points}{over} ({interval}).",
+                "{step} the estimate is {mean}{points}{over} ({interval}).",
                 signed=True,
                 judged=True,
             ),

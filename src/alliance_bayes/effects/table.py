@@ -92,6 +92,7 @@ _FINDING = (
     "over",
     "further",
     "span",
+    "step",
     "who",
 )
 # What the texts of a measure may have in braces; a unit may also have what the estimand gives to each row.
@@ -126,7 +127,8 @@ class Measure:
         A finding: what a row says whose direction is settled, or which has none. Names: those of the label,
         ``{outcome}``, ``{points}`` (several of its units, with a blank before), ``{mean}``, ``{size}`` (without its
         sign), ``{interval}``, ``{word}`` ("probably") and ``{way}`` ("higher"), ``{given}`` (what it
-        is adjusted for), ``{over}`` (what an average is over), ``{span}`` (what it lies between), ``{who}`` (whom the
+        is adjusted for), ``{over}`` (what an average is over), ``{span}`` (what it lies between),
+        ``{step}`` (one unit of the term, and of what), ``{who}`` (whom the
         term tells apart, people or rows of one person), ``{further}`` (what
         else there is to say).
     unsettled

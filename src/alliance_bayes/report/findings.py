@@ -331,8 +331,8 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
         yield Finding(text, tuple(one.row for one in claims), "differences", capital(name), tuple(claims))
         return
     first = rows["versus"] == reference
-    for _, row in rows[first].iterrows():
-        yield from _difference(fit, estimates, checked, row)
+    for place, (_, row) in enumerate(rows[first].iterrows()):
+        yield from _difference(fit, estimates, checked, row, again=place > 0)
     if not first.all():
         text, claims = _pairs(fit, estimates, ordered_pairs(rows[~first]), "mean", checked)
         heading = "Beside them" if first.any() else capital(name)
@@ -363,7 +363,9 @@ def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: 
     return Finding(text, (str(row.name),), f"moderation: {column}", claims=(direction,))
 
 
-def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: pd.Series) -> Iterable[Finding]:
+def _difference(
+    fit: FittedModel, estimates: Estimates, checked: Checked, row: pd.Series, *, again: bool = False
+) -> Iterable[Finding]:
     """One difference with the two means that it is of, and how large it is."""
     factor, outcome, points = str(row["factor"]), *outcome_words(fit)
     where = {"factor": factor, "level": row["level"], "versus": row["versus"]}
@@ -415,6 +417,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         denominator=denominator,
         persons=residual and bool(persons_of(fit)),
         residual=residual,
+        again=again,
         # With nothing but the arms in the model, what is left of the SD is that within them.
         within=residual and set(fit.design.formula.columns[1:]) == {factor},
         in_rope=_in_rope(estimates, row),

@@ -160,7 +160,10 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     headings = ["Variable", *named, _heading("Overall", everybody.n)]
     headings += [] if without is None else ["Missing"]
     by = f", by {factor_name(split)} and overall" if split is not None else ""
-    kinds = "mean (SD) of numbers" if fit.moments is not None else "mean (SD) and median (quartiles) of numbers"
+    medians = "" if fit.moments is not None else " and median (quartiles)"
+    # A column of which only the number of levels is told has none of these.
+    says = {"mean": f"mean (SD){medians} of numbers", "level": "n (% of the column) of levels"}
+    kinds = ", ".join(words for key, words in says.items() if any(key in one for one in summaries[None]))
     notes = SENTENCES.all(
         "note",
         small=small,
@@ -178,7 +181,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     who = "Participants" if fit.people is None else "People"
     table = Table.of(
         "table-participants",
-        f"{who} analysed (n = {count(everybody.n)}{rows_in_words(fit)}){by}: {kinds}, n (% of the column) of levels",
+        f"{who} analysed (n = {count(everybody.n)}{rows_in_words(fit)}){by}{f': {kinds}' if kinds else ''}",
         headings,
         short,
         note=" ".join(notes),

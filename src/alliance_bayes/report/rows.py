@@ -29,6 +29,7 @@ from alliance_bayes.report.text import (
     is_probability,
     percent_unit,
     proportion,
+    step_of,
     unit_of,
     units,
 )
@@ -95,10 +96,11 @@ def row_words(row: Row, design: Design | None = None) -> dict[str, str]:
     term, factor, level, versus, change = (
         row[key] if isinstance(row[key], str) else "" for key in ("term", "factor", "level", "versus", "denominator")
     )
-    unit = unit_of(design, term) if design is not None and term in design.frame else ""
+    there = design is not None and term in design.frame
+    unit, step = (unit_of(design, term), step_of(design, term)) if there else ("", "")
     # What is of a factor as a whole has no term.
     of = column_name(term) if term else factor_name(factor)
-    words = {"term": of, "unit": unit, "units": units(unit), "factor": factor_name(factor)}
+    words = {"term": of, "unit": unit, "units": units(unit), "step": step, "factor": factor_name(factor)}
     return words | {"level": condition(clean(level)), "versus": condition(clean(versus)), "change": clean(change)}
 
 

@@ -508,7 +508,9 @@ def _less(part: str, design: Design, untold: Collection[str]) -> str:
     value, shown = middle_of(design, part), part not in untold
     if value == 0.0 and (shown or not design.is_centred(part)):
         return clean(part)
-    return f"({clean(part)} {MINUS} {exact(value) if shown else f'mean {clean(part)}'})"
+    if not shown:
+        return f"({clean(part)} {MINUS} mean {clean(part)})"
+    return f"({clean(part)} {'+' if value < 0 else MINUS} {exact(abs(value))})"
 
 
 def _split(column: Column) -> list[str]:

@@ -84,9 +84,10 @@ def _label(estimates: Estimates, row: Row) -> str:
 
 def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame) -> Table:
     notes = dict.fromkeys(words_of(row, "note") for row in rows_of(rows))
+    correlated = ", intraclass correlations" if (rows["estimand"] == "icc").any() else ""
     return effect_table(
         "table-variance",
-        "Variance partition, intraclass correlations and R²; posterior means, as percentages of the denominator; "
+        f"Variance partition{correlated} and R²; posterior means, as percentages of the denominator; "
         f"{analysed_words(fit)}",
         rows,
         [
