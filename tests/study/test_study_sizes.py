@@ -138,5 +138,12 @@ def test_no_figure_of_the_outcome_tells_how_many_rows_a_model_has(told: bool) ->
     )
     pictures = predictive_pictures("ratings", "Ratings", fit, runner)  # type: ignore[arg-type]
     assert [picture.name for picture in pictures] == ["picture-ratings-prior", "picture-ratings-posterior"][: 1 + told]
+    for picture in pictures:
+        # As a page has them: columns in words, true signs, and no blank before a per cent sign.
+        assert picture.data is not None
+        words = " ".join([picture.caption, *picture.data.headings, picture.data.note])
+        assert re.findall(r"who5_baseline|\bR2\b|\d %|[ (]-\d", words) == []
+    explained = r"; R² \d\.\d\d \(\d\.\d\d to \d\.\d\d\); standardised slope of baseline WHO-5 "
+    assert re.search(explained, pictures[0].caption)
     if told:
         assert sizes_of_bars(pictures[1], 600) == [437]

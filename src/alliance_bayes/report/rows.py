@@ -96,8 +96,9 @@ def row_words(row: Row, design: Design | None = None) -> dict[str, str]:
     term, factor, level, versus, change = (
         row[key] if isinstance(row[key], str) else "" for key in ("term", "factor", "level", "versus", "denominator")
     )
-    there = design is not None and term in design.frame
-    unit, step = (unit_of(design, term), step_of(design, term)) if there else ("", "")
+    unit = step = ""
+    if design is not None and term in design.frame:
+        unit, step = unit_of(design, term), step_of(design, term)
     # What is of a factor as a whole has no term.
     of = column_name(term) if term else factor_name(factor)
     words = {"term": of, "unit": unit, "units": units(unit), "step": step, "factor": factor_name(factor)}

@@ -9,7 +9,9 @@ from alliance_bayes.checks import run_checks
 from alliance_bayes.report.checked import may_show, told
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.privacy import grouped_only
+from alliance_bayes.report.spoken import in_cells, in_sentences
 from alliance_bayes.report.svg import Picture, draw, draw_png
+from alliance_bayes.report.text import typeset
 from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import shown_rows
 
@@ -34,7 +36,11 @@ def predictive_pictures(name: str, title: str, fit: Fit, runner: StudyRunner) ->
     small = runner.options.small
     sizes = shown_rows(runner.fitted, small)
     counted = any(model.fit is fit and sizes[key] is not None for key, model in runner.fitted.items())
-    pictures = []
+    cells, sentences, pictures = in_cells(fit.design), in_sentences(fit.design), []
+
+    def shown(text: str) -> str:
+        return typeset(cells(text))
+
     for words in ("prior", "posterior") if counted else ("prior",):
         result = run_checks(fit, checks=[f"{words}_predictive"]).results[0]
         plot = result.plots[0]
@@ -42,9 +48,10 @@ def predictive_pictures(name: str, title: str, fit: Fit, runner: StudyRunner) ->
             continue
         heading = f"{title}: {words} predictive distribution"
         recorder, identity = Recorder(plot.draw), f"picture-{name}-{words}"
-        markup = draw(recorder, name=identity, title=heading, description=plot.description, size=plot.size)
-        png, data = partial(draw_png, plot.draw, size=plot.size), recorder.table(identity, heading)
-        pictures.append(
-            Picture(heading, told(result, grouped_only(fit, result.table, small)), markup, data, name=identity, png=png)
-        )
+        about = shown(plot.description)
+        markup = draw(recorder, name=identity, title=heading, description=about, size=plot.size, shown=shown)
+        png = partial(draw_png, plot.draw, size=plot.size, shown=shown)
+        caption = typeset(sentences(told(result, grouped_only(fit, result.table, small))))
+        data = recorder.table(identity, heading, shown)
+        pictures.append(Picture(heading, caption, markup, data, name=identity, png=png))
     return pictures
