@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.checks import CHECKS, Context
+import alliance_bayes as ab
+from alliance_bayes.checks import CHECKS, Context, run_checks
 from alliance_bayes.checks.spread import SpreadResiduals
 from alliance_bayes.cohort.beside import Beside
 from builders import fitted, rows
@@ -297,6 +298,24 @@ def test_what_lasts_from_one_row_of_a_person_to_the_next_is_seen_in_the_order_of
     assert count == SETS
     assert first(found)["order"] == "rows of a person"
     assert "(1 + time | person)" in found.sentence
+
+
+@pytest.mark.parametrize("course", [True, False])
+def test_a_course_of_persons_is_not_asked_for_where_the_model_has_one(course):
+    rng = np.random.default_rng(4)
+    residuals = rng.normal(size=(60, 12))
+    for k in range(1, 12):
+        residuals[:, k] += 0.7 * residuals[:, k - 1]
+    table = pd.DataFrame({"pid": np.repeat([f"p{n}" for n in range(60)], 12), "week": np.tile(np.arange(12), 60)})
+    table["mood"] = residuals.ravel() + np.repeat(rng.normal(0, 1, 60), 12) + 0.1 * table["week"]
+    # In an order that says nothing itself.
+    table = table.sample(frac=1, random_state=1)
+    model = ab.Model(f"mood ~ week + ({'week' if course else '1'} || pid)")
+    fit = model.fit(ab.read_cohort(table, person="pid", time="week"), seed=1, draws=200, progress=False)
+    (found,) = run_checks(fit, checks=["order"], seed=1).results
+    assert (found.verdict, first(found)["order"]) == ("warn", "rows of a person")
+    assert ("(1 + time | person)" in found.sentence, "which the model has" in found.sentence) == (not course, course)
+    assert "lag(outcome)" in found.sentence
 
 
 def test_a_table_that_is_sorted_by_the_outcome_has_no_order_to_look_at(model, frame):

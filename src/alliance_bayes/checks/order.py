@@ -22,6 +22,7 @@ from alliance_bayes.checks.lack_of_fit import (
 )
 from alliance_bayes.checks.residuals import fired_of
 from alliance_bayes.checks.slips import Slip, largest_slip
+from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.wording import Wording
 
 __all__ = ["Order"]
@@ -104,7 +105,10 @@ class Order(Check):
             kind = (
                 look if look == "slip" else "persons" if order == _PERSONS else "rows" if order == _TABLE else "dates"
             )
-            sentence = SENTENCES("fired", found="; ".join(phrases[:3]), kind=kind, look=look, order=order)
+            design = context.fit.design
+            course = any(len(one.columns) > 1 and is_of_persons(one, design.rows.n) for one in design.factors)
+            found = "; ".join(phrases[:3])
+            sentence = SENTENCES("fired", found=found, kind=kind, look=look, order=order, course=course)
         else:
             named = ", ".join(dict.fromkeys(order for order, _ in looks))
             sentence = SENTENCES("level", orders=named, share=percent(1 - context.rate), slip=slip is not None)
