@@ -459,7 +459,7 @@ def test_what_a_size_in_residual_sds_is_stands_once(checks_of: Callable[..., Che
     page = page_of(fit_of(trial(("usual", "new", "other")), -3.0, -2.0, 0.5), checks_of)
     sizes = [text for text in page.findings if text.startswith("In units of the residual SD")]
     assert [text.count("what scores vary by once") for text in sizes] == [1, 0]
-    assert "(which is not the usual Cohen’s d, as above)." in sizes[1]
+    assert "), which is not the usual Cohen’s d, as above." in sizes[1]
     # Of common terms alone there are no intraclass correlations, in the table or its caption.
     assert "Variance partition and R²; posterior means" in page.html
     assert "ntraclass correlation" not in page.html
