@@ -392,6 +392,8 @@ class Model(ModelSpec):
                 everybody = dataclasses.replace(everybody, data=everybody.data.drop(columns=spec.weights))
             beside = Beside.of(everybody, spec.columns, spec.parsed.outcome, complete=analysed)
         lagged = lagged_outcome(design)
+        written = design.family.numbered_words(cohort.data, spec.parsed.outcome) if isinstance(cohort, Cohort) else ""
+        about |= {"outcome_written": written} if written else {}
         priors = spec.priors_for(design)
         if tables is not None and spec.missing == "impute":
             raise UsageError(
@@ -407,7 +409,7 @@ class Model(ModelSpec):
             *lone_levels(design),
             spec.set_without_use(design, priors),
             "" if lagged is None else lagged.warning,
-            design.family.numbered_words(cohort.data, spec.parsed.outcome) if isinstance(cohort, Cohort) else "",
+            written,
         ]
         for line in filter(None, advice):
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", line)

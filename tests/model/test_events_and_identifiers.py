@@ -49,6 +49,7 @@ def test_words_fit_as_their_numbers_do(caplog: pytest.LogCaptureFixture) -> None
             fit = model.fit(ab.read_cohort(of), draws=20, tune=50, chains=1, seed=1, progress=False)
         told = [line for line in caplog.messages if "TRUE is the event (1), FALSE its absence (0)" in line]
         assert len(told) == (of is not numbers)
+        assert fit.info.get("outcome_written", "") == (told[0] if told else "")
         draws.append(fit.posterior["beta"].to_numpy())
     np.testing.assert_array_equal(draws[0], draws[2])
     np.testing.assert_array_equal(draws[1], draws[2])

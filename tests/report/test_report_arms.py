@@ -216,14 +216,14 @@ def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[
     page = page_of(fit, checks_of)
     low, high = 0.5, 1 / (1 + np.exp(-1))
     assert page.findings[0].startswith(
-        "The probability of well was almost certainly higher for arm “new” than for “usual”, by "
+        "The probability of “well” was almost certainly higher for arm “new” than for “usual”, by "
         f"{100 * (high - low):.0f} percentage points (89% equal-tailed interval 23 to 23; "
     )
     # Once, as the tables have it.
     assert f"{high - low:.2f}" not in page.findings[0]
     assert f"Adjusted means: {100 * high:.0f}% ({100 * high:.0f}% to {100 * high:.0f}%) for “new”" in page.findings[0]
     said = parsed(page.html).by_id("effects").text
-    assert "An adjusted mean is the probability of well if everybody analysed were at that level of arm" in said
+    assert "An adjusted mean is the probability of “well” if everybody analysed were at that level of arm" in said
     # In SDs of an event a difference says nothing more.
     assert "Cohen" not in " ".join(page.findings)
     assert "Cohen" not in page.html[page.html.index('id="table-mean-pairs-focal"') :].partition("</table>")[0]

@@ -174,7 +174,7 @@ def test_a_difference_of_probabilities_is_in_percentage_points(checks_of: Callab
     p = 1 / (1 + np.exp(frame["alliance"].mean() - frame["alliance"]))
     points = f"{100 * (p * (1 - p)).mean():.0f}"
     assert report.findings[0].startswith(
-        "For each additional alliance point, the probability of improved was almost certainly higher, by "
+        "For each additional alliance point, the probability of “improved” was almost certainly higher, by "
         f"{points} percentage points on average (89% equal-tailed interval {points} to {points}; "
     )
 

@@ -10,8 +10,9 @@ import pytest
 
 from alliance_bayes.diagnostics import diagnose
 from alliance_bayes.effects import effects
-from alliance_bayes.report.parameters import parameter_words, parameters_in, quantities_called
+from alliance_bayes.report.parameters import parameter_words, parameters_in
 from alliance_bayes.report.privacy import redaction
+from alliance_bayes.report.spoken import quantities_called
 from builders import fitted, of_family, rendered, rows
 from report.test_report_page import parsed
 

@@ -209,3 +209,23 @@ def test_the_caption_promises_what_the_table_has(formula: str, kinds: str) -> No
     table, _ = table_one(fitted(rows(60, countries=30), formula=formula, draws=4), 10)
     assert table.caption.partition(": ")[2] == kinds
     assert any("%" in text for line in table.rows for text in line[1:]) is ("%" in kinds)
+
+
+def test_successes_are_told_as_the_share_of_their_trials() -> None:
+    """Of all trials together, as a mean of shares is not; few successes, or few failures, are not told."""
+    frame = with_types(rows(90), 45, 45)
+    kept = np.where(np.arange(90) < 45, 1.0 + np.arange(90) % 3, 0.0)
+    frame = frame.assign(kept=kept, planned=4.0 + np.arange(90) % 5)
+    made = fitted(
+        frame, formula="kept ~ alliance + provider_type", draws=4, spec={"family": "binomial", "trials": "planned"}
+    )
+    table, numbers = table_one(made, 10)
+    first = frame.iloc[:45]
+    share = first["kept"].sum() / first["planned"].sum()
+    row = "kept, of planned: share of trials"
+    assert cell(table, row, "coach") == f"{100 * share:.1f}%"
+    assert cell(table, row, "therapist") == "–"
+    assert cell(table, row, "Overall") == f"{100 * kept.sum() / frame['planned'].sum():.1f}%"
+    told = {entry["variable"]: entry for entry in numbers["summary"]}
+    assert told["kept"]["share_of_trials"] == pytest.approx(kept.sum() / frame["planned"].sum(), abs=5e-4)
+    assert "share_of_trials" not in told["planned"]

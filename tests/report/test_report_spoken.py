@@ -37,15 +37,27 @@ def test_columns_are_called_as_the_page_calls_them() -> None:
 
 def test_names_inside_other_names_stay() -> None:
     for text in (
-        "beta[who5_baseline]",
         "lag(who5_baseline)",
         "my_who5_baseline",
         "who5_baseline_1",
-        "u_provider_type[coach, Intercept]",
         "contrast_of_means/provider_typed",
         "mean/provider_type=coach/average",
     ):
         assert spoken(text) == text
+
+
+def test_parameters_are_called_what_they_are() -> None:
+    assert spoken("(largest 1.07: beta[who5_baseline]), so") == "(largest 1.07: “slope: baseline WHO-5”), so"
+    assert spoken("(smallest 41: u_provider_type[coach, Intercept])") == "(smallest 41: “level, provider type: coach”)"
+    assert spoken("(smallest 41: sigma), so") == "(smallest 41: “residual SD σ”), so"
+
+
+def test_a_threshold_is_called_by_the_levels_that_it_parts() -> None:
+    frame = rows(60).assign(mood=np.resize([0.0, 1.0, 4.0], 60))
+    design = fitted(frame, formula="mood ~ alliance", draws=4, spec={"family": "cumulative"}).design
+    said = in_sentences(design)
+    assert said("(largest 1.07: cutpoints[1.0]), so") == "(largest 1.07: “threshold between 0 and 1”), so"
+    assert said("(largest 1.07: cutpoints[4.0]), so") == "(largest 1.07: “threshold between 1 and 4”), so"
 
 
 def test_differences_and_spreads_are_told() -> None:

@@ -20,7 +20,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.drawn import lacking
 from alliance_bayes.report.figure_data import Recorder
-from alliance_bayes.report.parameters import parameters_in, quantities_called
+from alliance_bayes.report.parameters import parameters_in
 from alliance_bayes.report.privacy import (
     HIDDEN,
     Redact,
@@ -33,7 +33,7 @@ from alliance_bayes.report.privacy import (
 from alliance_bayes.report.records import records
 from alliance_bayes.report.scale_ends import ScaleEnd, ends_table, scale_ends
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows
-from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences, with_quantities
+from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences, quantities_called, with_quantities
 from alliance_bayes.report.svg import Picture, draw, draw_png
 from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset

@@ -104,6 +104,7 @@ def modelling(view: View) -> Section:
         "outcome": column_name(design.outcome.name),
         "family": design.family.title,
         "sentence": family_sentence(design),
+        "written": clean(fit.info.get("outcome_written", "")),
         "one": one_row(fit),
         "factors": [(factor_name(factor.name), pooling_sentence(design, factor)) for factor in design.factors]
         + [(column_name(smooth.column), smooth_sentence(smooth)) for smooth in design.smooths],
@@ -372,7 +373,7 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior | None]) -> list[Node]
     return nodes
 
 
-_SYMBOLS = {"sigma": "residual SD", "nu": "degrees of freedom", "phi": "precision", "cutpoints": "cutpoints"}
+_SYMBOLS = {"sigma": "residual SD", "nu": "degrees of freedom", "phi": "precision", "cutpoints": "thresholds"}
 
 
 def _symbol(parameter: str) -> str:

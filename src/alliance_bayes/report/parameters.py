@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import pandas as pd
 
-from alliance_bayes.effects import EffectTable
 from alliance_bayes.model import Design
-from alliance_bayes.report.rows import rows_of
-from alliance_bayes.report.spoken import quantity_words
 from alliance_bayes.report.text import clean, column_name, factor_name, term_name, varying
 from alliance_bayes.wording import Wording
 
-__all__ = ["parameter_words", "parameters_in", "quantities_called"]
+__all__ = ["parameter_words", "parameters_in"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/parameters.toml")
 #: What is in the brackets of a parameter: anything, and one more pair of brackets.
@@ -51,7 +47,8 @@ def parameter_words(design: Design, name: str) -> str:
     if parameter.title:
         return f"{parameter.title}: {clean(inside)}" if inside else parameter.title
     number = pd.to_numeric(inside, errors="coerce") if inside else float("nan")
-    return "" if pd.isna(number) else SENTENCES("cutpoint", level=f"{number:.6g}")
+    below = [] if pd.isna(number) else [level for level in design.outcome.known_levels if level < number]
+    return SENTENCES("cutpoint", below=f"{below[-1]:.6g}", level=f"{number:.6g}") if below else ""
 
 
 def _coefficient(design: Design, label: str) -> str:
@@ -91,8 +88,8 @@ def _ends(inside: str) -> Callable[[str], bool]:
     return lambda term: inside.endswith(f", {term}")
 
 
-def parameters_in(design: Design) -> Callable[[str], str]:
-    """What puts words in place of the parameters that a text names, brackets and all."""
+def parameters_in(design: Design, quoted: bool = False) -> Callable[[str], str]:
+    """What puts words in place of the parameters that a text names, brackets and all; in a sentence, in quotes."""
     heads = ["beta", *design.family.parameters]
     heads += [f"{kind}_{clean(factor.name)}" for factor in design.factors for kind in ("u", "tau", "corr")]
     # Some have one value and no brackets, and may be words: they are told where nothing stands beside them.
@@ -100,39 +97,12 @@ def parameters_in(design: Design) -> Callable[[str], str]:
     alone += [f"tau_{smooth.name}" for smooth in design.smooths]
     either = (
         rf"(?<![\w\[])(?:{'|'.join(map(re.escape, heads))}){_INSIDE}",
-        rf"(?:(?<=^)|(?<=\()|(?<=; ))(?:{'|'.join(map(re.escape, alone))})(?=[;)]|$)",
+        rf"(?:(?<=^)|(?<=\()|(?<=[;:] ))(?:{'|'.join(map(re.escape, alone))})(?=[;)]|$)",
     )
     pattern = re.compile("|".join(either if alone else either[:1]))
-    return partial(pattern.sub, lambda match: parameter_words(design, match[0]) or match[0])
 
+    def called(match: re.Match[str]) -> str:
+        words = parameter_words(design, match[0])
+        return f"“{words}”" if words and quoted else words or match[0]
 
-def quantities_called(
-    names: Iterable[object], design: Design, effects: EffectTable | None, redact: Callable[[str], str]
-) -> list[str | None]:
-    """What quantities are called in the cells of a table; None where nothing is known but their names.
-
-    Parameters
-    ----------
-    names
-        Of parameters, with which the name is given too, and ids of effects.
-    design, effects
-        The design and the effects; None without.
-    redact
-        Takes out of a text what may not be shown.
-    """
-    wanted = list(map(str, names))
-    known = [] if effects is None else [name for name in dict.fromkeys(wanted) if name in effects.index]
-    titles: dict[str, str] = {}
-    if effects is not None and known:
-        rows = effects.loc[known]
-        titles = {str(row["id"]): quantity_words(rows, row, design, redact) for row in rows_of(rows)}
-
-    def called(name: str) -> str | None:
-        if name in titles:
-            return titles[name]
-        # What may not be shown is told by the brackets that it stands in, which words have not.
-        shown = redact(name)
-        words = parameter_words(design, shown)
-        return (f"{words} ({shown})" if "[" in shown else words) if words else None
-
-    return [called(name) for name in wanted]
+    return lambda text: pattern.sub(called, text)

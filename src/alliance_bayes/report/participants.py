@@ -251,12 +251,31 @@ def _numeric(
         among = {"n": n} if observed.all() else {"n": None, "among": "observed"}
         summaries[group.level].append({"variable": name, **among, **of, **figures})
     label = _label(fit, name) + (f", of {of['of']}" if of else "")
+    if name == fit.design.outcome.name and fit.spec.trials is not None and shown[""]:
+        shares = [
+            _share_of_trials(fit, group.rows & observed, small) if shown[group.level or ""] else np.nan
+            for group in groups
+        ]
+        for group, share in zip(groups, shares, strict=True):
+            summaries[group.level][-1]["share_of_trials"] = share
+        of_trials = f"{column_name(name)}, of {column_name(fit.spec.trials)}: share of trials"
+        yield [of_trials, *("–" if np.isnan(share) else percent(share, 1) for share in shares)]
     yield [f"{label}: mean (SD)", *(_cell(f["mean"], f["sd"], form="{} ({})", places=places) for f in described)]
     if fit.moments is None:
         yield [
             f"{column_name(name)}{f', of {of["of"]}' if of else ''}: median (quartiles)",
             *(_cell(*(f[key] for key in QUARTILES), form="{1} ({0} to {2})", places=places) for f in described),
         ]
+
+
+def _share_of_trials(fit: FittedModel, rows: np.ndarray, small: int) -> float:
+    """Which share of all trials of some rows are successes, to a tenth of a percent; NaN where either are few."""
+    weights = np.ones(len(rows)) if fit.design.weights is None else fit.design.weights
+    frame = fit.design.frame.loc[rows]
+    successes, trials = (
+        float(weights[rows] @ frame[name].to_numpy(float)) for name in (fit.design.outcome.name, fit.spec.trials)
+    )
+    return round(successes / trials, 3) if min(successes, trials - successes) >= small else np.nan
 
 
 def _cell(*values: float, form: str, places: int) -> str:

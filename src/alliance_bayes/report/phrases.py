@@ -60,16 +60,17 @@ def contrast_values(fit: FittedModel, row: pd.Series) -> tuple[float, float]:
 
 
 def expected_words(fit: FittedModel) -> str:
-    """What a model expects, as axes and titles call it: "expected follow-up WHO-5", "probability of recovery"."""
+    """What a model expects, as axes and titles call it: "expected follow-up WHO-5", "probability of “recovery”"."""
     name = column_name(fit.design.outcome.name)
-    return f"probability of {name}" if fit.design.family.event else f"expected {name}"
+    return f"probability of “{name}”" if fit.design.family.event else f"expected {name}"
 
 
 def outcome_words(fit: FittedModel) -> tuple[str, str]:
     """What the outcome is called, and the unit of its differences with a blank before it."""
     name = column_name(fit.design.outcome.name)
     if fit.design.family.event:
-        return f"the probability of {name}", f" {percent_unit(PROBABILITY)}"
+        # A column's name may be a noun, a verb or a code: in quotes it is a name whatever it is.
+        return f"the probability of “{name}”", f" {percent_unit(PROBABILITY)}"
     return name, f" {units(unit_of(fit.design, fit.design.outcome.name))}"
 
 

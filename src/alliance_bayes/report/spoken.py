@@ -10,12 +10,13 @@ import pandas as pd
 from alliance_bayes.checks.refits import FEW_LEVELS
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.model import Design
+from alliance_bayes.report.parameters import parameter_words, parameters_in
 from alliance_bayes.report.privacy import HIDDEN
 from alliance_bayes.report.rows import measured_where, row_words, rows_of
 from alliance_bayes.report.text import Row, clean, column_name, factor_name, levels_words, varying
 from alliance_bayes.wording import Wording
 
-__all__ = ["in_cells", "in_sentences", "quantity_words", "with_quantities"]
+__all__ = ["in_cells", "in_sentences", "quantities_called", "quantity_words", "with_quantities"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/spoken.toml")
 #: What comes before labels that say less than what they are of, by estimand.
@@ -110,11 +111,11 @@ def _in_pairs(design: Design, beside: Iterable[str], form: str) -> Spoken:
 
 
 def in_sentences(design: Design, beside: Iterable[str] = ()) -> Spoken:
-    """The same of sentences, in which an SD of level effects is called what it is, too: "the SD of slopes ..."."""
-    columns = _in_pairs(design, beside, "pair")
+    """The same of sentences, in which parameters are called what they are, too: "the SD of slopes ..."."""
+    columns, parameters = _in_pairs(design, beside, "pair"), parameters_in(design, quoted=True)
     factors = {clean(factor.name): factor for factor in design.factors}
     if not factors:
-        return columns
+        return lambda text: columns(parameters(text))
     choices = "|".join(map(re.escape, sorted(factors, key=lambda name: (-len(name), name))))
     pattern = re.compile(rf"(?<!\w)tau_(?P<factor>{choices})\[(?P<term>[^\[\]]+(?:\[[^\[\]]*\])?)\]")
 
@@ -122,7 +123,7 @@ def in_sentences(design: Design, beside: Iterable[str] = ()) -> Spoken:
         of = "level" if match["term"] == "Intercept" else varying(design, match["term"])
         return f"the SD of the {of} over {levels_words(design, [factors[match['factor']]])}"
 
-    return lambda text: columns(pattern.sub(spread, text))
+    return lambda text: columns(parameters(pattern.sub(spread, text)))
 
 
 def with_quantities(spoken: Spoken, table: EffectTable, design: Design, redact: Spoken) -> Spoken:
@@ -167,3 +168,35 @@ def quantity_words(table: EffectTable, row: Row, design: Design, redact: Spoken)
     of_data = label.startswith(row_words(row, design)["level"] or "\0")
     lowered = label[:1].lower() + label[1:] if label[1:2].islower() and not of_data else label
     return redact(f"{SENTENCES(_LED[estimand])}, {lowered}" if estimand in _LED else lowered)
+
+
+def quantities_called(
+    names: Iterable[object], design: Design, effects: EffectTable | None, redact: Callable[[str], str]
+) -> list[str | None]:
+    """What quantities are called in the cells of a table; None where nothing is known but their names.
+
+    Parameters
+    ----------
+    names
+        Of parameters, with which the name is given too, and ids of effects.
+    design, effects
+        The design and the effects; None without.
+    redact
+        Takes out of a text what may not be shown.
+    """
+    wanted = list(map(str, names))
+    known = [] if effects is None else [name for name in dict.fromkeys(wanted) if name in effects.index]
+    titles: dict[str, str] = {}
+    if effects is not None and known:
+        rows = effects.loc[known]
+        titles = {str(row["id"]): quantity_words(rows, row, design, redact) for row in rows_of(rows)}
+
+    def called(name: str) -> str | None:
+        if name in titles:
+            return titles[name]
+        # What may not be shown is told by the brackets that it stands in, which words have not.
+        shown = redact(name)
+        words = parameter_words(design, shown)
+        return (f"{words} ({shown})" if "[" in shown else words) if words else None
+
+    return [called(name) for name in wanted]

@@ -68,7 +68,7 @@ class Bernoulli(Thresholds):
     name = "bernoulli"
     title = "Bernoulli"
     equation = "log odds({y} = 1) = η"
-    sentence = "is an event or not; the linear predictor is its log odds"
+    sentence = "is an event (1) or its absence (0); the linear predictor is the log odds of the event"
     link = "logit"
     parameters = ReadOnly({})
     event = True

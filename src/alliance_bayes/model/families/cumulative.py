@@ -85,8 +85,10 @@ class Cumulative(Thresholds):
 
     name = "cumulative"
     title = "cumulative logit (ordinal)"
-    equation = "log odds({y} ≥ level k) = η − cutpoint k"  # noqa: RUF001
-    sentence = "is an ordered level; the linear predictor shifts the log odds of exceeding each cutpoint"
+    equation = "log odds({y} ≥ level k) = η − threshold k"  # noqa: RUF001
+    sentence = (
+        "is an ordered level; the linear predictor shifts the log odds of exceeding each threshold between levels"
+    )
     link = "cumulative_logit"
     parameters = ReadOnly(
         {"cutpoints": Parameter("", "shares of the levels at the centring values", "simplex", "cutpoint")}
