@@ -54,6 +54,8 @@ class Wording:
         return list(filter(None, (filled(text, values) for text in read_wording(self.package, self.file)[name])))
 
 
+# A column that is called by a code: a letter and a digit, or a dot or underscore within.
+_CODE = re.compile(r"^[a-z](?=.*\d)|^[a-z]+\w*[._]\w")
 # Values that nobody reads digit by digit.
 _LARGE = 1e9
 
@@ -78,8 +80,9 @@ def _has(value: float, places: int) -> bool:
 
 
 def capital(text: str) -> str:
-    """Text with its first letter large."""
-    return text[:1].upper() + text[1:]
+    """Text with its first letter large, unless it begins with a code ("bdi.8m", "x1"), which stays as it is written."""
+    first = text.split(maxsplit=1)[:1]
+    return text if first and _CODE.search(first[0].rstrip(".:,;")) else text[:1].upper() + text[1:]
 
 
 def filled(text: str, values: Mapping[str, object]) -> str:

@@ -57,6 +57,19 @@ def test_tables_and_moments_add_up_and_make_a_fit(capsys: pytest.CaptureFixture[
     assert (status, out.splitlines()[0]) == (0, str(folder / "report.html"))
 
 
+def test_columns_that_the_card_asks_for_and_the_table_lacks_are_told_with_the_card(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "bare.csv").write_text("alliance,sex\n4,female\n5,male\n")
+    status, _, err = run(capsys, "reduce", folder / "bare.csv", "--card", folder / "small.toml", "-o", folder / "m.nc")
+    lines = err.splitlines()
+    assert status == 1
+    assert lines[0] == "error: model card 'small.toml': bare.csv: 3 problems found; nothing was analysed."
+    assert [line.split(":")[0] for line in lines[1:4]] == [
+        f"  - column '{name}'" for name in ("who5_followup", "who5_baseline", "provider_type")
+    ]
+
+
 def test_small_cells_are_refused_or_merged_over_all_sources(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     arguments = ["reduce", folder / "first.csv", folder / "second.parquet", "--card", folder / "small.toml"]
     status, out, err = run(capsys, *arguments, "-o", folder / "m.nc", "--min-cell", "60")

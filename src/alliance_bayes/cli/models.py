@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -319,10 +319,21 @@ def model_of(text: str, options: ModelOptions = MODEL, levels: Sequence[str] = (
 def naming_card_of(text: str) -> Iterator[None]:
     """Have errors about the model of a card, or of a formula, begin with the card where there is one."""
     from alliance_bayes.cohort.cohort import NoColumnError
+    from alliance_bayes.cohort.header import LACKING
     from alliance_bayes.model.card import card_called, naming_card
 
-    with nullcontext() if is_formula(text) else naming_card(card_called(text), ab.ModelError, NoColumnError):
+    if is_formula(text):
         yield
+        return
+    called = card_called(text)
+    with naming_card(called, ab.ModelError, NoColumnError):
+        try:
+            yield
+        except ab.DataError as error:
+            # The card has asked for columns that a table lacks; what is wrong with its cells is the table's own.
+            if error.source.startswith(called) or not any(problem.what == LACKING for problem in error.problems):
+                raise
+            raise ab.DataError(error.problems, source=f"{called}: {error.source}") from error
 
 
 def _merged(table: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from alliance_bayes.cohort.cells import is_number
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.remedies import argument
 
-__all__ = ["Names", "Renamed", "check_mapping", "name_columns", "rename_columns"]
+__all__ = ["LACKING", "Names", "Renamed", "check_mapping", "name_columns", "rename_columns"]
+
+#: What is wrong with a column that is asked for and not there.
+LACKING = "is not in the table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,7 @@ def rename_columns(
             continue
         alike = like.get(_plain(canonical), [])
         if canonical in required and not alike:
-            problems.append(_missing(canonical, present, known, "is not in the table"))
+            problems.append(_missing(canonical, present, known, LACKING))
         for name in alike:
             if canonical in required:
                 what = f"looks like '{canonical}' but is spelled otherwise"
