@@ -131,6 +131,29 @@ class Problem:
         return f"{where}: {value}{what}. {remedy}"
 
 
+# Rows that one line names of a value that many have.
+_ROWS = 5
+
+
+def _alike(problems: Iterable[Problem]) -> list[list[Problem]]:
+    """Problems that are the same but for the row, together, in the order of the first: many hide no other."""
+    found: dict[tuple[object, ...], list[Problem]] = {}
+    for place, one in enumerate(problems):
+        whose = (one.column, repr(one.value), one.what, one.remedy)
+        found.setdefault((*whose, None if one.row is not None and one.value is not None else place), []).append(one)
+    return list(found.values())
+
+
+def _told(alike: list[Problem]) -> str:
+    """One line of problems that are the same but for the row."""
+    first, *others = alike
+    if not others:
+        return first.template
+    rows = ", ".join(str(one.row) for one in alike[:_ROWS])
+    rows += f" and {len(alike) - _ROWS} more" if len(alike) > _ROWS else ""
+    return first.template.replace(f", row {first.row}:", f", rows {rows}:", 1)
+
+
 class DataError(AllianceBayesError, ValueError):
     """A table breaks its rules; every problem is listed at once.
 
@@ -154,9 +177,10 @@ class DataError(AllianceBayesError, ValueError):
         self.source = source
         count = len(self.problems)
         lines = [f"{source}: {count} problem{'' if count == 1 else 's'} found; nothing was analysed."]
-        lines += [f"  - {problem.template}" for problem in self.problems[: self.shown]]
-        if count > self.shown:
-            lines.append(f"  ... and {count - self.shown} more ({call('DataError.problems')}).")
+        told = [[problem] for problem in self.problems] if count <= self.shown else _alike(self.problems)
+        lines += [f"  - {_told(alike)}" for alike in told[: self.shown]]
+        if rest := sum(map(len, told[self.shown :])):
+            lines.append(f"  ... and {rest} more ({call('DataError.problems')}).")
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alliance_bayes.cohort import Cohort, read_cohort
-from alliance_bayes.errors import DataError
+from alliance_bayes.errors import DataError, Problem
 
 # Name: (the file, options, every line of the message below its first).
 CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
@@ -220,3 +220,17 @@ def test_unreadable_cells_are_all_named(case: str, tmp_path: Path) -> None:
     expected = [f"cohort.csv: {count} found; nothing was analysed.", *(f"  - {line}" for line in lines)]
     assert str(caught.value).splitlines() == expected
     assert len(caught.value.problems) == len(lines)
+
+
+def test_of_many_cells_those_with_one_value_are_one_line() -> None:
+    problems = [Problem("sex", row, "female ", "has spaces around it", "Write 'female'.") for row in range(2, 42)]
+    problems.append(Problem("age", 9, "??", "is not a number", "Correct it."))
+    assert str(DataError(problems)).splitlines() == [
+        "table: 41 problems found; nothing was analysed.",
+        "  - column 'sex', rows 2, 3, 4, 5, 6 and 35 more: 'female ' has spaces around it. Write 'female'.",
+        "  - column 'age', row 9: '??' is not a number. Correct it.",
+    ]
+    # As many as can be listed are listed one by one, and others are not the same.
+    assert len(str(DataError(problems[:25])).splitlines()) == 26
+    others = [Problem("age", row, f"{row}?", "is not a number", "Correct it.") for row in range(2, 42)]
+    assert str(DataError(others)).splitlines()[-1].startswith("  ... and 15 more (")

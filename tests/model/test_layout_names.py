@@ -66,8 +66,32 @@ def test_a_predictor_may_have_any_name_but_those_of_other_parameters_and_of_the_
 @pytest.mark.parametrize("name", ["a:b", "a/b", "sex[male]", "x]", "."])
 @pytest.mark.parametrize("role", ["factor", "predictor", "residual", "outcome"])
 def test_names_that_read_as_combinations_levels_or_paths_are_refused(role: str, name: str) -> None:
-    with pytest.raises(ModelError, match=r"^formula .* Rename the column\.$|^formula .* cannot be read|^formula"):
+    with pytest.raises(ModelError, match=r"^formula .* (cannot be read|rename the column|Rename the column)"):
         spec_of(role, name)
+
+
+def test_all_names_that_cannot_be_used_are_told_with_names_that_can() -> None:
+    with pytest.raises(ModelError) as error:
+        ModelSpec("y ~ `M/F` + age", residual_by="a/b")
+    assert str(error.value) == (
+        "formula 'y ~ `M/F` + age': the column 'M/F' cannot be told from a combination, a level or a path, because its "
+        "name holds '/'; the column 'a/b' cannot be told from a combination, a level or a path, because its name holds "
+        "'/'. Rename the columns, or call them otherwise as the table is read (columns={'M_F': 'M/F', 'a_b': 'a/b'}) "
+        "and in the formula."
+    )
+    with pytest.raises(ModelError) as error:
+        ModelSpec("y ~ obs + x")
+    assert str(error.value).endswith(
+        "'obs' stands for the rows, so rename the column 'obs', or call it otherwise as the table is read "
+        "(columns={'obs_1': 'obs'}) and in the formula."
+    )
+
+
+def test_columns_that_are_called_otherwise_as_the_table_is_read_are_fitted() -> None:
+    frame = rows(40)[["who5_followup", "age"]].rename(columns={"age": "obs"}).assign(**{"M/F": ["m", "f"] * 20})
+    cohort = ab.read_cohort(frame, columns={"obs_1": "obs", "M_F": "M/F"})
+    design = ModelSpec("who5_followup ~ obs_1 + M_F").design(cohort.data)
+    assert tuple(design.terms) == ("Intercept", "obs_1", "M_F[m]")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from alliance_bayes.model.families import Family
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.sigma import GAMMA, SIGMA_DIM
+from alliance_bayes.remedies import argument
 
 __all__ = ["check_names", "posterior_coords", "posterior_dataset", "posterior_dims", "refuse_shared"]
 
@@ -95,14 +97,18 @@ def check_names(
     """
     beside = [column for column in (residual_by, trials) if column is not None]
     needed = tuple(dict.fromkeys([*formula.columns, *beside, *(() if sigma is None else sigma.columns)]))
+    unclear = {}
     for name in needed:
         marks = [mark for mark in _MARKS if mark in name]
         if marks or not name.strip(". "):
-            why = f"its name holds {' and '.join(map(repr, marks))}" if marks else "its name is nothing but dots"
-            raise ModelError(
-                f"formula {shown(formula.text)}: the column '{name}' cannot be told from a combination, a level or a "
-                f"path, because {why}. Rename the column."
-            )
+            unclear[name] = f"holds {' and '.join(map(repr, marks))}" if marks else "is nothing but dots"
+    if unclear:
+        reasons = "; ".join(
+            f"the column '{name}' cannot be told from a combination, a level or a path, because its name {why}"
+            for name, why in unclear.items()
+        )
+        them = "column" if len(unclear) == 1 else "columns"
+        raise ModelError(f"formula {shown(formula.text)}: {reasons}. Rename the {them}, or {_renamed(unclear)}.")
     variables = tuple(_variables(formula, family, residual_by, sigma is not None))
     index = [_Name("chain", "the chains"), _Name("draw", "the draws"), _Name("obs", "the rows")]
     columns = [_Name(name, f"the values of '{name}'", name) for name in needed]
@@ -123,14 +129,23 @@ def _shared(names: Iterable[_Name]) -> Iterator[tuple[str, str, str]]:
             yield bearer.column or bearer.name, bearer.name, other.what
 
 
+def _renamed(columns: Iterable[str]) -> str:
+    """What to do about columns that cannot be called what they are: the data stay as they are."""
+    called: dict[str, str] = {}
+    for column in dict.fromkeys(columns):
+        plain = re.sub(r"\W+", "_", column).strip("_") or "column"
+        called[plain if plain != column and plain not in called else f"{plain}_{len(called) + 1}"] = column
+    them = "it" if len(called) == 1 else "them"
+    return f"call {them} otherwise as the table is read ({argument('columns', called)}) and in the formula"
+
+
 def refuse_shared(formula: Formula, shared: Iterable[tuple[str, str, str]]) -> None:
     """Raise ModelError where columns have names that stand for something else (column, name, what it stands for)."""
-    clashes = [
-        f"'{name}' stands for {meaning}, so rename the column '{column}'"
-        for column, name, meaning in dict.fromkeys(shared)
-    ]
-    if clashes:
-        raise ModelError(f"formula {shown(formula.text)}: in a fit of this model {'; '.join(clashes)}.")
+    known = tuple(dict.fromkeys(shared))
+    if known:
+        clashes = "; ".join(f"'{name}' stands for {what}, so rename the column '{of}'" for of, name, what in known)
+        otherwise = _renamed(column for column, *_ in known)
+        raise ModelError(f"formula {shown(formula.text)}: in a fit of this model {clashes}, or {otherwise}.")
 
 
 def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
