@@ -292,7 +292,8 @@ def test_text_of_strangers_is_never_lost_and_never_fails(before: str, forged: st
 def test_errors_speak_python_until_they_are_asked_and_survive_pickling() -> None:
     error = UsageError(f"Pass {argument('sep', ';')}.")
     problem = Problem("age", 2, "x", f"is {argument('sep')}", f"Pass {argument('missing', ['x'])}.")
-    table = DataError([problem] * 30, source="a.csv")
+    others = [Problem("age", row, str(row), problem.what, problem.remedy) for row in range(3, 33)]
+    table = DataError([problem, *others], source="a.csv")
     assert str(error) == error.args[0] == "Pass sep=';'."
     assert problem.remedy == "Pass missing=['x']."
     for one in (error, table):
