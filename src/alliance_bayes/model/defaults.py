@@ -38,14 +38,12 @@ _SLOPE, _INTERACTION = 0.5, 0.25
 # their step, as the levels of a factor do.
 _WEAK = 2.5
 # Off an identity link, what terms add up to is soon at the ends of the scale, however weak each was meant to be.
-# There all common terms have this SD together, each its part: predictors then explain a third of the variance of log
-# odds a priori. With one predictor that is the scale of Gelman et al. 2008 (doi 10.1214/08-AOAS191), 2.5 log odds a
-# change of two SDs, which is what two groups differ by.
-_TOGETHER, _GROUPS_APART = 0.7, 2.0
-# Log odds given the person are further from 0 than those of shares: with persons' SD at 1.7 SDs of a logistic variable,
-# which its prior leaves one time in twelve, twice as far (sqrt(1 + 1.7^2)). Narrower, intervals of the difference
-# between the arms of a trial covered it too seldom.
-_AMONG_PERSONS = 2.0
+# There all common terms have an SD of the outcome together, each its part: predictors explain half of the variance of
+# log odds a priori. With .7 a baseline score that does so alone, among a dozen of 300 people, was covered half of the
+# time. Two groups differ by two SDs (Gelman et al. 2008, doi 10.1214/08-AOAS191).
+_TOGETHER, _GROUPS_APART = 1.0, 2.0
+# Log odds given the person are further from 0 than those of shares: sqrt(1 + t^2), of persons' SD t in logistic ones.
+_AMONG_PERSONS = math.sqrt(2.0)
 # What the linear predictor is of, in words, by link.
 _LINKED = {"logit": "log odds", "cumulative_logit": "log odds", "log": "logarithm"}
 # SD of what one SD of a column, or another level, adds to the logarithm of the residual SD: by a half, or two thirds.
@@ -153,7 +151,7 @@ class Defaults:
         if part < width:
             why = f", so that the terms together ({self.terms}) have an SD of about {_TOGETHER:g}"
         if self.persons:
-            why += f", times {_AMONG_PERSONS:g} among persons"
+            why += f", times {_AMONG_PERSONS:.3g} among persons"
         return min(part, width) * self._times, why
 
     def _sds(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> str:
@@ -177,7 +175,7 @@ class Defaults:
         prior = self.family.intercept(self.scale)
         if prior is not None and self.family.event and self._times != 1.0:
             wider = Prior("Normal", (prior.prior.arguments["mu"], prior.prior.arguments["sigma"] * self._times))
-            return StatedPrior(wider, f"{prior.reason}, times {_AMONG_PERSONS:g} among persons")
+            return StatedPrior(wider, f"{prior.reason}, times {_AMONG_PERSONS:.3g} among persons")
         if prior is not None or self.scale is None:
             return prior
         if self.scale == BUILT_IN["who5_change"]:
