@@ -30,7 +30,7 @@ def made(seed: int, persons: int = 100, occasions: int = 5, missing: float = -1.
 
 
 def fitted(data: pd.DataFrame, formula: str = FORMULA, *, time: str | None = None, **given: Any) -> ab.Fit:
-    options = {name: given.pop(name) for name in ("error", "among") if name in given}
+    options = {name: given.pop(name) for name in ("error", "among", "auxiliary") if name in given}
     model = ab.Model(formula, missing=given.pop("missing", "impute"), **options)
     return model.fit(ab.read_cohort(data, person="pid", time=time), progress=False, **given)
 

@@ -158,7 +158,7 @@ class Imputer:
                 known = [*known, name]
         for place, name in enumerate(auxiliary):
             self.regressions[name] = self._regression(name, [*predictors, outcome, *auxiliary[:place]])
-        self.auxiliary = [name for name in auxiliary if columns[name].unknown.size]
+        self.auxiliary = [name for name in auxiliary if self._among_analysed(name).size]
         # The analysed rows that change, by their places among all of them, and where they stand among all rows.
         self.lost = self._among_analysed(outcome)
         by = {name: self._followed(name, frame) for name in unknown}
@@ -366,7 +366,8 @@ class Imputer:
         SamplingError
             A density that is no number any more.
         """
-        drawn = [name for name in (*self.unknown, self.outcome, *self.auxiliary) if self.columns[name].unknown.size]
+        drawn = {name: self.columns[name].unknown for name in self.unknown}
+        drawn |= {name: at for name in (self.outcome, *self.auxiliary) if (at := self._among_analysed(name)).size}
         n = self.design.rows.n
         still = np.ones(n, dtype=bool)
         still[self.at] = False
@@ -443,12 +444,12 @@ class Imputer:
                 out[name] = np.array(column.levels, dtype=float)[codes] if column.numeric else codes.copy()
         return out
 
-    def _traced(self, drawn: Sequence[str]) -> dict[str, np.ndarray]:
+    def _traced(self, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Mean and SD of the drawn values of each column, shape (chains,)."""
         out = {}
-        for name in drawn:
+        for name, at in drawn.items():
             own = self.standard[name] if name in self.standard else self.codes[name].astype(float)
-            values = own[:, self.columns[name].unknown]
+            values = own[:, at]
             out[f"mean of {name}"], out[f"SD of {name}"] = values.mean(axis=1), values.std(axis=1)
         return out
 
@@ -731,7 +732,8 @@ class Imputer:
         self._write(self.outcome, at, column.standard(value))
 
     def _draw_auxiliary(self, name: str) -> None:
-        column, at = self.columns[name], self.columns[name].unknown
+        # Of rows that are not analysed nothing is asked of it, and nothing is known.
+        column, at = self.columns[name], self._among_analysed(name)
         if column.levels is None:
             precision, sums = self._own(name, at)
             self._write(name, at, sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision))
