@@ -120,8 +120,8 @@ def test_among_persons_priors_are_wider() -> None:
     frame = table()
     spec = ModelSpec("event ~ x1 + (1 | pid)", family="bernoulli", roles={"pid": "person"})
     priors = spec.priors_for(spec.design(frame))
-    assert priors["Intercept"].prior.arguments["sigma"] == pytest.approx(1.5 * np.sqrt(2))
-    assert priors["x1"].prior.arguments["sigma"] == pytest.approx(np.sqrt(2) * LOGISTIC / frame["x1"].std())
+    assert priors["Intercept"].prior.arguments["sigma"] == pytest.approx(1.5 * 2)
+    assert priors["x1"].prior.arguments["sigma"] == pytest.approx(2 * LOGISTIC / frame["x1"].std())
     groups = ModelSpec("event ~ x1 + (1 | pid)", family="bernoulli", roles={"pid": "group"})
     assert groups.priors_for(groups.design(frame))["Intercept"].prior.arguments["sigma"] == 1.5
 

@@ -42,8 +42,10 @@ _WEAK = 2.5
 # log odds a priori. With .7 a baseline score that does so alone, among a dozen of 300 people, was covered half of the
 # time. Two groups differ by two SDs (Gelman et al. 2008, doi 10.1214/08-AOAS191).
 _TOGETHER, _GROUPS_APART = 1.0, 2.0
-# Log odds given the person are further from 0 than those of shares: sqrt(1 + t^2), of persons' SD t in logistic ones.
-_AMONG_PERSONS = math.sqrt(2.0)
+# Log odds given the person are further from 0 than those of shares: with persons' SD at 1.7 SDs of a logistic variable,
+# which its prior leaves one time in twelve, twice as far (sqrt(1 + 1.7^2)). Narrower, intervals of the difference
+# between the arms of a trial covered it too seldom.
+_AMONG_PERSONS = 2.0
 # What the linear predictor is of, in words, by link.
 _LINKED = {"logit": "log odds", "cumulative_logit": "log odds", "log": "logarithm"}
 # SD of what one SD of a column, or another level, adds to the logarithm of the residual SD: by a half, or two thirds.
@@ -151,7 +153,7 @@ class Defaults:
         if part < width:
             why = f", so that the terms together ({self.terms}) have an SD of about {_TOGETHER:g}"
         if self.persons:
-            why += f", times {_AMONG_PERSONS:.3g} among persons"
+            why += f", times {_AMONG_PERSONS:g} among persons"
         return min(part, width) * self._times, why
 
     def _sds(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> str:
@@ -175,7 +177,7 @@ class Defaults:
         prior = self.family.intercept(self.scale)
         if prior is not None and self.family.event and self._times != 1.0:
             wider = Prior("Normal", (prior.prior.arguments["mu"], prior.prior.arguments["sigma"] * self._times))
-            return StatedPrior(wider, f"{prior.reason}, times {_AMONG_PERSONS:.3g} among persons")
+            return StatedPrior(wider, f"{prior.reason}, times {_AMONG_PERSONS:g} among persons")
         if prior is not None or self.scale is None:
             return prior
         if self.scale == BUILT_IN["who5_change"]:
