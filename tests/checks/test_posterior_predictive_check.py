@@ -37,8 +37,8 @@ def test_outcomes_of_the_models_own_kind_pass(model, frame):
     assert found.verdict == "pass"
     # Mean, SD, skewness, floor, ceiling for all rows, five countries and two sexes; kurtosis for all rows.
     assert found.sentence == (
-        "All 41 statistics of the outcome, overall and by group, lie within limits that a well-specified model "
-        "leaves anywhere "
+        "All 41 statistics of the outcome (mean, SD, skewness, kurtosis, share at floor, share at ceiling; overall and "
+        "by group) lie within limits that a well-specified model leaves anywhere "
         "in at most 1 % of data sets."
     )
     assert found.table.columns.tolist() == [

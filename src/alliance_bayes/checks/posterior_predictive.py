@@ -23,7 +23,7 @@ from alliance_bayes.checks.outcome_figures import (
     outcome_bins,
     outcome_shares,
 )
-from alliance_bayes.checks.statistics import Cells, group_statistics, membership, simultaneous_limits
+from alliance_bayes.checks.statistics import STATISTICS, Cells, group_statistics, membership, simultaneous_limits
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design, Outcome
 from alliance_bayes.moments import Moments
@@ -248,9 +248,12 @@ def _sentence(table: pd.DataFrame, context: Context, passed_over: int) -> str:
     small = f" Levels with fewer than {FEWEST_ROWS} rows were not compared." if passed_over else ""
     if outside.empty:
         grouped = bool((table["factor"] != "").any())
+        # The figure may show single values, where ratings heap, beyond what any of these looks at.
+        which = ", ".join(name for name in STATISTICS if (table["statistic"] == name).any())
         return (
-            f"All {len(table)} statistics of the outcome{', overall and by group,' * grouped} lie within limits that a "
-            f"well-specified model leaves anywhere in at most {percent(context.rate)} of data sets.{small}"
+            f"All {len(table)} statistics of the outcome ({which}{'; overall and by group' * grouped}) lie within "
+            "limits that a well-specified model leaves anywhere "
+            f"in at most {percent(context.rate)} of data sets.{small}"
         )
     named = "; ".join(_describe(outside.iloc[k]) for k in range(min(NAMED, len(outside))))
     more = f"; and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
