@@ -66,7 +66,7 @@ def test_every_part_is_exact_for_a_change() -> None:
             np.testing.assert_allclose(next(rows), changes[who] - part, rtol=0, atol=1e-10)
             np.testing.assert_allclose(next(rows), part / changes[who], rtol=1e-10)
     observed = fit.design.outcome.values[low].mean()
-    assert table["note"].fillna("").tolist() == ["", f"observed: {observed:.4g}", *[""] * 12]
+    assert table["note"].fillna("").tolist() == ["", f"observed {observed:.4g}", *[""] * 12]
     assert table["unit"].tolist() == ["WHO-5 point"] * 2 + ["WHO-5 point", "WHO-5 point", "share of change"] * 4
     assert table["rope_high"].fillna(0).tolist() == [2.0] * 2 + [2.0, 2.0, 0.0] * 4
     assert table["relevant"].fillna(0).tolist() == [10.0] * 2 + [10.0, 10.0, 0.0] * 4
@@ -395,4 +395,4 @@ def test_changes_are_those_of_the_people_whom_weighted_rows_stand_for(formula: s
         np.testing.assert_allclose(next(parts), part, rtol=0, atol=1e-9)
         np.testing.assert_allclose(next(parts), change - part, rtol=0, atol=1e-9)
         next(parts)
-    assert table["note"].fillna("").to_list()[1] == f"observed: {np.average(rise[low], weights=w[low]):.4g}"
+    assert table["note"].fillna("").to_list()[1] == f"observed {np.average(rise[low], weights=w[low]):.4g}"

@@ -198,7 +198,7 @@ class RegressionToMean(Estimand):
         row = partial(self.row, analysis, term=baseline, population="sample")
         yield row("mean_change", everybody)
         # No numbers of people: beside those of a model of other rows they may be a count of a few.
-        yield row("mean_change_selected", those, factor=baseline, level=label, note=f"observed: {observed:.4g}")
+        yield row("mean_change_selected", those, factor=baseline, level=label, note=f"observed {observed:.4g}")
         for who, words, changes, mean_start in (
             (EVERYBODY, EVERYBODY, everybody, whole),
             (label, "the selected", those, selected_mean),
