@@ -26,9 +26,12 @@ def columns_needed(spec: ModelSpec, persons: Persons) -> Callable[[Collection[st
         names = [name for name in spec.columns if name not in windowed]
         names += [persons.person] if persons.said and persons.person is not None else []
         for window in wanted:
-            by = persons.person if window.by is None else window.by.name
             time = persons.time if window.function == "lag" else None
-            names += [name for name in (window.of.name, by, time) if name is not None and name not in windowed]
+            names += [
+                name
+                for name in (window.of.name, window.whose(persons.person), time)
+                if name is not None and name not in windowed
+            ]
         return tuple(dict.fromkeys(names))
 
     return needed
@@ -98,7 +101,7 @@ def with_windows(spec: ModelSpec, remote: Remote, persons: Persons, *, prorated:
 
 
 def _by(window: Windowed, persons: Persons) -> str:
-    return str(persons.person) if window.by is None else window.by.name
+    return str(window.whose(persons.person))
 
 
 def _problems(wanted: Sequence[Windowed], persons: Persons) -> Iterator[str]:
