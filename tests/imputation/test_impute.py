@@ -411,3 +411,21 @@ def test_a_number_of_two_values_is_not_moved_by_points(data: pd.DataFrame) -> No
             fit.tipping_point("z", grid=[-1, 0, 1])
         with pytest.raises(ab.UsageError, match=r"not 'z'\. It has 'y', 'x'"):
             fit.with_delta({"z": 0.5})
+
+
+def test_ids_may_be_pooled_over_as_a_column_beside_them_is() -> None:
+    rng = np.random.default_rng(4)
+    whose = np.repeat([f"p{k:02d}" for k in range(20)], 4)
+    table = pd.DataFrame(
+        {"participant_id": whose, "who": whose, "when": np.tile(range(4), 20), "x": rng.normal(0, 1, 80)}
+    )
+    table["y"] = table["x"] + np.repeat(rng.normal(0, 1, 20), 4) + rng.normal(0, 1, 80)
+    table.loc[rng.random(80) < 0.2, "x"] = np.nan
+    cohort = ab.read_cohort(table, person="participant_id", time="when")
+    draws = []
+    for name in ("participant_id", "who"):
+        model = ab.Model(f"y ~ x + (1 | {name})", roles={name: "person"}, missing="impute")
+        fit = model.fit(cohort, draws=50, seed=2, progress=False)
+        draws.append(fit.posterior["beta"].to_numpy())
+    # Only the name differs.
+    np.testing.assert_array_equal(*draws)

@@ -70,7 +70,10 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
         if categorical and data[name].nunique() > MOST_DRAWN:
             demanded.append(name)
     demanded = list(dict.fromkeys(name for name in demanded if name is not None))
+    # Ids are text, and the model may pool over them.
+    text = dict.fromkeys((name for name in spec.columns if pd.api.types.is_string_dtype(data[name].dtype)), "category")
     frame, flow = cohort.complete(demanded)
+    frame, data = frame.astype(text), data.astype(text)
     parts = made_here(spec, data)
     if not parts:
         return Gaps.of(frame), flow, demanded
