@@ -40,6 +40,7 @@ FILES = {
     "tests/validation/test_imputation.py": "Missing values: the joint density as a graph, and coverage of the truth",
     "tests/validation/test_imputed_factors.py": "Missing levels of a factor of many: coverage of the truth",
     "tests/imputation/test_linked.py": "Missing values that change other rows: a graph, and coverage",
+    "tests/imputation/test_persons.py": "Missing values of persons in several rows: a graph, and coverage",
     "tests/imputation/test_tipping.py": "Values missing not at random: a known shift",
     "tests/api/test_sampling_weights.py": "Sampling weights: coverage of the population",
     "tests/validation/test_trial_of_two_arms.py": "The difference of two arms: coverage of the truth",

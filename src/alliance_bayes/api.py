@@ -32,6 +32,7 @@ from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.imputation.given import fit_tables, refuse_other_rows
 from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
 from alliance_bayes.imputation.linked import with_stand_ins
+from alliance_bayes.imputation.persons import filled_within_persons
 from alliance_bayes.kinds import check_seed, is_whole
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
@@ -484,7 +485,8 @@ class Model(ModelSpec):
         chosen = rows.same_people(shared) if shared else rows
         data, told = rows.data, self.columns
         if spec.missing == "impute":
-            chosen = with_stand_ins(spec, chosen)
+            told_of = filled_within_persons(spec, data, chosen.person, chosen.time)
+            chosen = with_stand_ins(spec, chosen if told_of is data else dataclasses.replace(chosen, data=told_of))
             # Who is analysed is seen by the parts of incomplete columns that will have a value.
             rows = rows if shared else chosen
             gaps, flow, _ = all_rows(spec, chosen)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from alliance_bayes.model import Design, Rows
 from alliance_bayes.model.columns import component_block, multiply
+from alliance_bayes.model.derivative import RoughnessError
 from alliance_bayes.model.design import terms_of
 from alliance_bayes.model.levels import present_levels
 
@@ -83,6 +84,30 @@ class ChangingDesign:
     def put(self, name: str, places: np.ndarray, values: np.ndarray) -> None:
         """Write values of a column, numbers or numbers of levels; the design arrays stay as they are."""
         self.values[name][places] = values
+
+    def line(self, name: str, scale: float, beside: Collection[str], frame: pd.DataFrame) -> str:
+        """Whether the arrays are straight lines in a number: "always" the same, or "given" the others; empty if not.
+
+        Along it the columns ``beside`` it move, too, by ``scale``.
+        """
+        frame = frame.copy()
+        try:
+            here = self.design.change(frame, name, self.rows)
+            for other in (name, *beside):
+                frame[other] += 0.37 * scale
+            moved = self.design.change(frame, name, self.rows)
+        except RoughnessError:
+            return ""
+        if not _alike(here, moved):
+            return ""
+        terms = [*self.design.formula.common, *(term for one in self.design.formula.groups for term in one.terms)]
+        unknown = self.moved - {name}
+        with_others = any(name in term.split(":") and set(term.split(":")) & unknown for term in terms)
+        # Other values in the same rows, of columns inside a call too: those of the row before.
+        for other in unknown:
+            if not isinstance(frame[other].dtype, pd.CategoricalDtype):
+                frame[other] = np.roll(np.asarray(frame[other]), 1)
+        return "given" if with_others or not _alike(here, self.design.change(frame, name, self.rows)) else "always"
 
     def at(self, given: Mapping[str, np.ndarray], places: np.ndarray, here: Rows) -> Rows:
         """Design arrays of some of the rows with other values of some columns.
@@ -202,3 +227,8 @@ def _placed(terms: Sequence[Any]) -> tuple[tuple[slice, Any], ...]:
 def _width(term: Any) -> int:
     parts = getattr(term, "components", ())
     return int(np.prod([np.asarray(part.value).reshape(len(part.value), -1).shape[1] for part in parts], dtype=int))
+
+
+def _alike(a: Rows, b: Rows) -> bool:
+    """Whether two sets of derivatives are the same."""
+    return all(np.allclose(left, right, rtol=1e-9, atol=1e-12) for left, right in a.columns_beside(b))

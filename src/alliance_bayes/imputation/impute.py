@@ -13,9 +13,11 @@ import xarray as xr
 from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
+from alliance_bayes.imputation.drawn import Drawn
 from alliance_bayes.imputation.imputed import GROUP, Imputed, asked_columns, in_numbers, nearest_table
 from alliance_bayes.imputation.linked import Gaps, made_here
-from alliance_bayes.imputation.sampler import Drawn, Imputer
+from alliance_bayes.imputation.persons import columns_of_persons
+from alliance_bayes.imputation.sampler import Imputer
 from alliance_bayes.imputation.table import MOST_DRAWN, MOST_LEVELS, Column, columns_of_table, hot_deck
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from alliance_bayes.model.grammar import in_formula, shown
@@ -74,12 +76,13 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
     text = dict.fromkeys((name for name in spec.columns if pd.api.types.is_string_dtype(data[name].dtype)), "category")
     frame, flow = cohort.complete(demanded)
     frame, data = frame.astype(text), data.astype(text)
-    parts = made_here(spec, data)
+    parts, of_persons = made_here(spec, data), columns_of_persons(spec, data, cohort.person, cohort.time)
     if not parts:
-        return Gaps.of(frame), flow, demanded
+        return Gaps.of(frame, cohort.person, of_persons), flow, demanded
     # A mean is of all rows of a person, and a lag of a row that may be none of the model itself.
     analysed = np.flatnonzero(data[demanded].notna().all(axis=1))
-    return Gaps(data.reset_index(drop=True), analysed, parts, cohort.person, cohort.time), flow, demanded
+    rows = data.reset_index(drop=True)
+    return Gaps(rows, analysed, parts, cohort.person, cohort.time, of_persons), flow, demanded
 
 
 def _faults(spec: ModelSpec, cohort: Cohort) -> Iterable[str]:
@@ -119,6 +122,7 @@ def begin(spec: ModelSpec, gaps: Gaps, *, seed: int) -> tuple[ModelSpec, dict[st
     followed |= {made.name for made in spec.parsed.windows if made.name in frame and frame[made.name].isna().any()}
     names = [name for name in dict.fromkeys((*spec.columns, *gaps.sources, *spec.auxiliary)) if name not in followed]
     columns = columns_of_table(frame, names, spec.error, spec.reliability, spec.parsed.outcome)
+    columns |= {name: replace(columns[name], whose=gaps.whose) for name in gaps.of_persons if name in columns}
     observed = gaps.with_parts(frame)
     scales, centre = dict(spec.scales), dict(spec.centre)
     for name in spec.columns:
@@ -232,6 +236,7 @@ def _info(
         **drawn.told,
         "imputation": {
             "columns": {name: count for name, count in missing.items() if count},
+            "of_persons": [name for name, count in missing.items() if count and columns[name].whose is not None],
             "auxiliary": list(spec.auxiliary),
             "error": {name: column.error for name, column in columns.items() if column.error},
             "tables": kept.tables,

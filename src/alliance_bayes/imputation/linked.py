@@ -13,6 +13,7 @@ from scipy import sparse
 
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import ModelError
+from alliance_bayes.imputation.persons import numbers_of_persons
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.nodes import Windowed
@@ -39,6 +40,8 @@ class Gaps:
         Columns that follow from incomplete ones, each after what it is made of.
     person, time
         Columns that say whose a row is, and when.
+    of_persons
+        Columns of which every person has one value, known or not.
     """
 
     frame: pd.DataFrame
@@ -46,11 +49,17 @@ class Gaps:
     parts: tuple[Windowed, ...] = ()
     person: str | None = None
     time: str | None = None
+    of_persons: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> Gaps:
-        """Of rows that are all analysed, none of which changes another."""
-        return cls(frame, np.arange(len(frame)))
+    def of(cls, frame: pd.DataFrame, person: str | None = None, of_persons: tuple[str, ...] = ()) -> Gaps:
+        """Of rows that are all analysed, none of which changes another but by values of persons."""
+        return cls(frame, np.arange(len(frame)), person=person, of_persons=of_persons)
+
+    @cached_property
+    def whose(self) -> np.ndarray:
+        """Number of each row's person, shape (rows,); a row of nobody is one of its own."""
+        return numbers_of_persons(self.frame[self.person])
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -217,7 +226,7 @@ class Touch:
     by
         What a unit more of the value adds to each design column, by its name, shape (pairs,).
     plain
-        Whether a value stands in its own row alone.
+        Whether a value stands in its own rows alone, and as it is.
     """
 
     own: np.ndarray
@@ -259,7 +268,12 @@ def _sums(values: np.ndarray, unit: np.ndarray, n: int) -> np.ndarray:
 
 
 def touches(
-    units: sparse.csr_matrix, by: Mapping[str, sparse.csr_matrix], places: np.ndarray, *, plain: bool
+    units: sparse.csr_matrix,
+    by: Mapping[str, sparse.csr_matrix],
+    places: np.ndarray,
+    *,
+    plain: bool,
+    apart: np.ndarray | None = None,
 ) -> list[Touch]:
     """The unknown values of a column in groups that are drawn one after the other.
 
@@ -272,11 +286,15 @@ def touches(
     places
         Place of each row among the changing rows of the model, -1 of others, shape (rows,).
     plain
-        Whether every value stands in its own row alone.
+        Whether every value stands in its own rows alone, and as it is.
+    apart
+        Numbers of values that are not drawn at once where they differ, shape (values,).
     """
     first, *others = (abs(matrix) for matrix in by.values())
     pattern = sum(others, first).tocsc()
     whose, groups, out = units.tocsc(), _groups(pattern, places, plain=plain), []
+    if apart is not None:
+        groups = np.unique(groups * (int(apart.max(initial=0)) + 1) + apart, return_inverse=True)[1]
     for one in range(int(groups.max(initial=-1)) + 1):
         chosen = np.flatnonzero(groups == one)
         own, pairs = whose[:, chosen].tocoo(), pattern[:, chosen].tocoo()

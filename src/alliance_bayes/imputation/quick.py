@@ -11,6 +11,7 @@ import xarray as xr
 from alliance_bayes.engines.nuts import SamplerSettings
 from alliance_bayes.imputation.impute import begin
 from alliance_bayes.imputation.linked import Gaps
+from alliance_bayes.imputation.persons import columns_of_persons, filled_within_persons
 from alliance_bayes.imputation.sampler import Imputer
 from alliance_bayes.imputation.table import MOST_DRAWN
 from alliance_bayes.model import Design, ModelSpec, PriorTable
@@ -73,7 +74,7 @@ def all_of(design: Design, lacking: pd.DataFrame, demanded: list[str]) -> pd.Dat
 
 
 def quick_posterior(
-    spec: ModelSpec, design: Design, priors: PriorTable, frame: pd.DataFrame, *, seed: int
+    spec: ModelSpec, design: Design, priors: PriorTable, frame: pd.DataFrame, *, seed: int, person: str | None = None
 ) -> xr.DataTree | None:
     """The posterior of a model on all rows, of the parameters that it has on the analysed ones.
 
@@ -87,6 +88,8 @@ def quick_posterior(
         All rows: see :func:`all_of`.
     seed
         Of the run.
+    person
+        The column that says whose a row is, if there is one.
 
     Returns
     -------
@@ -99,7 +102,8 @@ def quick_posterior(
         A column has nothing to draw from, or a draw is no number.
     """
     first, second = np.random.SeedSequence([seed, 17]).generate_state(2)
-    gaps = Gaps.of(frame)
+    frame = filled_within_persons(spec, frame, person)
+    gaps = Gaps.of(frame, person, columns_of_persons(spec, frame, person, None))
     stated, columns, filled = begin(replace(spec, missing="impute", centre=design.centres), gaps, seed=int(first))
     whole = replace(stated, levels={}).design(filled, smooths=design.smooths)
     if whole.terms != design.terms or any(

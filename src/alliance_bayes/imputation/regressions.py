@@ -10,6 +10,8 @@ from typing import override
 import numpy as np
 from scipy import special
 
+from alliance_bayes.imputation.persons import PersonMeans
+
 __all__ = ["COEFFICIENT_SD", "GROUP_SCALE", "VARIANCE_PRIOR", "Factor", "NormalRegression", "ProbitRegression"]
 
 #: Prior SD of every coefficient. Columns are in SDs of what was observed, so that 2.5 is weak.
@@ -90,6 +92,10 @@ class _Regression(ABC):
         Factors over which the intercept is pooled, by name.
     counts
         1 where a row counts, 0 where it says nothing, shape (rows,).
+    means
+        Of a column of persons, of whom one row each counts: their means of the regressors in ``averaged``.
+    averaged
+        The columns of such regressors by row, shape (chains, rows, width) by name, where ``x`` has persons' means.
     """
 
     name: str
@@ -97,6 +103,8 @@ class _Regression(ABC):
     x: np.ndarray
     factors: Mapping[str, Factor]
     counts: np.ndarray
+    means: PersonMeans | None = field(default=None, kw_only=True)
+    averaged: Mapping[str, np.ndarray] = field(default_factory=dict, kw_only=True)
 
     @abstractmethod
     def draw_parameters(self, rng: np.random.Generator) -> None:
@@ -159,6 +167,40 @@ class _Regression(ABC):
         noise = rng.standard_normal(half.shape)
         return np.linalg.solve(root.transpose(0, 2, 1), half + noise)[..., 0]
 
+    def put(self, name: str, rows: np.ndarray, columns: np.ndarray) -> None:
+        """Write a regressor's columns in some rows, shape (chains, n, width)."""
+        if name not in self.averaged:
+            self.x[:, rows, self.columns[name]] = columns
+            return
+        assert self.means is not None
+        self.averaged[name][:, rows] = columns
+        self.x[:, :, self.columns[name]] = self.means.of(self.averaged[name])
+
+    def _seen(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | float, np.ndarray]:
+        """Where the column is that some rows' regressor explains, by how much of it, and the regressor there."""
+        if name not in self.averaged:
+            return rows, 1.0, self.x[:, rows, self.columns[name]]
+        assert self.means is not None
+        return self.means.first[rows], self.means.share[rows], self.averaged[name][:, rows]
+
+    def _changes(
+        self,
+        coefficients: np.ndarray,
+        factors: Mapping[str, Factor],
+        name: str,
+        rows: np.ndarray,
+        columns: np.ndarray,
+        levels: Sequence[int],
+    ) -> np.ndarray:
+        """How the expectation changes with a regressor of some rows at each level, shape (chains, n, n_levels)."""
+        if name in factors:
+            factor = factors[name]
+            return factor.effects[:, None, list(levels)] - factor.at(rows)[..., None]
+        own, (_, share, regressor) = coefficients[:, self.columns[name]], self._seen(name, rows)
+        now = np.einsum("cnp,cp->cn", regressor, own)
+        change = np.einsum("lp,cp->cl", columns, own)[:, None, :] - now[..., None]
+        return change if isinstance(share, float) else change * share[:, None]
+
     def _of_factors(self, factors: Mapping[str, Factor], rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         parts = [factor.at(rows) for factor in factors.values()]
         return np.sum(parts, axis=0) if parts else np.zeros(self.x[:, rows, 0].shape)
@@ -197,17 +239,18 @@ class NormalRegression(_Regression):
 
     @override
     def pulls(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        place = self.columns[name].start
-        slope = self.coefficients[:, place, None]
-        left = self.target[:, rows] - self.mean(rows) + slope * self.x[:, rows, place]
-        weight = self.counts[rows] / self.variance[:, None]
+        at, share, now = self._seen(name, rows)
+        slope = self.coefficients[:, self.columns[name].start, None] * share
+        left = self.target[:, at] - self.mean(at) + slope * now[..., 0]
+        weight = self.counts[at] / self.variance[:, None]
         return weight * slope**2, weight * left * slope
 
     @override
     def log_density(self, name: str, rows: np.ndarray, columns: np.ndarray, levels: Sequence[int]) -> np.ndarray:
-        left = (self.target[:, rows] - self.mean(rows))[..., None]
-        left = left - _changes(self.x, self.coefficients, self.columns, self.factors, name, rows, columns, levels)
-        return -0.5 * self.counts[rows, None] * left**2 / self.variance[:, None, None]
+        at = self._seen(name, rows)[0] if name in self.columns else rows
+        left = (self.target[:, at] - self.mean(at))[..., None]
+        left = left - self._changes(self.coefficients, self.factors, name, rows, columns, levels)
+        return -0.5 * self.counts[at, None] * left**2 / self.variance[:, None, None]
 
 
 @dataclass(eq=False)
@@ -266,42 +309,24 @@ class ProbitRegression(_Regression):
 
     @override
     def pulls(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        place, codes = self.columns[name].start, self.codes[:, rows]
+        at, share, now = self._seen(name, rows)
+        place, codes = self.columns[name].start, self.codes[:, at]
         precision, sums = np.zeros(codes.shape), np.zeros(codes.shape)
         for step in range(self.levels - 1):
-            reached = self.counts[rows] * (codes >= step)
-            slope = self.coefficients[step][:, place, None]
-            left = self.latent[step][:, rows] - self._mean(step, rows) + slope * self.x[:, rows, place]
+            reached = self.counts[at] * (codes >= step)
+            slope = self.coefficients[step][:, place, None] * share
+            left = self.latent[step][:, at] - self._mean(step, at) + slope * now[..., 0]
             precision += reached * slope**2
             sums += reached * slope * left
         return precision, sums
 
     @override
     def log_density(self, name: str, rows: np.ndarray, columns: np.ndarray, levels: Sequence[int]) -> np.ndarray:
-        codes = self.codes[:, rows]
+        at = self._seen(name, rows)[0] if name in self.columns else rows
+        codes = self.codes[:, at]
         out = np.zeros((*codes.shape, len(levels)))
         for step in range(self.levels - 1):
-            left = (self.latent[step][:, rows] - self._mean(step, rows))[..., None]
-            own = self.coefficients[step]
-            left = left - _changes(self.x, own, self.columns, self.pooled[step], name, rows, columns, levels)
-            out -= 0.5 * np.where((codes >= step)[..., None], self.counts[rows, None] * left**2, 0.0)
+            left = (self.latent[step][:, at] - self._mean(step, at))[..., None]
+            left = left - self._changes(self.coefficients[step], self.pooled[step], name, rows, columns, levels)
+            out -= 0.5 * np.where((codes >= step)[..., None], self.counts[at, None] * left**2, 0.0)
         return out
-
-
-def _changes(
-    x: np.ndarray,
-    coefficients: np.ndarray,
-    places: Mapping[str, slice],
-    factors: Mapping[str, Factor],
-    name: str,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    levels: Sequence[int],
-) -> np.ndarray:
-    """How the expectation of some rows changes with a regressor at each of its levels, shape (chains, n, n_levels)."""
-    if name in factors:
-        factor = factors[name]
-        return factor.effects[:, None, list(levels)] - factor.at(rows)[..., None]
-    own = coefficients[:, places[name]]
-    now = np.einsum("cnp,cp->cn", x[:, rows, places[name]], own)
-    return np.einsum("lp,cp->cl", columns, own)[:, None, :] - now[..., None]

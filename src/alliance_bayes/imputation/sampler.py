@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,70 +15,25 @@ from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import SamplingError
 from alliance_bayes.imputation.agreement import agree
+from alliance_bayes.imputation.drawn import Drawn, State
 from alliance_bayes.imputation.evaluation import ChangingDesign
 from alliance_bayes.imputation.linked import Gaps, Touch, touches
 from alliance_bayes.imputation.outcome import outcome_of
 from alliance_bayes.imputation.parameters import Found, by_chain, joined, parameters_of
+from alliance_bayes.imputation.persons import PersonMeans, ranks
 from alliance_bayes.imputation.regressions import Factor, NormalRegression, ProbitRegression
 from alliance_bayes.imputation.shares import Shares, explained_by
-from alliance_bayes.imputation.table import Column
+from alliance_bayes.imputation.table import Column, as_designed
 from alliance_bayes.imputation.together import Blocks, Together
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
-from alliance_bayes.model.derivative import RoughnessError
 from alliance_bayes.model.levels import NOBODY
 
-__all__ = ["Drawn", "Imputer"]
+__all__ = ["Imputer"]
 
 # Step of a difference quotient in SDs of a column.
 _STEP = 0.05
 # Chains go on while they do not agree, for so many times as long at most.
 _LONGEST = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """What the chains gave.
-
-    Parameters
-    ----------
-    parameters
-        Draws by the names of the posterior's variables, shape (chain, draw, ...).
-    statistics
-        What the sampler of the parameters says of each draw, by name, shape (chain, draw).
-    values
-        By column with unknown values, those of each kept table, shape (tables, n_unknown), as the column has them:
-        numbers, or level numbers.
-    column_means
-        Mean over all rows of each common design column, shape (chain, draw, k).
-    traces
-        Mean and SD of the drawn values by column, shape (chain, states): what chains are judged by, with the
-        parameters.
-    every
-        Which of the sets were kept: every so manyth.
-    told
-        How, as a fit tells it.
-    accepted
-        Share of accepted proposals, of the parameters and of values by column.
-    """
-
-    parameters: Mapping[str, np.ndarray]
-    statistics: Mapping[str, np.ndarray]
-    values: Mapping[str, np.ndarray]
-    column_means: np.ndarray
-    traces: Mapping[str, np.ndarray]
-    every: int
-    told: Mapping[str, object]
-    accepted: Mapping[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """One set of values and what goes with it, of every chain: ``values`` of a few sets only."""
-
-    found: list[Found]
-    column_means: np.ndarray
-    traces: Mapping[str, np.ndarray]
-    values: Mapping[str, np.ndarray] | None
 
 
 class Imputer:
@@ -91,6 +47,10 @@ class Imputer:
     Unknown factors of many levels come first, by the shares of their levels (:class:`Shares`), and the known columns
     are then given these, with intercepts that are pooled over them: a level that was not observed is told by what
     those who have it are like (the general location model of Olkin and Tate 1961, with pooled means).
+
+    Columns of persons come before those that differ between a person's rows: in a regression with a row for each
+    person on the other columns of persons and on means of the others over the person's rows. A value is drawn
+    from the densities of all rows of its person.
 
     Parameters
     ----------
@@ -127,7 +87,7 @@ class Imputer:
         rng: np.random.Generator,
     ) -> None:
         # Numbers of drawn levels are those of the design, in whatever order it has them.
-        frame = _as_designed(gaps.frame, design, columns)
+        frame = as_designed(gaps.frame, design, columns)
         columns = {name: column.ordered_as(frame) for name, column in columns.items()}
         chains, outcome, auxiliary = settings.chains, spec.parsed.outcome, spec.auxiliary
         predictors = [name for name in columns if name not in (outcome, *auxiliary)]
@@ -136,8 +96,10 @@ class Imputer:
         # Place of each row among the analysed ones; -1 of one that is none.
         self._analysed = np.full(len(frame), -1, dtype=np.int64)
         self._analysed[gaps.analysed] = np.arange(len(gaps.analysed))
-        # Those with the fewest unknown values first, so that most is known of what explains the others.
+        # Those with the fewest unknown values first, so that most is known of what explains the others; of persons
+        # before those of rows, so that no mean of a person has unknown values in it but for auxiliary columns.
         unknown = sorted((name for name in predictors if columns[name].unknown.size), key=self._n_unknown)
+        unknown.sort(key=lambda name: columns[name].whose is None)
         known = [name for name in predictors if not columns[name].unknown.size]
         self.unknown = unknown
         self._state(frame)
@@ -149,7 +111,8 @@ class Imputer:
                 given.append(name)
             for name in known:
                 if name not in given:
-                    self.regressions[name] = self._regression(name, given)
+                    if not gaps.of_persons or name != gaps.person:
+                        self.regressions[name] = self._regression(name, given)
                     given.append(name)
             known = given
         for name in unknown:
@@ -173,9 +136,16 @@ class Imputer:
         inside[rows] = np.arange(len(rows))
         self._lost_inside = inside[self.lost]
         self._touches = {
-            name: touches(self._units(name), found, inside, plain=name not in gaps.sources)
+            name: touches(self._units(name), found, inside, plain=name not in gaps.sources, apart=self._apart(name))
             for name, found in by.items()
         }
+        nowhere = np.full(len(frame), -1, dtype=np.int64)
+        for name in self.auxiliary:
+            # Of rows that are not analysed nothing is asked of it, and nothing is known.
+            units, apart = self._units(name), self._apart(name)
+            asked = np.flatnonzero((self._analysed >= 0).astype(float) @ units)
+            units, apart = units[:, asked], None if apart is None else apart[asked]
+            self._touches[name] = touches(units, {name: units}, nowhere, plain=True, apart=apart)
         self.model = parameters_of(design, priors, self.at, settings)
         self.outcomes = outcome_of(design, self.at, chains)
         first = design.frame.iloc[self.at].reset_index(drop=True)
@@ -194,6 +164,11 @@ class Imputer:
         self._asked: dict[str, list[int]] = {}
         self._values: dict[str, np.ndarray] = {}
 
+    @cached_property
+    def _first(self) -> np.ndarray:
+        """The first row of each row's person."""
+        return PersonMeans(self._gaps.whose, np.ones(self._n_rows, dtype=bool)).first
+
     def _n_unknown(self, name: str) -> int:
         return int(self.columns[name].unknown.size)
 
@@ -204,8 +179,17 @@ class Imputer:
 
     def _units(self, name: str) -> sparse.csr_matrix:
         """1 where a row has an unknown value of a column, shape (rows, values)."""
-        at = self.columns[name].unknown
-        return sparse.csr_matrix((np.ones(len(at)), (at, np.arange(len(at)))), shape=(self._n_rows, len(at)))
+        at, unit = self.columns[name].unknown, self.columns[name].units
+        shape = self._n_rows, int(unit.max(initial=-1)) + 1
+        return sparse.csr_matrix((np.ones(len(at)), (at, unit)), shape=shape)
+
+    def _is_averaged(self, name: str) -> bool:
+        """Whether a mean over rows of persons explains another column, so that values of a person hang together."""
+        return any(not isinstance(child, Shares) and name in child.averaged for child in self._children(name))
+
+    def _apart(self, name: str) -> np.ndarray | None:
+        """Numbers of unknown values of which those of a person differ, where these hang together."""
+        return ranks(self._gaps.whose[self.columns[name].unknown]) if self._is_averaged(name) else None
 
     def _followed(self, name: str, frame: pd.DataFrame) -> dict[str, sparse.csr_matrix]:
         """How the model's columns change with the unknown values of a column, by name, shape (rows, values)."""
@@ -221,10 +205,11 @@ class Imputer:
                 factors[factor.name] = np.full(self._n_rows, -1, dtype=np.int64)
                 factors[factor.name][rows] = self.design.rows.index[factor.name]
         analysed = sparse.diags((self._analysed >= 0).astype(float))
-        for name in self._gaps.sources:
-            if name not in by or self.columns[name].levels is not None:
+        for name in dict.fromkeys((*self._gaps.sources, *self._gaps.of_persons)):
+            if name not in by or self.columns[name].levels is not None or self._is_averaged(name):
                 continue
-            codes = {one: self._gaps.codes(one) for one in self._gaps.factors(name)}
+            person = [self._gaps.person] if self.columns[name].whose is not None and self._gaps.person else []
+            codes = {one: self._gaps.codes(one) for one in (*self._gaps.factors(name), *person)}
             first = {one: factors[one] for one in codes if one in factors}
             regression = self.regressions[name]
             assert isinstance(regression, NormalRegression)
@@ -258,6 +243,15 @@ class Imputer:
 
     def _regression(self, name: str, others: Sequence[str]) -> NormalRegression | ProbitRegression:
         parts, places, factors, start = [np.ones((self.chains, self._n_rows, 1))], {}, {}, 1
+        # What was not analysed has no outcome by the model that an auxiliary column could tell of.
+        counts = (self._analysed >= 0).astype(float) if self.outcome in others else np.ones(self._n_rows)
+        of_persons, person = self._gaps.of_persons, self._gaps.person
+        means, averaged = None, {}
+        if name in of_persons:
+            means = PersonMeans(self._gaps.whose, counts > 0)
+            counts = means.counts
+            # Levels that differ between rows, as persons do, have no mean.
+            others = [one for one in others if one in of_persons or not (one == person or self.columns[one].pooled)]
         for other in others:
             column = self.columns[other]
             if column.pooled:
@@ -267,29 +261,40 @@ class Imputer:
             part = self.standard[other][..., None] if column.numeric else column.by_level[self.codes[other]]
             places[other] = slice(start, start + part.shape[2])
             start += part.shape[2]
+            if means is not None and other not in of_persons:
+                averaged[other], part = part.copy(), means.of(part)
             parts.append(part)
-        for by in self._gaps.factors(name):
+        persons = [person] if of_persons and person is not None else []
+        for by in dict.fromkeys((*self._gaps.factors(name), *persons)):
+            if by == person and means is not None:
+                continue
             # Persons differ in what is usual for them, whether or not the model pools over them.
             if by not in others:
                 codes = self._gaps.codes(by)
                 levels = int(codes.max(initial=0)) + 1
                 factors[by] = Factor(np.tile(np.where(codes < 0, levels, codes), (self.chains, 1)), levels + 1)
         x, column = np.concatenate(parts, axis=2), self.columns[name]
-        # What was not analysed has no outcome by the model that an auxiliary column could tell of.
-        counts = (self._analysed >= 0).astype(float) if self.outcome in others else np.ones(self._n_rows)
+        of: dict[str, Any] = {"means": means, "averaged": averaged}
         if column.levels is None:
-            return NormalRegression(name, places, x, factors, counts, self.standard[name])
-        return ProbitRegression(name, places, x, factors, counts, self.codes[name], len(column.levels))
+            return NormalRegression(name, places, x, factors, counts, self.standard[name], **of)
+        return ProbitRegression(name, places, x, factors, counts, self.codes[name], len(column.levels), **of)
 
     def _shares(self, name: str, others: Sequence[str]) -> Shares:
         column, codes = self.columns[name], self.codes[name]
         assert column.levels is not None
-        by = explained_by(column, [self.columns[other] for other in others])
+        levels = len(column.levels)
+        counts, columns = None, {other: self.columns[other] for other in others}
+        if column.whose is not None:
+            counts = PersonMeans(column.whose, np.ones(self._n_rows, dtype=bool)).counts
+            columns = {name: column, **{other: one for other, one in columns.items() if one.whose is not None}}
+            columns = {one: own.of_rows(np.flatnonzero(counts)) for one, own in columns.items()}
+            column = columns.pop(name)
+        by = explained_by(column, list(columns.values()))
         if by is None:
-            return Shares(name, codes, len(column.levels), None, np.zeros_like(codes), 1)
+            return Shares(name, codes, levels, None, np.zeros_like(codes), 1, counts)
         groups = self.columns[by].levels
         assert groups is not None
-        return Shares(name, codes, len(column.levels), by, self.codes[by], len(groups))
+        return Shares(name, codes, levels, by, self.codes[by], len(groups), counts)
 
     @property
     def _n_rows(self) -> int:
@@ -309,29 +314,8 @@ class Imputer:
         column = self.columns[name]
         if column.levels is not None:
             return ""
-        told = {self._line(one, column.scale, set(moved) - {one}, frame) for one in moved}
+        told = {self.changing.line(one, column.scale, set(moved) - {one}, frame) for one in moved}
         return "" if "" in told else "always" if told == {"always"} and moved == [name] else "given"
-
-    def _line(self, name: str, scale: float, beside: Collection[str], frame: pd.DataFrame) -> str:
-        """The same of one of the columns that move with a number, along which those ``beside`` it move, too."""
-        frame = frame.copy()
-        try:
-            here = self.design.change(frame, name, self.rows)
-            for other in (name, *beside):
-                frame[other] += 0.37 * scale
-            moved = self.design.change(frame, name, self.rows)
-        except RoughnessError:
-            return ""
-        if not _alike(here, moved):
-            return ""
-        terms = [*self.design.formula.common, *(term for one in self.design.formula.groups for term in one.terms)]
-        unknown = self.changing.moved - {name}
-        with_others = any(name in term.split(":") and set(term.split(":")) & unknown for term in terms)
-        # Other values in the same rows, of columns inside a call too: those of the row before.
-        for other in unknown:
-            if not isinstance(frame[other].dtype, pd.CategoricalDtype):
-                frame[other] = np.roll(np.asarray(frame[other]), 1)
-        return "given" if with_others or not _alike(here, self.design.change(frame, name, self.rows)) else "always"
 
     def run(
         self,
@@ -383,7 +367,7 @@ class Imputer:
             if progress is not None:
                 progress((step + 1) * self.chains, (warm_up + states) * self.chains, 0)
         self.model.settle()
-        kept: list[_State] = []
+        kept: list[State] = []
         every, asked = 1, states
         while True:
             while len(kept) < states:
@@ -392,7 +376,7 @@ class Imputer:
                     found = self._draw_model(per_state, fresh=False)
                 mean = (base + self.rows.x.reshape(self.chains, len(self.at), -1).sum(axis=1)) / n
                 values = self._now() if len(kept) % apart == 0 or states < 2 * each else None
-                kept.append(_State(found, mean, self._traced(drawn), values))
+                kept.append(State(found, mean, self._traced(drawn), values))
                 if progress is not None:
                     progress((warm_up + asked - states + len(kept)) * self.chains, (warm_up + asked) * self.chains, 0)
             whole = [joined([state.found for state in kept], chain) for chain in range(self.chains)]
@@ -524,6 +508,9 @@ class Imputer:
         precision, sums = self._pulled(name, rows, precision, sums)
         if column.error:
             seen = ~column.missing[rows]
+            if column.whose is not None:
+                # A person's value was measured once, in however many rows it stands.
+                seen = seen & (self._first[rows] == rows)
             weight = seen * (column.scale / column.error) ** 2
             precision = precision + weight
             sums = sums + weight * np.where(seen, column.standard(column.values.to_numpy(float)[rows]), 0.0)
@@ -546,6 +533,9 @@ class Imputer:
         assert isinstance(regression, ProbitRegression | Shares)
         assert column.levels is not None
         log_mass = regression.log_mass(rows)
+        if column.whose is not None:
+            assert regression.counts is not None
+            log_mass = log_mass * regression.counts[rows, None]
         for child in self._children(name):
             log_mass = log_mass + child.log_density(name, rows, column.by_level, range(len(column.levels)))
         return log_mass
@@ -721,7 +711,19 @@ class Imputer:
         ]
 
     def _draw_outcome(self) -> None:
-        column, at, inside = self.columns[self.outcome], self.lost, self._lost_inside
+        for some in self._lost_at_once:
+            self._draw_lost(self.lost[some], self._lost_inside[some])
+
+    @cached_property
+    def _lost_at_once(self) -> list[np.ndarray]:
+        """Places among the missing outcomes of those that can be drawn at once."""
+        if not self._is_averaged(self.outcome):
+            return [np.arange(len(self.lost))]
+        rank = ranks(self._gaps.whose[self.lost])
+        return [np.flatnonzero(rank == one) for one in range(int(rank.max(initial=0)) + 1)]
+
+    def _draw_lost(self, at: np.ndarray, inside: np.ndarray) -> None:
+        column = self.columns[self.outcome]
         nothing = np.zeros((self.chains, len(at)))
         told = self._pulled(self.outcome, at, nothing, nothing)
         family = self._family(self.rows)
@@ -732,14 +734,14 @@ class Imputer:
         self._write(self.outcome, at, column.standard(value))
 
     def _draw_auxiliary(self, name: str) -> None:
-        # Of rows that are not analysed nothing is asked of it, and nothing is known.
-        column, at = self.columns[name], self._among_analysed(name)
-        if column.levels is None:
-            precision, sums = self._own(name, at)
-            self._write(name, at, sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision))
-            return
-        log_mass = self._log_mass(name, at)
-        self._write(name, at, np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1))
+        for touch in self._touches[name]:
+            if self.columns[name].levels is None:
+                precision, sums = map(touch.over_own, self._own(name, touch.own))
+                value = sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision)
+            else:
+                log_mass = touch.over_own(self._log_mass(name, touch.own))
+                value = np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1)
+            self._write(name, touch.own, value[:, touch.own_unit])
 
     def _write(self, name: str, at: np.ndarray, value: np.ndarray) -> None:
         """Put drawn values (in SDs, or level numbers) wherever the column stands."""
@@ -754,31 +756,8 @@ class Imputer:
                 self.standard[name][:, at] = columns[..., 0]
         for child in self._children(name):
             if not isinstance(child, Shares) and name in child.columns:
-                child.x[:, at, child.columns[name]] = columns
+                child.put(name, at, columns)
 
     def _count(self, name: str, accepted: np.ndarray) -> None:
         moved, asked = self._asked.get(name, [0, 0])
         self._asked[name] = [moved + int(accepted.sum()), asked + accepted.size]
-
-
-def _alike(a: Rows, b: Rows) -> bool:
-    """Whether two sets of derivatives are the same."""
-    return all(np.allclose(left, right, rtol=1e-9, atol=1e-12) for left, right in a.columns_beside(b))
-
-
-def _as_designed(frame: pd.DataFrame, design: Design, columns: Mapping[str, Column]) -> pd.DataFrame:
-    """All rows with the columns of the model as it has them, and levels in its order."""
-    out = {}
-    for name in columns:
-        dtype = design.frame[name].dtype if name in design.frame else frame[name].dtype
-        values = frame[name]
-        if isinstance(dtype, pd.CategoricalDtype) and name in design.frame:
-            known, text = list(dtype.categories), values.astype(object).map(str)
-            if columns[name].unknown.size:
-                # A level of rows alone that are not analysed is none that the model could have elsewhere.
-                text = text.where(text.isin(known), known[0])
-            elif others := sorted(set(text) - set(known)):
-                dtype = pd.CategoricalDtype([*known, *others], ordered=True)
-            values = pd.Series(pd.Categorical(text, dtype=dtype), index=frame.index)
-        out[name] = values.astype(dtype)
-    return frame.assign(**out)

@@ -42,6 +42,8 @@ class Shares:
         Group of each row, shape (chains, rows); the sampler writes those that were not observed.
     n_groups
         How many there are.
+    counts
+        1 where a row counts, 0 where it says nothing, shape (rows,); None where all do.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Shares:
     by: str | None
     groups: np.ndarray
     n_groups: int
+    counts: np.ndarray | None = None
     columns: Mapping[str, slice] = field(init=False)
     factors: Mapping[str, np.ndarray] = field(init=False)
     of_all: np.ndarray = field(init=False)
@@ -65,7 +68,9 @@ class Shares:
         """Draw the shares, and how near groups are to all, given every row's level."""
         chains = len(self.codes)
         shape = (chains, self.n_groups, self.levels)
-        cell = ((np.arange(chains)[:, None] * self.n_groups + self.groups) * self.levels + self.codes).ravel()
+        at = slice(None) if self.counts is None else np.flatnonzero(self.counts)
+        groups, codes = self.groups[:, at], self.codes[:, at]
+        cell = ((np.arange(chains)[:, None] * self.n_groups + groups) * self.levels + codes).ravel()
         counts = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
         if self.by is None:
             self.log_shares = _log_dirichlet(SHARE_PRIOR + counts, rng)
@@ -76,7 +81,7 @@ class Shares:
         order = np.argsort(cell, kind="stable")
         first = np.r_[0, np.flatnonzero(np.diff(cell[order])) + 1]
         before = np.arange(len(cell)) - np.repeat(first, np.diff(np.r_[first, len(cell)]))
-        level = (np.arange(chains)[:, None] * self.levels + self.codes).ravel()[order]
+        level = (np.arange(chains)[:, None] * self.levels + codes).ravel()[order]
         part = (near * self.of_all).ravel()[level]
         from_all = rng.random(len(cell)) * (part + before) < part
         tables = np.bincount(level[from_all], minlength=self.of_all.size).reshape(self.of_all.shape)
@@ -102,7 +107,8 @@ class Shares:
     def log_density(self, name: str, rows: np.ndarray, columns: np.ndarray, levels: Sequence[int]) -> np.ndarray:
         """Log share of the rows' levels in each of some groups, shape (chains, n, n_groups)."""
         in_groups = self.log_shares[:, list(levels)].transpose(0, 2, 1)
-        return np.take_along_axis(in_groups, self.codes[:, rows, None], axis=1)
+        log_shares = np.take_along_axis(in_groups, self.codes[:, rows, None], axis=1)
+        return log_shares if self.counts is None else log_shares * self.counts[rows, None]
 
 
 def explained_by(column: Column, others: Sequence[Column]) -> str | None:

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import ModelError
+from alliance_bayes.model import Design
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.remedies import setting
 
-__all__ = ["MOST_DRAWN", "MOST_LEVELS", "Column", "columns_of_table", "hot_deck"]
+__all__ = ["MOST_DRAWN", "MOST_LEVELS", "Column", "as_designed", "columns_of_table", "hot_deck"]
 
 #: Levels that are a step each of a probit regression; of more, shares are drawn.
 MOST_LEVELS = 12
@@ -41,12 +42,15 @@ class Column:
         Its values where it has few: labels, or two numbers; None of a number.
     error
         SD of the error with which it was measured; 0 of one that is what it says.
+    whose
+        Number of each row's person, shape (n,), where all rows of a person share one value.
     """
 
     name: str
     values: pd.Series
     levels: tuple[object, ...] | None
     error: float = 0.0
+    whose: np.ndarray | None = None
 
     @cached_property
     def missing(self) -> np.ndarray:
@@ -57,6 +61,13 @@ class Column:
     def unknown(self) -> np.ndarray:
         """Places of rows whose value is drawn: that was not observed, or with an error."""
         return np.flatnonzero(self.missing | (self.error > 0))
+
+    @cached_property
+    def units(self) -> np.ndarray:
+        """Number of the value that each row of ``unknown`` has: a person's rows share one."""
+        if self.whose is None:
+            return np.arange(len(self.unknown))
+        return np.unique(self.whose[self.unknown], return_inverse=True)[1]
 
     @property
     def numeric(self) -> bool:
@@ -72,6 +83,10 @@ class Column:
     def shared(self) -> bool:
         """Whether it has so many levels that these have shares and no regression."""
         return not self.numeric and self.levels is not None and len(self.levels) > MOST_LEVELS
+
+    def of_rows(self, rows: np.ndarray) -> Column:
+        """The column in some of its rows, with all of its levels."""
+        return replace(self, values=self.values.iloc[rows], whose=None)
 
     def ordered_as(self, frame: pd.DataFrame) -> Column:
         """The column with its levels in the order of the same column of a frame; itself where that has none."""
@@ -202,6 +217,27 @@ def hot_deck(columns: Mapping[str, Column], frame: pd.DataFrame, rng: np.random.
             continue
         seen = np.flatnonzero(~column.missing)
         at = np.arange(len(frame))
-        at[column.missing] = rng.choice(seen, int(column.missing.sum()))
+        lacking = np.flatnonzero(column.missing)
+        whose = lacking if column.whose is None else column.whose[lacking]
+        persons, number = np.unique(whose, return_inverse=True)
+        at[lacking] = rng.choice(seen, len(persons))[number]
         filled[name] = column.values.iloc[at].to_numpy() if column.numeric else column.values.iloc[at].array
     return filled
+
+
+def as_designed(frame: pd.DataFrame, design: Design, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """All rows with the columns of the model as it has them, and levels in its order."""
+    out = {}
+    for name in columns:
+        dtype = design.frame[name].dtype if name in design.frame else frame[name].dtype
+        values = frame[name]
+        if isinstance(dtype, pd.CategoricalDtype) and name in design.frame:
+            known, text = list(dtype.categories), values.astype(object).map(str)
+            if columns[name].unknown.size:
+                # A level of rows alone that are not analysed is none that the model could have elsewhere.
+                text = text.where(text.isin(known), known[0])
+            elif others := sorted(set(text) - set(known)):
+                dtype = pd.CategoricalDtype([*known, *others], ordered=True)
+            values = pd.Series(pd.Categorical(text, dtype=dtype), index=frame.index)
+        out[name] = values.astype(dtype)
+    return frame.assign(**out)

@@ -98,12 +98,16 @@ def few_lacking(fit: FittedModel, small: int) -> frozenset[str]:
 def values_drawn(fit: FittedModel, small: int) -> str | None:
     """How many values of the model's columns were drawn in place of missing ones; empty where that is not told.
 
-    None where no value of the model was missing.
+    None where no value of the model was missing. A person's value is one in however many rows it stands.
     """
     names, gaps = [name for name in lacking(fit) if name not in auxiliary_of(fit)], unmeasured(fit)
     if not names and not gaps:
         return None
-    shown = [shown_lacking(fit, name, small) for name in names]
+    of_persons = dict(fit.info.get("imputation") or {}).get("of_persons") or ()
+    shown = [
+        lacking_people(fit, name) if rows is not None and name in of_persons else rows
+        for name, rows in ((name, shown_lacking(fit, name, small)) for name in names)
+    ]
     # Of the whole table, as Table 1 has them: of part of its rows it is not known which had a measurement.
     n, whole = fit.flow.analysed, fit.people is None and fit.flow.analysed == fit.flow.participants
     shown += [gap if whole and small <= gap <= n - small else None for gap in gaps.values()]

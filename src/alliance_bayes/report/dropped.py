@@ -158,7 +158,7 @@ def _made(fit: FittedModel, row: pd.Series) -> EffectTable | None:
         if len(frame) == fit.design.rows.n:
             return None
         seed = int(fit.info.get("seed") or 0)
-        tree = quick_posterior(fit.spec, fit.design, fit.priors, frame, seed=seed)
+        tree = quick_posterior(fit.spec, fit.design, fit.priors, frame, seed=seed, person=fit.person)
     except AllianceBayesError:
         return None
     if tree is None:

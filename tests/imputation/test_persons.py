@@ -1,0 +1,194 @@
+"""Missing values of columns that are the same in all rows of a person: one unknown of each person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alliance_bayes as ab
+from alliance_bayes.imputation.persons import PersonMeans, columns_of_persons, filled_within_persons
+from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
+from alliance_bayes.report.drawn import values_drawn
+from linking import apart
+from sizes import sized
+
+NAMES, TRUTH, PROB = ("x", "w"), np.array([0.8, 0.4]), 0.89
+FORMULA = "y ~ x + w + (1 | pid)"
+SETS = sized(40, 5)
+Record = Callable[[str, object], None]
+
+
+def made(seed: int, persons: int = 150, occasions: int = 5) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A complete table, and the same without the `x` of about 30 % of the persons, by `w`."""
+    rng, n = np.random.default_rng(seed), persons * occasions
+    person = np.repeat(np.arange(persons), occasions)
+    w = rng.normal(0, 1, persons)
+    x = 0.5 * w + rng.normal(0, 1, persons)
+    usual = TRUTH[0] * x + TRUTH[1] * w + rng.normal(0, 0.7, persons)
+    y = usual[person] + rng.normal(0, 1, n)
+    full = pd.DataFrame({"pid": [f"p{k}" for k in person], "week": np.arange(n) % occasions, "y": y})
+    full = full.assign(x=x[person], w=w[person])
+    lost = rng.random(persons) < 1 / (1 + np.exp(1 - w))
+    return full, full.assign(x=full["x"].mask(lost[person]))
+
+
+def fitted(data: pd.DataFrame, formula: str = FORMULA, *, person: str | None = "pid", **given: Any) -> ab.Fit:
+    options = {name: given.pop(name) for name in ("auxiliary", "family", "error") if name in given}
+    model = ab.Model(formula, missing=given.pop("missing", "impute"), **options)
+    return model.fit(ab.read_cohort(data, person=person, time="week"), progress=False, **given)
+
+
+def graph(fit: ab.Fit, data: pd.DataFrame) -> Any:
+    """The joint density of the table and the parameters: `x` of persons by one row for each."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    design, priors = fit.design, fit.priors
+    person, first = pd.factorize(data["pid"])[0], ~data["pid"].duplicated().to_numpy()
+    seen, w = data["x"].to_numpy(float)[first], data["w"].to_numpy(float)
+    gaps, centre, scale = np.flatnonzero(np.isnan(seen)), data["x"].mean(), data["x"].std(ddof=1)
+
+    def prior(name: str, of: str) -> Any:
+        one = priors[of].prior
+        return getattr(pm, one.distribution)(name, **one.arguments)
+
+    with pm.Model() as model:
+        beta = {name: prior(f"beta[{name}]", name) for name in design.terms}
+        sigma = prior("sigma", "sigma")
+        tau = prior("tau", next(name for name in priors if name.startswith("tau_pid")))
+        u = tau * pm.Normal("raw", 0, 1, size=len(seen))
+        b, v = pm.Normal("b", 0, COEFFICIENT_SD, size=2), pm.InverseGamma("v", *VARIANCE_PRIOR)
+        free = pm.Flat("x_missing", size=len(gaps), initval=np.zeros(len(gaps)))
+        x = pt.set_subtensor(pt.as_tensor(np.nan_to_num((seen - centre) / scale))[gaps], free)
+        expected = b[0] + b[1] * ((w - w.mean()) / w.std(ddof=1))[first]
+        value = {"x": (centre + scale * x)[person], "w": pt.as_tensor(w), "Intercept": 1.0}
+        eta = sum(beta[name] * (value[name] - design.centres.get(name, 0.0)) for name in design.terms)
+        pm.Potential("x", pm.logp(pm.Normal.dist(expected, pt.sqrt(v)), x).sum())
+        pm.Potential("y", pm.logp(pm.Normal.dist(eta + u[person], sigma), data["y"].to_numpy()).sum())
+    return model
+
+
+@pytest.mark.slow
+def test_posterior_is_that_of_the_graph(record_property: Record) -> None:
+    import pymc as pm
+
+    _, data = made(7, persons=30, occasions=4)
+    fit = fitted(data, seed=3, draws=sized(4000, 1500))
+    with graph(fit, data):
+        reference = pm.sample(
+            sized(3000, 1500), tune=1000, chains=4, cores=2, random_seed=1, nuts_sampler="nutpie", progressbar=False,
+            target_accept=0.95,
+        )["posterior"]  # fmt: skip
+    own = {name: fit.posterior["beta"].sel(term=name) for name in fit.design.terms}
+    own |= {"sigma": fit.posterior["sigma"], "tau": fit.posterior["tau_pid"]}
+    found = {}
+    for name, draws in own.items():
+        other = reference[f"beta[{name}]" if name in fit.design.terms else name]
+        found[name] = apart(*(np.asarray(one.values).reshape(4, -1) for one in (draws, other)))
+    record_property("means apart, in Monte Carlo errors", ", ".join(f"{k} {v:.2f}" for k, (v, _) in found.items()))
+    assert max(max(both) for both in found.values()) < 4, found
+
+
+@pytest.mark.slow
+def test_missing_persons_are_made_up_for(record_property: Record) -> None:
+    """Slopes, paired with the complete data of the same set."""
+    means: dict[str, list[np.ndarray]] = {"persons": [], "complete": []}
+    covered = []
+    for seed in range(SETS):
+        full, gaps = made(1000 + seed)
+        for name, data in (("persons", gaps), ("complete", full)):
+            fit = fitted(data, seed=seed, missing="drop" if name == "complete" else "impute")
+            draws = fit.posterior["beta"].sel(term=list(NAMES)).to_numpy().reshape(-1, len(NAMES))
+            means[name].append(draws.mean(axis=0))
+            if name == "persons":
+                low, high = np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2], axis=0)
+                covered.append((low < TRUTH) & (high > TRUTH))
+    shifts = np.array(means["persons"]) - np.array(means["complete"])
+    mean, error = shifts.mean(axis=0), shifts.std(axis=0, ddof=1) / np.sqrt(SETS)
+    found = [f"{one:+.3f} ({by:.3f})" for one, by in zip(mean, error, strict=True)]
+    record_property(f"mean shift of {', '.join(NAMES)} (standard error)", ", ".join(found))
+    record_property("seeds", f"1000 to {999 + SETS}")
+    record_property("coverage", ", ".join(f"{value:.3f}" for value in np.mean(covered, axis=0)))
+    assert (np.abs(mean) < 3 * error).all()
+    # 3.3 standard errors of a coverage of .89.
+    assert (np.mean(covered, axis=0) > PROB - 3.3 * np.sqrt(PROB * (1 - PROB) / SETS)).all()
+
+
+@pytest.fixture(scope="module")
+def data() -> pd.DataFrame:
+    """Gaps of persons in a number, an indicator, levels of few and of many, an auxiliary one; of rows in others."""
+    out, rng, persons = made(5, persons=60, occasions=4)[1], np.random.default_rng(1), 60
+    person = np.repeat(np.arange(persons), 4)
+    columns = {
+        "sex": rng.integers(0, 2, persons).astype(float),
+        "arm": np.array(["a", "b", "c"])[rng.integers(0, 3, persons)],
+        "country": np.array([f"c{k}" for k in range(14)])[np.arange(persons) % 14],
+        "aux": rng.normal(0, 1, persons),
+    }
+    for name, values in columns.items():
+        out[name] = pd.Series(values[person]).mask((rng.random(persons) < 0.2)[person])
+    z = rng.normal(0, 1, len(out))
+    out["z"], out["y"] = np.where(rng.random(240) < 0.2, np.nan, z), out["y"].mask(rng.random(240) < 0.1)
+    return out
+
+
+ROW_BY_ROW = ["y ~ x + sex + arm + z + (1 | country) + (1 | pid)", "y ~ x*z + w + sex + (1 + x | arm)"]
+
+
+@pytest.mark.parametrize("formula", [*ROW_BY_ROW, "y ~ x + between(x) + within(z) + between(z) + (1 | pid)"])
+def test_completed_tables_have_one_value_of_a_person(data: pd.DataFrame, formula: str) -> None:
+    fit = fitted(data, formula, auxiliary=["aux"], seed=1, draws=40)
+    tables, drawn = fit.imputed(), {}
+    read = ab.read_cohort(data, person="pid", time="week").data
+    assert len(tables) == 40
+    for name in ("x", "sex", "arm", "country"):
+        if name not in tables[0]:
+            continue
+        for one in tables:
+            assert one.groupby(data["pid"].to_numpy())[name].nunique().eq(1).all(), name
+            seen = data[name].notna()
+            assert list(one[name][seen]) == list(read[name][seen])
+        lost = np.flatnonzero(data[name].isna())[::4]
+        drawn[name] = np.array([one[name].astype(str).iloc[lost] for one in tables])
+    assert "x" in drawn
+    assert all((values != values[0]).any() for values in drawn.values())
+    # Values of rows are those of rows: they differ within persons.
+    if "z" in tables[0]:
+        gaps = data["z"].isna()
+        assert tables[0]["z"][gaps].nunique() == gaps.sum()
+
+
+def test_what_is_known_of_a_person_stands_in_all_rows(data: pd.DataFrame) -> None:
+    """And is not drawn; a column in which one person differs is a column of rows."""
+    spec, known = ab.Model(FORMULA, missing="impute"), data["x"].notna()
+    some = data.assign(x=data["x"].mask(data["week"] == 2))
+    assert columns_of_persons(spec, some, "pid", "week") == ("x", "w")
+    filled = filled_within_persons(spec, some, "pid", "week")
+    assert filled["x"].to_numpy() == pytest.approx(data["x"].to_numpy(), nan_ok=True, abs=0)
+    fit = fitted(some.assign(y=data["y"].fillna(0.0)), seed=1, draws=40)
+    assert fit.info["imputation"]["columns"] == {"x": int((~known).sum())}
+    assert values_drawn(fit, 5) == str(data["pid"][~known].nunique())
+    other = data.assign(x=data["x"].where(known.cumsum() != 1, data["x"] + 1))
+    assert columns_of_persons(spec, other, "pid", "week") == ()
+    # Of fewer than ten persons that say so, nothing is believed of the others; nor is anything done to complete rows.
+    few = data.assign(x=data["x"].where(data["pid"].isin(data["pid"][known].unique()[:9])))
+    assert columns_of_persons(spec, few, "pid", "week") == ()
+    assert columns_of_persons(spec, data.assign(x=1.5), "pid", "week") == ()
+
+
+def test_means_of_persons_are_theirs() -> None:
+    rng = np.random.default_rng(1)
+    whose, inside = rng.integers(0, 5, 40), rng.random(40) < 0.7
+    values, means = rng.normal(0, 1, (2, 40, 3)), PersonMeans(whose, inside)
+    found = means.of(values)
+    for one in range(5):
+        rows = np.flatnonzero((whose == one) & inside)
+        assert means.first[whose == one] == pytest.approx(rows[0], abs=0)
+        assert np.flatnonzero(means.counts * (whose == one)).tolist() == [rows[0]]
+        own = values[:, rows].mean(axis=1)
+        assert found[:, whose == one] == pytest.approx(np.repeat(own[:, None], (whose == one).sum(), axis=1))
+    assert means.counts.sum() == 5
