@@ -12,7 +12,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.imputation.persons import PersonMeans, columns_of_persons, filled_within_persons
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
-from alliance_bayes.report.drawn import values_drawn
+from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
 from linking import apart
 from sizes import sized
 
@@ -192,3 +192,17 @@ def test_means_of_persons_are_theirs() -> None:
         own = values[:, rows].mean(axis=1)
         assert found[:, whose == one] == pytest.approx(np.repeat(own[:, None], (whose == one).sum(), axis=1))
     assert means.counts.sum() == 5
+
+
+def test_how_many_rows_lack_a_value_is_not_told_beside_all_where_few_people_tell_it_elsewhere() -> None:
+    _, gaps = made(3, persons=60)
+    fit = fitted(gaps, seed=1, draws=20)
+    lost = gaps.groupby("pid")["x"].count().eq(0)
+    rows = 5 * int(lost.sum())
+    assert shown_lacking(fit, "x", 10) == rows
+    # Four people whose other row tells it: sixteen rows between what the table lacks and what is drawn are theirs.
+    some = gaps["pid"].isin(lost.index[~lost][:4]) & gaps["week"].gt(0)
+    fit = fitted(gaps.assign(x=gaps["x"].mask(some)), seed=1, draws=20)
+    assert (fit.info["missing"]["x"], lacking(fit)["x"].size) == (rows + 16, rows)
+    assert shown_lacking(fit, "x", 10) is None
+    assert shown_lacking(fit, "x", 4) == rows

@@ -86,7 +86,10 @@ def shown_lacking(fit: FittedModel, name: str, small: int) -> int | None:
     """
     people, n = lacking_people(fit, name), lacking(fit).get(name, np.zeros(0)).size
     before = dict(fit.info.get("missing") or {}).get(name, n)
+    # Of those whose other rows tell a value, too.
+    told = abs(dict(fit.info.get("missing_people") or {}).get(name, people) - people)
     few = [0 < people < small, 0 < fit.count_people(seen(fit, name)) < small, 0 < abs(before - n) < small]
+    few.append(before != n and 0 < told < small)
     return None if any(few) else int(n)
 
 
