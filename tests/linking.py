@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import alliance_bayes as ab
 from alliance_bayes.diagnostics import convergence
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, GROUP_SCALE, VARIANCE_PRIOR
+from sizes import sized
 
 FORMULA = "y ~ within(x) + between(x) + z + (1 | pid)"
 TRUTH = np.array([0.5, 1.0, 0.3])
@@ -80,3 +82,22 @@ def apart(own: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     ]
     error = float(np.hypot(*errors))
     return abs(own.mean() - other.mean()) / error, abs(own.std() - other.std()) / error
+
+
+def hold_to_graph(fit: ab.Fit, model: Any, record: Callable[[str, object], None]) -> None:
+    """Sample a graph by NUTS, and hold means and SDs of coefficients and SDs of a fit to it, in Monte Carlo errors."""
+    import pymc as pm
+
+    with model:
+        reference = pm.sample(
+            sized(3000, 1500), tune=1000, chains=4, cores=2, random_seed=1, nuts_sampler="nutpie", progressbar=False,
+            target_accept=0.95,
+        )["posterior"]  # fmt: skip
+    own = {name: fit.posterior["beta"].sel(term=name) for name in fit.design.terms}
+    own |= {"sigma": fit.posterior["sigma"], "tau": fit.posterior["tau_pid"]}
+    found = {}
+    for name, draws in own.items():
+        other = reference[f"beta[{name}]" if name in fit.design.terms else name]
+        found[name] = apart(*(np.asarray(one.values).reshape(4, -1) for one in (draws, other)))
+    record("means apart, in Monte Carlo errors", ", ".join(f"{k} {v:.2f}" for k, (v, _) in found.items()))
+    assert max(max(both) for both in found.values()) < 4, found

@@ -13,7 +13,7 @@ import alliance_bayes as ab
 from alliance_bayes.imputation.persons import PersonMeans, columns_of_persons, filled_within_persons
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
 from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
-from linking import apart
+from linking import hold_to_graph
 from sizes import sized
 
 NAMES, TRUTH, PROB = ("x", "w"), np.array([0.8, 0.4]), 0.89
@@ -74,23 +74,9 @@ def graph(fit: ab.Fit, data: pd.DataFrame) -> Any:
 
 @pytest.mark.slow
 def test_posterior_is_that_of_the_graph(record_property: Record) -> None:
-    import pymc as pm
-
     _, data = made(7, persons=30, occasions=4)
     fit = fitted(data, seed=3, draws=sized(4000, 1500))
-    with graph(fit, data):
-        reference = pm.sample(
-            sized(3000, 1500), tune=1000, chains=4, cores=2, random_seed=1, nuts_sampler="nutpie", progressbar=False,
-            target_accept=0.95,
-        )["posterior"]  # fmt: skip
-    own = {name: fit.posterior["beta"].sel(term=name) for name in fit.design.terms}
-    own |= {"sigma": fit.posterior["sigma"], "tau": fit.posterior["tau_pid"]}
-    found = {}
-    for name, draws in own.items():
-        other = reference[f"beta[{name}]" if name in fit.design.terms else name]
-        found[name] = apart(*(np.asarray(one.values).reshape(4, -1) for one in (draws, other)))
-    record_property("means apart, in Monte Carlo errors", ", ".join(f"{k} {v:.2f}" for k, (v, _) in found.items()))
-    assert max(max(both) for both in found.values()) < 4, found
+    hold_to_graph(fit, graph(fit, data), record_property)
 
 
 @pytest.mark.slow
