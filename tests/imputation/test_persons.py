@@ -192,3 +192,17 @@ def test_how_many_rows_lack_a_value_is_not_told_beside_all_where_few_people_tell
     assert (fit.info["missing"]["x"], lacking(fit)["x"].size) == (rows + 16, rows)
     assert shown_lacking(fit, "x", 10) is None
     assert shown_lacking(fit, "x", 4) == rows
+
+
+def test_values_of_persons_are_moved_by_what_is_of_persons_too() -> None:
+    _, gaps = made(3, persons=60)
+    sort = pd.Series(np.where(gaps["pid"].isin(gaps["pid"].unique()[:30]), "early", "late"), dtype="category")
+    wave = pd.Series(np.where(gaps["week"] < 2, "first", "last"), dtype="category")
+    fit = fitted(gaps.assign(sort=sort, wave=wave), seed=1, draws=50)
+    moved = fit.with_delta({"x": {"sort": {"early": 0, "late": 2}}})
+    for table, before in zip(moved.imputed(3), fit.imputed(3), strict=True):
+        # The same tables, of which those of late persons who lacked it are two higher.
+        assert table.groupby(gaps["pid"])["x"].nunique().max() == 1
+        np.testing.assert_allclose(table["x"] - before["x"], 2.0 * (gaps["x"].isna() & (sort == "late")), atol=1e-12)
+    with pytest.raises(ab.UsageError, match="one value cannot be moved by two amounts"):
+        fit.with_delta({"x": {"wave": {"first": 0, "last": 2}}})

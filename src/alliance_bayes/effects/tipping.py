@@ -453,7 +453,8 @@ def levels_of_lacking(fit: FittedModel, name: str, by: str) -> tuple[np.ndarray,
     Raises
     ------
     UsageError
-        No factor that is known of the rows, or one whose levels are persons.
+        No factor that is known of the rows, one whose levels are persons, or one of which persons have several levels
+        where the column is the same in all rows of a person.
     """
     imputation = fit.imputation
     assert imputation is not None
@@ -468,6 +469,14 @@ def levels_of_lacking(fit: FittedModel, name: str, by: str) -> tuple[np.ndarray,
         raise UsageError(f"the levels of {shown(by)} are single persons, of whom none is singled out. Take another.")
     values = column.iloc[imputation.places[name]]
     labels = values.astype(object).where(values.notna(), "").astype(str).to_numpy()
+    of_persons = (fit.info.get("imputation") or {}).get("of_persons") or ()
+    if fit.people is not None and name in of_persons:
+        own = pd.Series(labels).groupby(fit.people[imputation.places[name]]).nunique()
+        if (own > 1).any():
+            raise UsageError(
+                f"{shown(name)} is the same in all rows of a person, and persons have several levels of {shown(by)}: "
+                "one value cannot be moved by two amounts. Take a factor of persons."
+            )
     return labels, [str(level) for level in column.cat.categories]
 
 
