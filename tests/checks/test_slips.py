@@ -169,7 +169,8 @@ def test_a_value_far_beyond_the_others_breaks_nothing():
     # With the value of the row before, an expected count of exp(1000).
     steep = fit.tree["posterior"].to_dataset()
     steep["beta"] = steep["beta"] + 400.0
-    slip = largest_slip(Context(replace(fit, tree=xr.DataTree.from_dict({"posterior": steep}))))
+    groups = {"posterior": steep, "sample_stats": fit.tree["sample_stats"].to_dataset()}
+    slip = largest_slip(Context(replace(fit, tree=xr.DataTree.from_dict(groups))))
     assert slip is None or np.isfinite(slip.p)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alliance_bayes.checks.context import Context
+from alliance_bayes.checks.subsample import at_mean
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.derivative import RoughnessError
 
@@ -19,8 +20,6 @@ MOST = 3
 _CAP = 3.0
 #: And at the least, which ends any run.
 _FLOOR = -1e3
-#: Stacked draws that stand for the posterior's means of the family's parameters.
-_DRAWS = 50
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def largest_slip(context: Context) -> Slip | None:
     """
     fit = context.fit
     n = fit.design.rows.n
-    if fit.people is not None and np.unique(fit.people).size < n:
+    if fit.people is not None and fit.count_people() < n:
         # What a person's row before says of the next one is an effect that lasts.
         return None
     place = np.arange(n) if fit.beside is None else fit.beside.place
@@ -106,16 +105,13 @@ class _Point:
     """The density at the posterior's means."""
 
     def __init__(self, fit: FittedModel) -> None:
-        self.family, self.outcome = fit.design.family, fit.design.outcome
-        chains, draws = fit.shape
-        some = np.linspace(0, chains * draws - 1, min(_DRAWS, chains * draws)).round().astype(int)
-        self.own = {name: values.mean(axis=0, keepdims=True) for name, values in fit.parameters_at(some).items()}
-        self.eta = fit.mean_predictor()
+        self.family, self.outcome, mean = fit.design.family, fit.design.outcome, at_mean(fit)
+        self.own, self.eta = mean.parameters_at(), mean.linear_predictor()[0]
         self.here = self._density(self.eta)
-        mean = self.family.expectation(self.eta[None], self.own, self.outcome)[0]
+        expected = self.family.expectation(self.eta[None], self.own, self.outcome)[0]
         variance = self.family.residual_variance(self.eta[None], self.own, self.outcome)[0]
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            spread = float(np.mean((self.outcome.values - mean) ** 2 / variance))
+            spread = float(np.mean((self.outcome.values - expected) ** 2 / variance))
         # More spread than the model has is another check's to say.
         self.spread = max(1.0, spread) if np.isfinite(spread) else 1.0
 
@@ -136,11 +132,10 @@ def _columns(context: Context, eta: np.ndarray) -> Iterator[tuple[str, Callable[
     """Each column, and the linear predictor of rows with its values of others; of the outcome, with all of theirs."""
     design = context.fit.design
     yield design.outcome.name, lambda rows, others: eta[others]
-    for name in context.numeric:
+    for name, values in context.numeric.items():
         slope = _slope(context.fit, name)
         if slope is None or not slope.any():
             continue
-        values = design.frame[name].to_numpy(float)
 
         def of_others(
             rows: np.ndarray, others: np.ndarray, values: np.ndarray = values, slope: np.ndarray = slope

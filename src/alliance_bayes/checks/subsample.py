@@ -10,7 +10,7 @@ import xarray as xr
 
 from alliance_bayes.fit import FittedModel
 
-__all__ = ["FEWEST_OF_POPULATION", "LookedAt", "Proxies", "Total", "heaviest", "looked_at", "proxies"]
+__all__ = ["FEWEST_OF_POPULATION", "LookedAt", "Proxies", "Total", "at_mean", "heaviest", "looked_at", "proxies"]
 
 #: Rows that a fit with sampling weights has to have left, of those that could be drawn as they are.
 FEWEST_OF_POPULATION = 50
@@ -188,7 +188,7 @@ def proxies(fit: FittedModel, step: float | None) -> Proxies:
     design, n = fit.design, fit.design.rows.n
     n_draws = fit.shape[0] * fit.shape[1]
     some = np.unique(np.linspace(0, n_draws - 1, _SCREENED).round().astype(int))
-    mean = _at_mean(fit)
+    mean = at_mean(fit)
     elpd, p, level = np.empty(n), np.empty(n), np.empty(n)
     for start in range(0, n, _ROWS):
         at = slice(start, min(start + _ROWS, n))
@@ -202,7 +202,7 @@ def proxies(fit: FittedModel, step: float | None) -> Proxies:
     return Proxies(elpd, p, None if step is None else level)
 
 
-def _at_mean(fit: FittedModel) -> FittedModel:
+def at_mean(fit: FittedModel) -> FittedModel:
     """The fit with one draw, the mean of all."""
     first = {name: fit.tree[name].to_dataset().isel(chain=[0], draw=[0]) for name in ("posterior", "sample_stats")}
     mean = fit.posterior.mean(("chain", "draw"))

@@ -17,7 +17,6 @@ __all__ = ["LOGISTIC_SD", "LOG_ODDS", "Thresholds", "logits_in"]
 
 #: Of a standard logistic variable.
 LOGISTIC_SD = math.pi / math.sqrt(3.0)
-# With the terms of a model, whose SD is 1.3 together, the log odds of its rows have about that of a logistic variable.
 LOG_ODDS = StatedPrior(Prior("Normal", (0.0, 1.5)), "log odds; covers probabilities from .05 to .95 about evenly")
 
 
