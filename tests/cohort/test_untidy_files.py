@@ -105,6 +105,8 @@ CAUSES: dict[str, tuple[str | bytes, list[tuple[int | str | None, str | None]], 
     "total": (PLAIN + f"Total,{SUMS[0]},,{SUMS[1]},{SUMS[2]}\n", [(14, None)], "totals"),
     "Summe": (PLAIN + "Summe,,,,\n", [(14, None)], "totals"),
     "mean and SD": (PLAIN + "Mean,35.5,,4,22\nSD:,3.6,,1,13\n", [(14, None), (15, None)], "totals"),
+    "a count below numbered people": (PLAIN + "N,12,12,12,12\n", [(14, None)], "totals"),
+    "a count that says how many": (PLAIN + "n = 12,,,,\n", [(14, None)], "totals"),
     "sums without a word": (PLAIN + f",{SUMS[0]},,{SUMS[1]},{SUMS[2]}\n", [(14, None)], "sums"),
     "means without a word": (PLAIN + ",35.5,,4,22\n", [(14, None)], "means"),
     "units": (HEADER + ",years,,1-5,points\n" + "".join(ROWS), [(2, None)], "units"),
@@ -172,6 +174,14 @@ CAUSES: dict[str, tuple[str | bytes, list[tuple[int | str | None, str | None]], 
 }
 
 
+def test_an_empty_cell_among_spaces_is_told_how_to_be_written(tmp_path: Path) -> None:
+    path = write(tmp_path, PLAIN.replace("p3,33,", "p3,,").replace(",", " "))
+    (found,) = problems(path, sep=" ")
+    assert (found.row, found.what) == (5, "has 4 cells where the header has 5 (line 5 of the file)")
+    assert found.remedy.endswith("Write NA where a cell is empty: among spaces it cannot be seen.")
+    assert read_cohort(write(tmp_path, path.read_text().replace("p3 ", "p3 NA")), sep=" ").data["age"].isna().sum() == 1
+
+
 @pytest.mark.parametrize("case", CAUSES)
 def test_what_is_wrong_is_named_once_and_where_it_is(tmp_path: Path, case: str) -> None:
     text, expected, word = CAUSES[case]
@@ -189,6 +199,8 @@ def test_what_is_wrong_is_named_once_and_where_it_is(tmp_path: Path, case: str) 
         "source,age\nmedia,30\nfriends,31\nfriends,32\nmedia,33\n",
         # The last of three is the sum of the others by chance, in one column.
         "participant_id,age,n_sessions\na,10,1\nb,20,2\nc,30,5\n",
+        # Somebody called as a count is, among names.
+        "participant_id,age\nann,30\nbob,31\neve,32\nn,33\n",
         # Names alone in the last row: somebody of whom nothing is known.
         PLAIN + "p77,,,,\n",
         # A missing value called by a word in the first rows.

@@ -416,6 +416,8 @@ def _misfits(rows: Rows, others: Sequence[_Other], sep: str) -> list[Problem]:
             break
         what = f"has {_count(other.width, 'cell')} where the header has {width} (line {other.line} of the file)"
         remedy = f"Put text that contains {_NAMES.get(sep, repr(sep))} or line breaks in double quotation marks."
+        if other.width < width and sep == " ":
+            remedy += " Write NA where a cell is empty: among spaces it cannot be seen."
         problems.append(Problem(None, other.row, None, what, remedy))
     return problems
 

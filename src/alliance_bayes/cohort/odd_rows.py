@@ -185,11 +185,12 @@ def _at_the_end(raw: RawTable, reading: ReadOptions, person: str) -> Iterator[tu
         if first == person and is_missing(label, reading.missing):
             # Nobody: whatever else the row says says what it is.
             label = next((cell for cell in row.tolist() if isinstance(cell, str) and _word(cell) in _TOTALS), label)
-        word = _word(label) if isinstance(label, str) else ""
+        # "n = 200" says what "n" does.
+        word = _word(label).partition("=")[0] if isinstance(label, str) else ""
         filled = [cell for cell in row.tolist() if not is_missing(cell, reading.missing)]
         # A level of that name may come again; an identifier may not.
         if (word in _TOTALS or word in _BESIDE) and (raw.cells[first] == label).sum() <= 1:
-            total = total or word in _TOTALS
+            total = total or word in _TOTALS or (first == person and _others_have_digits(raw, person, place))
             what = f"is a row of totals ({label.strip()!r}), and no participant"
             ends.append((place, Problem(None, raw.rows[place], None, what, "Remove the row.")))
         elif len(row) > 2 and len(filled) == 1 and isinstance(label, str) and _is_note(raw, first, place):
@@ -206,6 +207,12 @@ def _at_the_end(raw: RawTable, reading: ReadOptions, person: str) -> Iterator[tu
     elif kind := _sums(raw, reading, person):
         what = f"holds the {kind} of the rows above, and no participant"
         yield n - 1, Problem(None, raw.rows[n - 1], None, what, "Remove the row.")
+
+
+def _others_have_digits(raw: RawTable, person: str, place: int) -> bool:
+    """Whether every identifier above has a digit: "N" is nobody among P1 to P200."""
+    above = raw.cells[person].iloc[:place].tolist()
+    return len(above) >= _ROWS_SUMMED and all(any(map(str.isdigit, str(text))) for text in above)
 
 
 def _word(cell: str) -> str:
