@@ -29,6 +29,10 @@ SCALES = {
 }
 
 
+# Tables of which a frequent outcome, put in SDs and turned back, was not itself (by how sums are rounded here).
+SEEDS = {"binomial": 21, "beta_binomial": 5, "cumulative": 8, "poisson": 3, "negative_binomial": 5}
+
+
 def table(family: str, seed: int = 3, n: int = 150) -> pd.DataFrame:
     """Gaps in a number, an indicator, a factor and the outcome, by an auxiliary column that the outcome tells of."""
     rng = np.random.default_rng(seed)
@@ -71,7 +75,7 @@ def fit() -> ab.Fit:
 
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_drawn_values_are_those_that_a_family_can_have(family: str) -> None:
-    data = table(family)
+    data = table(family, SEEDS.get(family, 3))
     fit = model(family, auxiliary=("aux",)).fit(ab.read_cohort(data), seed=1, draws=12, progress=False)
     assert fit.flow.analysed == len(data)
     assert fit.info["imputation"]["columns"] == {name: int(data[name].isna().sum()) for name in ("x", "z", "g", "y")}

@@ -102,8 +102,8 @@ class OutcomeRows(ABC):
         told: tuple[np.ndarray, np.ndarray],
         scale: tuple[float, float],
         rng: np.random.Generator,
-    ) -> np.ndarray:
-        """Draw the outcomes of rows where none was observed, as their column has them; they are kept as such here.
+    ) -> None:
+        """Draw the outcomes of rows where none was observed.
 
         Parameters
         ----------
@@ -116,6 +116,10 @@ class OutcomeRows(ABC):
         rng
             Generator.
         """
+
+    @abstractmethod
+    def in_column(self, inside: np.ndarray) -> np.ndarray:
+        """Outcomes of some of the rows as the table has them, shape (chains, n)."""
 
 
 class _Normal(OutcomeRows):
@@ -156,14 +160,17 @@ class _Normal(OutcomeRows):
         told: tuple[np.ndarray, np.ndarray],
         scale: tuple[float, float],
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> None:
         centre, sd = scale
         precision = 1 / (own["sigma"] / sd) ** 2
         sums = precision * ((eta - centre) / sd) + told[1]
         precision = precision + told[0]
         value = sums / precision + rng.standard_normal(sums.shape) / np.sqrt(precision)
         self.coded[:, inside] = centre + sd * value
-        return np.asarray(self.coded[:, inside])
+
+    @override
+    def in_column(self, inside: np.ndarray) -> np.ndarray:
+        return self.coded[:, inside]
 
 
 class _OfFamily(OutcomeRows):
@@ -231,7 +238,7 @@ class _OfFamily(OutcomeRows):
         told: tuple[np.ndarray, np.ndarray],
         scale: tuple[float, float],
         rng: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> None:
         some, (precision, sums) = self.like.take(inside), told
 
         def said(coded: np.ndarray) -> np.ndarray:
@@ -247,7 +254,10 @@ class _OfFamily(OutcomeRows):
             accepted = np.log(rng.random(now.shape)) < said(new) - said(now)
             now = np.where(accepted, new, now)
         self.coded[:, inside] = now
-        return self._column(now, some)
+
+    @override
+    def in_column(self, inside: np.ndarray) -> np.ndarray:
+        return self._column(self.coded[:, inside], self.like.take(inside))
 
     def _column(self, coded: np.ndarray, like: Outcome) -> np.ndarray:
         """Outcomes as the table has them: of trials the successes, not their share."""

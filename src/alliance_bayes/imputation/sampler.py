@@ -421,7 +421,10 @@ class Imputer:
                 out[name] = values[:, np.searchsorted(self.at, places)]
                 continue
             column, at = self.columns[name], self._among_analysed(name)
-            if column.levels is None:
+            if name == self.outcome:
+                # As drawn: of SDs turned back, a count would be none any more.
+                out[name] = self.outcomes.in_column(self._lost_inside)
+            elif column.levels is None:
                 out[name] = column.natural(self.standard[name][:, at])
             else:
                 codes = self.codes[name][:, at]
@@ -730,8 +733,8 @@ class Imputer:
         if "sigma" in family:
             family["sigma"] = family["sigma"][:, inside]
         scale = column.centre, column.scale
-        value = self.outcomes.draw(self._eta[:, inside], inside, family, told, scale, self.rng)
-        self._write(self.outcome, at, column.standard(value))
+        self.outcomes.draw(self._eta[:, inside], inside, family, told, scale, self.rng)
+        self._write(self.outcome, at, column.standard(self.outcomes.in_column(inside)))
 
     def _draw_auxiliary(self, name: str) -> None:
         for touch in self._touches[name]:
