@@ -16,6 +16,7 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.cohort.beside import Beside
 from alliance_bayes.cohort.flow import counted
 from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.errors import UsageError
 from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.kinds import is_whole
@@ -225,6 +226,35 @@ class FittedModel:
             )
         chosen = np.linspace(0, drawn.tables - 1, drawn.tables if tables is None else tables).round().astype(int)
         return [drawn.completed(self.design.frame, int(table)) for table in chosen]
+
+    def quantiles(self, column: str, at: Sequence[float]) -> tuple[float, ...]:
+        """Quantiles of a numeric column over the people analysed, or those whom they stand for.
+
+        Where values of it were drawn, they are the means of those of all completed tables: one table's are as far from
+        another's as chance has it.
+        """
+        weights = self.design.rows.weights
+        of_tables = [weighted_quantiles(values, at, weights) for values in self._of_tables(column)]
+        return tuple(map(float, np.mean(of_tables, axis=0)))
+
+    def sd(self, column: str) -> float:
+        """Standard deviation (n - 1) of a numeric column, or of the outcome; the mean over all completed tables."""
+        of_trials = column == self.design.outcome.name and self.spec.trials is not None
+        if of_trials or not pd.api.types.is_numeric_dtype(self.design.frame[column].dtype):
+            return self.design.sd(column)
+        return float(np.mean([self.design.sd_of(values) for values in self._of_tables(column)]))
+
+    def _of_tables(self, column: str) -> Iterator[np.ndarray]:
+        """A numeric column of the analysed rows in each completed table, or as it is where none of it was drawn."""
+        values, drawn = self.design.frame[column].to_numpy(float), self.imputation
+        places = None if drawn is None else drawn.places.get(column)
+        if drawn is None or places is None or not places.size:
+            yield values
+            return
+        for others in drawn.values[column]:
+            completed = values.copy()
+            completed[places] = others
+            yield completed
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -36,6 +36,21 @@ def fit(given: list[pd.DataFrame]) -> ab.Fit:
     return ab.Model("y ~ x + w + arm", focal="x", contrast=(-1, 1)).fit(given, draws=120, seed=4, progress=False)
 
 
+def test_percentiles_and_sds_are_means_over_the_tables(fit: ab.Fit, given: list[pd.DataFrame]) -> None:
+    ends = np.mean([np.quantile(one["x"], [0.1, 0.9]) for one in given], axis=0)
+    sd_x, sd_y = (np.mean([one[name].std(ddof=1) for one in given]) for name in ("x", "y"))
+    slope = fit.stacked["beta"][:, fit.design.terms.index("x")]
+    # Rounding only.
+    np.testing.assert_allclose(fit.quantiles("x", (0.1, 0.9)), ends, rtol=1e-12)
+    table_ = fit.slopes()
+    np.testing.assert_allclose(picked(table_, "slope_p10_p90"), slope * (ends[1] - ends[0]), rtol=1e-9)
+    np.testing.assert_allclose(picked(table_, "slope_per_sd"), slope * sd_x, rtol=1e-9)
+    np.testing.assert_allclose(picked(table_, "slope_standardised"), slope * sd_x / sd_y, rtol=1e-9)
+    # No single table would have done.
+    of_one = [np.ptp(np.quantile(one["x"], [0.1, 0.9])) for one in given]
+    assert min(abs(np.array(of_one) / (ends[1] - ends[0]) - 1)) > 1e-3
+
+
 def test_shares_of_given_tables_are_those_of_a_loop(fit: ab.Fit, given: list[pd.DataFrame]) -> None:
     kept = fit.imputation
     assert kept is not None

@@ -136,6 +136,11 @@ def test_a_predictor_is_moved(data: pd.DataFrame) -> None:
         expected = 2 * (pooled(made, ys, 0)[0] - pooled(still, ys, 0)[0])
         assert moved[shift] == pytest.approx(expected, abs=0.02), shift
     assert moved[1.0] < -0.3
+    # Percentiles are those of the fit, however far values are moved: the same but for the width of the step.
+    plain = ab.Model("y ~ x + w", missing="impute").fit(ab.read_cohort(gaps), seed=1, draws=400, progress=False)
+    by_percentiles = plain.tipping_point("x", grid=[-1, -0.5, 0, 0.5, 1]).table["mean"]
+    step = np.mean([np.ptp(np.quantile(one["x"], [0.1, 0.9])) for one in plain.imputed()])
+    np.testing.assert_allclose(by_percentiles, found.table["mean"] * step / 2, rtol=1e-9)
 
 
 @pytest.mark.slow

@@ -176,7 +176,7 @@ def multiverse_of(
     analysis = Analysis(fit, options)
     ends = analysis.contrast_ends(predictor)
     if ends is None or ends[0] == ends[1]:
-        ends = (0.0, fit.design.sd(predictor))
+        ends = (0.0, fit.sd(predictor))
     unit, tables, left_out = analysis.outcome_unit, [], []
     rescored = _rescored(fit, {} if scorings is None else scorings, families)
     for base, universe in _of_all(fit, rescored, families):

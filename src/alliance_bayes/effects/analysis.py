@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.effects.at import AS_THEY_ARE, Cell
 from alliance_bayes.effects.averages import average, slope
 from alliance_bayes.effects.counterfactual import Counterfactual, Counterfactuals, NumericSetting
@@ -149,12 +148,8 @@ class Analysis:
         declared = self.fit.spec.declared_contrast(self.fit.design, predictor)
         if declared is not None or self.fit.moments is not None:
             return declared
-        low, high = self.quantiles(predictor, (0.1, 0.9))
+        low, high = self.fit.quantiles(predictor, (0.1, 0.9))
         return low, high
-
-    def quantiles(self, predictor: str, at: Sequence[float]) -> tuple[float, ...]:
-        """Quantiles of a numeric column over the people analysed, or those whom they stand for."""
-        return tuple(map(float, weighted_quantiles(self.values(predictor), at, self.fit.design.rows.weights)))
 
     @property
     def no_slopes(self) -> str:

@@ -197,7 +197,7 @@ class Slopes(Estimand):
         unit, points = analysis.unit_of(name), analysis.outcome_unit
         draws, (problem,) = analysis.slopes(name, [{}])
         slope = draws[:, 0]
-        sd_x, sd_y = design.sd(name), design.sd(outcome.name)
+        sd_x, sd_y = analysis.fit.sd(name), analysis.fit.sd(outcome.name)
         row = partial(self.row, analysis, term=name)
         # One contrast carries the verdict on what is negligible and what is relevant; of 0 and 1 it is the slope.
         judged: dict[str, Any] = {"rope": options.rope, "relevant": options.relevant}
@@ -425,7 +425,7 @@ def contrast_between(analysis: Analysis, name: str, ends: Span | None = None) ->
     nothing = np.full(analysis.n_draws, np.nan)
     if ends is None and analysis.fit.moments is not None:
         return nothing, f"percentiles of {name} need the analysed rows, and this fit was made from moments", ""
-    low, high = ends or analysis.quantiles(name, (0.1, 0.9))
+    low, high = ends or analysis.fit.quantiles(name, (0.1, 0.9))
     where = f" from {name} {' to '.join(ends_of(low, high))}"
     if low == high:
         return nothing, f"the 10th and the 90th percentile of {name} are both {low:.4g}", where
@@ -524,7 +524,7 @@ def _spans(
         )
     spans = {}
     for name in names:
-        low, high = analysis.quantiles(name, quantiles)
+        low, high = analysis.fit.quantiles(name, quantiles)
         same = f"both quantiles of '{name}', {quantiles[0]:g} and {quantiles[1]:g}, are {low:.4g}"
         if low < high:
             spans[name] = (low, high)

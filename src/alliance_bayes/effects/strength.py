@@ -248,7 +248,7 @@ def _of_slope(analysis: Analysis, predictor: str) -> _Effect:
             averages, known = averages_at(analysis, predictor, ends)
             ratio = averages[:, 1] / averages[:, 0]
     if ends is None:
-        sd = fit.design.sd(predictor)
+        sd = fit.sd(predictor)
         return _Effect(slope, slope * sd, sd, f"sample SD of {predictor}, {sd:.4g}", problem, known or problem, ratio)
     if fit.design.is_indicator(predictor):
         return _Effect(slope, slope, 1.0, f"1 {analysis.unit_of(predictor)}", problem, known or problem, ratio)

@@ -18,7 +18,7 @@ from alliance_bayes.effects.at import at_of
 from alliance_bayes.effects.equivalence import DECIDED
 from alliance_bayes.effects.means import CONTRASTS
 from alliance_bayes.effects.options import EffectOptions, Options, make_options, with_common_options
-from alliance_bayes.effects.slopes import CONTRASTED, SLOPES
+from alliance_bayes.effects.slopes import CONTRASTED, SLOPES, contrast_between
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.engines.collapsed import why_not_collapsed
@@ -508,7 +508,15 @@ def _of_tables(
     fit: FittedModel, tables: ShiftedTables, name: str, shift: np.ndarray, options: Options
 ) -> list[np.ndarray]:
     moved = replace(fit, tree=tables.posterior({name: shift}))
-    return [estimate.draws() for estimate in _asked(moved, options)]
+    return [_draws(fit, moved, estimate, options) for estimate in _asked(moved, options)]
+
+
+def _draws(fit: FittedModel, moved: FittedModel, estimate: Estimate, options: Options) -> np.ndarray:
+    """Draws of an estimate of moved tables; between percentiles those of the fit, which do not move with values."""
+    if estimate.estimand != "slope_p10_p90" or estimate.term is None:
+        return estimate.draws()
+    ends = fit.quantiles(estimate.term, (0.1, 0.9))
+    return contrast_between(Analysis(moved, options), estimate.term, (ends[0], ends[1]))[0]
 
 
 def _rows(curves: Sequence[_Curve], name: str, by: str | None) -> Iterator[Estimate]:

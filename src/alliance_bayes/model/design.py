@@ -143,7 +143,11 @@ class Design:
 
     def sd(self, column: str) -> float:
         """Standard deviation (n - 1) of a numeric column, or of the outcome, over participants."""
-        values = self.outcome.values if column == self.outcome.name else self.frame[column].to_numpy(float)
+        outcome = column == self.outcome.name
+        return self.sd_of(self.outcome.values if outcome else self.frame[column].to_numpy(float))
+
+    def sd_of(self, values: np.ndarray) -> float:
+        """The same of other values of the rows, shape (n_rows,)."""
         # Counted from one of them first, because the mean of numbers far from zero is rounded.
         away = values - values[0]
         if self.weights is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
@@ -53,9 +52,7 @@ def contrast_values(fit: FittedModel, row: pd.Series) -> tuple[float, float]:
     """The low and the high value that such a row compares."""
     term = str(row["term"])
     declared = fit.spec.declared_contrast(fit.design, term) if row["estimand"] == "slope_contrast" else None
-    # Of the people whom rows stand for, as the row is.
-    values, weights = fit.design.frame[term].to_numpy(float), fit.design.rows.weights
-    low, high = declared or weighted_quantiles(values, (0.1, 0.9), weights)
+    low, high = declared or fit.quantiles(term, (0.1, 0.9))
     return float(low), float(high)
 
 
@@ -101,8 +98,7 @@ def slopes_judged(fit: FittedModel, predictor: str) -> str:
     elif fit.moments is not None:
         step = "one unit of the predictor, since moments tell no percentiles"
     else:
-        values, weights = fit.design.frame[predictor].to_numpy(float), fit.design.rows.weights
-        low, high = weighted_quantiles(values, (0.1, 0.9), weights)
+        low, high = fit.quantiles(predictor, (0.1, 0.9))
         step = "the step from the predictor’s 10th to its 90th percentile"
         if low == high:
             step = "one unit of the predictor, whose 10th and 90th percentile are the same"

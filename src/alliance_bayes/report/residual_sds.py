@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.effects import EffectTable, Estimate, Measure
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import Fixed, summarise
@@ -127,8 +126,8 @@ def _settings(fit: FittedModel, name: str) -> dict[str, float | str]:
         return {str(level): str(level) for level in design.frame[name].cat.categories}
     ends = (0.0, 1.0) if design.is_indicator(name) else fit.spec.declared_contrast(design, name)
     if ends is None:
-        low, high = weighted_quantiles(design.frame[name].to_numpy(float), (0.1, 0.9), design.rows.weights)
-        ends = float(low), float(high)
+        low, high = fit.quantiles(name, (0.1, 0.9))
+        ends = low, high
     return {exact(value): value for value in ends}
 
 
