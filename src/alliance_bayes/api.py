@@ -22,6 +22,7 @@ from alliance_bayes.cohort.flow import ROW, counted
 from alliance_bayes.cohort.imputed import ImputedTables, read_one_or_several
 from alliance_bayes.cohort.left import compared, records
 from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.row_names import telling_rows
 from alliance_bayes.cohort.weights import effective_size, repeated, weights_of, with_positive_weights
 from alliance_bayes.effects import EffectTable, FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
@@ -489,13 +490,13 @@ class Model(ModelSpec):
             chosen = with_stand_ins(spec, chosen if told_of is data else dataclasses.replace(chosen, data=told_of))
             # Who is analysed is seen by the parts of incomplete columns that will have a value.
             rows = rows if shared else chosen
-            gaps, flow, _ = all_rows(spec, chosen)
+            gaps, flow, complete = all_rows(spec, chosen)
             told = tuple(dict.fromkeys((*told, *gaps.sources)))
             # A first table, whose gaps are filled with values that others have: its design has the model's columns.
             stated, _, frame = begin(spec, gaps, seed=0)
             frame = frame.iloc[gaps.analysed].reset_index(drop=True)
         else:
-            stated = spec
+            stated, complete = spec, list(spec.columns)
             frame, flow = spec.complete(chosen)
         about |= {"same_people": shared} if shared else {}
         about |= {
@@ -518,7 +519,9 @@ class Model(ModelSpec):
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
         about |= {name: dict(mapping) for name, mapping in (("wide", cohort.wide), ("join", cohort.join)) if mapping}
-        return spec, self._design(stated, frame, chosen, about), flow, about, chosen, rows
+        with telling_rows(chosen, complete):
+            design = self._design(stated, frame, chosen, about)
+        return spec, design, flow, about, chosen, rows
 
     def _design(self, spec: ModelSpec, frame: pd.DataFrame, rows: Cohort, about: dict[str, Any]) -> Design:
         """The model on complete rows; what is told of sampling weights is how many rows they are worth."""

@@ -12,6 +12,7 @@ __all__ = [
     "DataError",
     "FileFormatError",
     "ModelError",
+    "Place",
     "Problem",
     "SamplingError",
     "UsageError",
@@ -73,6 +74,13 @@ class WriteError(AllianceBayesError, OSError):
     """The system refuses to write a file: no space, no permission."""
 
 
+class Place(int):
+    """A row by its place among those that are looked at, from 0, where only the table knows what it is called."""
+
+    #: What those rows are called where no table is at hand.
+    source = "rows as analysed, from 0"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with a table.
@@ -83,7 +91,7 @@ class Problem:
         Column the problem is in; None when it concerns the table as a whole.
     row
         Row as a spreadsheet numbers it (the header is row 1) for files; the index label for a DataFrame.
-        None when the whole column is meant.
+        None when the whole column is meant, a `Place` until the table says what the row is called.
     value
         The offending value, as read. None when there is none (a missing column, say).
     what

@@ -566,7 +566,7 @@ class FittedModel:
             with np.errstate(all="ignore"):
                 rows = self.design.evaluate(frame)
             pooled = {factor.name: factor.terms for factor in self.design.factors}
-            check_defined(rows, {"": self.design.terms, **pooled})
+            check_defined(rows, {"": self.design.terms, **pooled}, frame.index)
         n = self.design.rows.n if rows is None else rows.n
         out = np.empty((self.shape[0] * self.shape[1], n))
         rng = np.random.default_rng(seed)

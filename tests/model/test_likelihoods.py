@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal, localcontext
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import special, stats
 
 from alliance_bayes.errors import DataError
 from alliance_bayes.model import FAMILIES, Outcome, Scale
+from alliance_bayes.model.trials import trials_of
 
 LEVELS = np.arange(0, 21, 4.0)  # six levels, in steps of 4
 ETA = np.array([[-1.2, 0.3, 2.0]])
@@ -85,10 +87,10 @@ def test_binomial_counts_are_within_the_trials() -> None:
         (2, "is not a count from 0 to the number of trials"),
     ]
     with pytest.raises(DataError) as error:
-        FAMILIES["binomial"].prepare("kept", np.zeros(3), None, np.array([2.0, 0.0, 3.5]))
-    assert [(p.row, p.what) for p in error.value.problems] == [
-        (1, "is not a number of trials (1, 2, ...)"),
-        (2, "is not a number of trials (1, 2, ...)"),
+        trials_of(pd.DataFrame({"asked": [2.0, 0.0, 3.5]}), "asked")
+    assert [(p.column, p.row, p.what) for p in error.value.problems] == [
+        ("asked", 1, "is not a number of trials (1, 2, ...)"),
+        ("asked", 2, "is not a number of trials (1, 2, ...)"),
     ]
 
 

@@ -12,7 +12,7 @@ from scipy import special
 import alliance_bayes as ab
 from alliance_bayes.effects.slopes import slopes
 from alliance_bayes.effects.variance import bayesian_r2, variance_partition
-from alliance_bayes.errors import ModelError
+from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.model import FAMILIES, ModelSpec, card_arguments, card_text
 from alliance_bayes.moments.from_rows import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
@@ -191,8 +191,11 @@ def test_moments_refuse_an_offset_by_name() -> None:
 
 def test_an_offset_that_is_not_finite_or_no_number_is_named() -> None:
     frame = rows(30).assign(zero=0.0)
-    with pytest.raises(ModelError, match=r"'offset\(log\(zero\)\)' is -inf in analysed row 0"):
+    with pytest.raises(DataError) as error:
         ModelSpec("who5_followup ~ alliance + offset(log(zero))").design(frame)
+    assert [(p.column, p.row, p.value) for p in error.value.problems] == [
+        ("offset(log(zero))", row, -np.inf) for row in range(30)
+    ]
     with pytest.raises(ModelError, match=r"offset\(sex\) needs numbers, and 'sex' holds levels"):
         ModelSpec("who5_followup ~ alliance + offset(sex)").design(frame)
 

@@ -119,7 +119,7 @@ def test_new_rows_need_a_level_that_was_seen() -> None:
     with pytest.raises(ModelError) as caught:
         design.evaluate(frame.head(2).assign(sex="other"))
     assert str(caught.value) == (
-        "the new rows hold level(s) 'other' of 'sex', of which the model knows 'female', 'male'. "
+        "the new rows hold level(s) 'other' of 'sex', in row(s) 0, 1, of which the model knows 'female', 'male'. "
         "An unseen level of it cannot be predicted."
     )
     with pytest.raises(ModelError) as caught:

@@ -13,6 +13,7 @@ from alliance_bayes.checks.refits import DRAWS, why_not
 from alliance_bayes.checks.sensitivity import cases_of
 from alliance_bayes.checks.stated import SCALES, scaled
 from alliance_bayes.cohort import Cohort, Flow
+from alliance_bayes.cohort.row_names import telling_rows
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import Options, default_population, make_options
 from alliance_bayes.effects.slopes import SLOPES, averages_at
@@ -242,7 +243,8 @@ def _rescored(fit: FittedModel, scorings: Mapping[str, Cohort], families: Sequen
         try:
             rows = fit.spec.derive(cohort)
             frame, flow = fit.spec.complete(rows)
-            design = replace(fit.spec, levels={}).design(frame)
+            with telling_rows(rows, fit.spec.columns):
+                design = replace(fit.spec, levels={}).design(frame)
         except AllianceBayesError as error:
             faults.append(f"scoring '{name}': {error}")
             continue

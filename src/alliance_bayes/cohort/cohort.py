@@ -16,6 +16,7 @@ from alliance_bayes.cohort.flow import ROW, Flow, FlowStep, check_unit, counted,
 from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.items import Prorated
 from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, LISTED_LEVELS, MISSING_REASONS
+from alliance_bayes.cohort.row_names import names_of
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.instruments.naming import called
 from alliance_bayes.remedies import PYTHON, Interface, Message, worded
@@ -87,6 +88,11 @@ class Cohort:
     wide, join
         How the table was made of a wide one, and of which second tables by which keys, as `read_cohort` takes them;
         a page says so, since whoever verifies it needs the same.
+    row_names
+        What an error calls each row of `data`, which is looked up by `data`'s own index: the number that a file's
+        program gives it. By default the index labels of `data`. No page and no saved fit has them.
+    session_names
+        The same of `sessions`.
 
     Raises
     ------
@@ -111,8 +117,11 @@ class Cohort:
     reasons: pd.DataFrame | None = None
     wide: Mapping[str, str] = field(default_factory=dict)
     join: Mapping[str, str] = field(default_factory=dict)
+    row_names: pd.Index | None = None
+    session_names: pd.Index | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "row_names", names_of(self.data, self.row_names))
         if self.reasons is not None:
             # Rows that were taken from a table keep their numbers until here.
             object.__setattr__(self, "reasons", self.reasons.reindex(self.data.index).reset_index(drop=True))
@@ -124,7 +133,9 @@ class Cohort:
             raise UsageError("Cohort: time and unit are about the rows of a person. Say whose they are (person).")
         object.__setattr__(self, "excluded", merge_steps(self.excluded))
         if self.sessions is not None:
-            object.__setattr__(self, "sessions", _canonical_sessions(self.sessions, self.data))
+            sessions = _canonical_sessions(self.sessions, self.data)
+            object.__setattr__(self, "session_names", names_of(sessions, self.session_names))
+            object.__setattr__(self, "sessions", sessions.reset_index(drop=True))
 
     def __len__(self) -> int:
         return len(self.data)
@@ -473,7 +484,7 @@ def _canonical_sessions(sessions: pd.DataFrame, data: pd.DataFrame) -> pd.DataFr
     -------
     pandas.DataFrame
         Columns `participant_id` (str), `provider_id` and `provider_type` where given (categorical), `date`
-        (datetime64[us]), `goal`, `bond` (float64), then any further ones; rows renumbered from 0. Two sessions of
+        (datetime64[us]), `goal`, `bond` (float64), then any further ones; rows with their labels. Two sessions of
         one person at one time keep the order they came in. Levels of `provider_id` are those that occur.
 
     Raises
@@ -489,7 +500,7 @@ def _canonical_sessions(sessions: pd.DataFrame, data: pd.DataFrame) -> pd.DataFr
     if ID not in data or data[ID].duplicated().any():
         raise UsageError(f"{where}the table of participants should have one row for each {ID!r}. {remedy}")
     first = [ID, *(name for name in _FACTORS if name in table), *_NEEDED[1:]]
-    out = table[[*first, *(name for name in table.columns if name not in first)]].reset_index(drop=True)
+    out = table[[*first, *(name for name in table.columns if name not in first)]].copy()
     for name in out.columns:
         out[name] = _date(out[name], where, remedy) if name == "date" else _column(name, out[name], where, remedy)
         is_factor = isinstance(out[name].dtype, pd.CategoricalDtype)
@@ -499,7 +510,7 @@ def _canonical_sessions(sessions: pd.DataFrame, data: pd.DataFrame) -> pd.DataFr
     place = pd.Index(data[ID]).get_indexer(pd.Index(out[ID]))
     out = out.assign(**{"place of the person": place})[place >= 0]
     # By several columns, pandas always sorts stably.
-    out = out.sort_values(["place of the person", "date"], ignore_index=True)
+    out = out.sort_values(["place of the person", "date"])
     out = out.drop(columns="place of the person")
     if "provider_id" in out:
         # An id names one provider and no kind of one: those of people left out are nobody here.

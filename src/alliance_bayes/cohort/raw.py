@@ -11,6 +11,7 @@ import pandas as pd
 from alliance_bayes.cohort.contents import TABLE_CELLS, TABLE_COLUMNS, TABLE_ROWS, TOO_LARGE
 from alliance_bayes.cohort.header import Names, name_columns
 from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.row_names import label_of
 from alliance_bayes.errors import DataError, Problem
 
 __all__ = ["CELL_BYTES", "RawTable", "from_frame", "is_empty", "named", "size_problems"]
@@ -90,7 +91,7 @@ def from_frame(frame: pd.DataFrame, source: str = "DataFrame", rows: Sequence[in
     if problems:
         raise DataError(problems, source=source)
     if rows is None:
-        rows = [label if isinstance(label, (int, str)) else str(label) for label in labels]
+        rows = list(map(label_of, labels))
     return named(RawTable(cells, tuple(rows), source), names)
 
 

@@ -269,6 +269,7 @@ def read_cohort(
         wide={} if patterns is None else patterns.patterns,
         join=joined.sources,
         reasons=_with_scores(joined.reasons(parsed.reasons, parsed), scores, data),
+        row_names=pd.Index(parsed.raw.rows),
     )
 
 

@@ -52,7 +52,8 @@ def session_cohort(cohort: Cohort) -> Cohort:
         When the cohort has no sessions.
     """
     sessions = _held_sessions(cohort, "session_cohort")
-    rated = sessions[sessions["rating"].notna()].reset_index(drop=True)
+    with_one = sessions["rating"].notna().to_numpy()
+    rated = sessions[with_one].reset_index(drop=True)
     ids = pd.Index(cohort.data[ID].array)
     place = ids.get_indexer(pd.Index(rated[ID]))
     person = pd.Categorical.from_codes(place, categories=ids).remove_unused_categories()
@@ -63,11 +64,19 @@ def session_cohort(cohort: Cohort) -> Cohort:
     for name in FROM_PERSON:
         if name in cohort.data:
             data[name] = cohort.data[name].take(place).array
-    with_one = sessions["rating"].notna().to_numpy()
     persons = pd.factorize(sessions[ID])[0]
     left_out = step_of("session without both ratings", np.ones(len(sessions), dtype=bool), with_one, persons)
     source = f"sessions of {cohort.source}"
-    return Cohort(data, source=source, excluded=(left_out,), person="person", time="session", unit="session")
+    assert cohort.session_names is not None
+    return Cohort(
+        data,
+        source=source,
+        excluded=(left_out,),
+        person="person",
+        time="session",
+        unit="session",
+        row_names=cohort.session_names[with_one],
+    )
 
 
 def _held_sessions(cohort: Cohort, caller: str) -> pd.DataFrame:

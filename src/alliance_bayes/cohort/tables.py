@@ -182,7 +182,8 @@ def read_tables(
     )
     if "provider_type" in data:
         data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
-    sessions_of = parsed["sessions"].data
+    sessions_of, people = parsed["sessions"].data, parsed["participants"]
+    names = pd.Series([f"{row} of participants" for row in people.raw.rows], index=people.data[ID])
     aside: dict[str, tuple[Problem, ...]] = {}
     for table in ("participants", "sessions"):
         for column, wrong in parsed[table].aside.items():
@@ -199,6 +200,8 @@ def read_tables(
         aside=aside,
         notes=notes,
         prorated=prorated,
+        row_names=pd.Index(names.reindex(data[ID])),
+        session_names=pd.Index([f"{row} of sessions" for row in parsed["sessions"].raw.rows]),
     )
 
 

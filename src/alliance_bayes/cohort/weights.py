@@ -12,6 +12,7 @@ import pandas as pd
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.flow import step_of
 from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.row_names import row_name
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.remedies import setting
 
@@ -67,7 +68,7 @@ def weights_of(cohort: Cohort, name: str, kind: WeightsKind) -> np.ndarray:
         problems = [Problem(name, None, None, "holds text or levels, but weights are numbers", remedy)]
         raise DataError(problems, source=cohort.source)
     values = column.to_numpy(float, na_value=np.nan)
-    problems = list(_problems(name, values, kind))
+    problems = list(_problems(cohort, name, values, kind))
     if not problems and not values.any():
         remedy = "Correct it, or take the weights out of the model."
         problems = [Problem(name, None, 0.0, "is the weight of every row, so nobody counts", remedy)]
@@ -75,13 +76,13 @@ def weights_of(cohort: Cohort, name: str, kind: WeightsKind) -> np.ndarray:
         row = int(values.argmax())
         what = f"is {values[row] / values.max() / (values / values.max()).sum():.1%} of the sum of weights"
         remedy = "Estimates would be those of this row. Correct it, or cut weights off at one that is still plausible."
-        problems = [Problem(name, row, float(values[row]), what, remedy)]
+        problems = [Problem(name, row_name(cohort.row_names, row), float(values[row]), what, remedy)]
     if problems:
-        raise DataError(problems, source=f"{cohort.source} (rows as read, from 0)")
+        raise DataError(problems, source=cohort.source)
     return values
 
 
-def _problems(name: str, values: np.ndarray, kind: WeightsKind) -> Iterator[Problem]:
+def _problems(cohort: Cohort, name: str, values: np.ndarray, kind: WeightsKind) -> Iterator[Problem]:
     for row in np.flatnonzero(
         ~np.isfinite(values) | (values < 0) | ((np.rint(values) != values) & (kind == "frequency"))
     ):
@@ -99,7 +100,7 @@ def _problems(name: str, values: np.ndarray, kind: WeightsKind) -> Iterator[Prob
                 "Correct it; or, if the weights are one over the probability of being drawn or observed, say so: "
                 f"{setting('weights_kind', 'sampling')}."
             )
-        yield Problem(name, int(row), value, what, remedy)
+        yield Problem(name, row_name(cohort.row_names, row), value, what, remedy)
 
 
 def effective_size(weights: np.ndarray) -> float:
@@ -195,16 +196,28 @@ def repeated(cohort: Cohort, name: str, person: str | None = None) -> Cohort:
     for column in dict.fromkeys(key for key in (ID, person) if key is not None and key in data):
         data[column] = _renamed(data[column], copy)
     reasons = None if cohort.reasons is None else cohort.reasons.iloc[at].set_axis(data.index)
+    assert cohort.row_names is not None
+    row_names, session_names = cohort.row_names[at], cohort.session_names
     sessions, why = cohort.sessions, cohort.why_missing
     if sessions is not None or why:
         copies = pd.Series(weights, index=cohort.data[ID].to_numpy())
         if sessions is not None:
-            sessions = _sessions(sessions, copies)
+            assert session_names is not None
+            sessions, of_sessions = _sessions(sessions, copies)
+            session_names = session_names[of_sessions]
         why = {
             column: {reason: frozenset(_copied(ids, copies)) for reason, ids in by_reason.items()}
             for column, by_reason in why.items()
         }
-    return replace(cohort, data=data, sessions=sessions, why_missing=why, reasons=reasons)
+    return replace(
+        cohort,
+        data=data,
+        sessions=sessions,
+        why_missing=why,
+        reasons=reasons,
+        row_names=row_names,
+        session_names=session_names,
+    )
 
 
 def _check_size(cohort: Cohort, weights: np.ndarray, name: str) -> None:
@@ -229,7 +242,7 @@ def _check_alike(cohort: Cohort, name: str, weights: np.ndarray, codes: np.ndarr
     problems = [
         Problem(
             name,
-            int(row),
+            row_name(cohort.row_names, row),
             int(weights[row]),
             f"differs from the weight {int(reference[row])} of another row of the same person",
             "Give all rows of a person one weight: it says how many people of the same rows there are.",
@@ -237,7 +250,7 @@ def _check_alike(cohort: Cohort, name: str, weights: np.ndarray, codes: np.ndarr
         for row in np.flatnonzero(weights != reference)
     ]
     if problems:
-        raise DataError(problems, source=f"{cohort.source} (rows as read, from 0)")
+        raise DataError(problems, source=cohort.source)
 
 
 def _copy_of(label: str, copy: int) -> str:
@@ -260,10 +273,11 @@ def _renamed(column: pd.Series, copy: np.ndarray) -> pd.Series:
     return pd.Series(labels, dtype=column.dtype)
 
 
-def _sessions(sessions: pd.DataFrame, copies: pd.Series) -> pd.DataFrame:
+def _sessions(sessions: pd.DataFrame, copies: pd.Series) -> tuple[pd.DataFrame, np.ndarray]:
+    """Sessions as often as their people are there, and which each is of."""
     times = sessions[ID].map(copies).to_numpy(np.int64)
     at = np.repeat(np.arange(len(sessions)), times)
     copy = np.concatenate([np.arange(k) for k in times]) if len(times) else np.zeros(0, dtype=np.int64)
     copied = sessions.iloc[at].reset_index(drop=True)
     copied[ID] = [_copy_of(str(label), int(k)) for label, k in zip(copied[ID], copy, strict=True)]
-    return copied
+    return copied, at

@@ -10,6 +10,7 @@ import pandas as pd
 
 from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.row_names import telling_rows
 from alliance_bayes.errors import DataError, ModelError, Problem
 from alliance_bayes.latent.kernel import CATEGORIES, MISSING
 from alliance_bayes.model import Design, ModelSpec
@@ -261,8 +262,10 @@ def analysed(cohort: Cohort, spec: ModelSpec) -> tuple[Design, Flow]:
     _check_shape(spec)
     outcome = spec.parsed.outcome
     predictors = [name for name in spec.columns if name not in (outcome, ALLIANCE)]
-    frame, flow = spec.complete(cohort, [outcome, *predictors, ALLIANCE])
-    design = spec.design(frame)
+    columns = [outcome, *predictors, ALLIANCE]
+    frame, flow = spec.complete(cohort, columns)
+    with telling_rows(cohort, columns):
+        design = spec.design(frame)
     _check_design(design)
     return design, flow
 

@@ -13,6 +13,7 @@ import pandas as pd
 from formulae.terms import Variable
 
 from alliance_bayes.errors import ModelError
+from alliance_bayes.model.families.family import demand
 from alliance_bayes.model.scales import Scale, check_size, sample_scale, scale_of
 from alliance_bayes.rounding import is_constant
 
@@ -146,19 +147,21 @@ def centring(
     Raises
     ------
     ModelError
-        A centring value for a component that the formula does not have, or that is not finite; missing or infinite
-        values in a component (the logarithm of zero, say).
+        A centring value for a component that the formula does not have, or that is not finite.
+    DataError
+        Missing or infinite values in a component (the logarithm of zero, say).
     """
     centres: dict[str, float] = {}
     scales: dict[str, Scale] = {}
     for part in (*numeric_parts(terms), *offsets):
         for name, column in values_of(part).items():
-            if not np.isfinite(column).all():
-                row = int(np.flatnonzero(~np.isfinite(column))[0])
-                raise ModelError(
-                    f"'{name}' is {column[row]} in analysed row {row} (from 0). "
-                    "Choose a transformation that is finite for every row, or leave the row out."
-                )
+            demand(
+                name,
+                column,
+                np.isfinite(column),
+                "is not a finite number",
+                "Choose a transformation that is finite for every row, or leave the row out.",
+            )
             check_size(column, f"'{name}'")
             mean = np.average(column, weights=weights) if is_centred(str(part.name)) else 0.0
             if abs(mean) < _ROUNDED * np.abs(column).max():

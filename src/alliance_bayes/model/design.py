@@ -403,7 +403,7 @@ def build_design(
         Fewer than two rows; a constant column or a factor with one level; a term that cannot be evaluated; a residual
         factor that is numeric; a smooth of a column with levels or with too few distinct values.
     DataError
-        Outcomes that the family cannot produce.
+        Outcomes that the family cannot produce, numbers of trials that are none, terms that are no finite numbers.
     """
     declared = dict(scales or {})
     if weights is not None and not points:

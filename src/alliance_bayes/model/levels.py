@@ -12,7 +12,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.cells import MISSING, CellError, is_code, is_missing, is_number, level_label, spelling
 from alliance_bayes.cohort.names import in_order
-from alliance_bayes.errors import DataError, ModelError, Problem
+from alliance_bayes.errors import DataError, ModelError, Place, Problem
 from alliance_bayes.kinds import is_several
 from alliance_bayes.model.formula import Formula
 
@@ -192,10 +192,10 @@ def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -
         allowed = (*allowed, *(NOBODY for label in labels.categories if label == NOBODY))
         remedy = f"Declared levels: {', '.join(map(repr, allowed))}. Correct the value or declare the level."
         unknown = np.flatnonzero(~np.isin(labels.codes, np.flatnonzero(labels.categories.isin(allowed))))
-        problems += [Problem(name, int(row), labels[row], "is not a declared level", remedy) for row in unknown]
+        problems += [Problem(name, Place(row), labels[row], "is not a declared level", remedy) for row in unknown]
         declared[name] = labels.set_categories(list(allowed))
     if problems:
-        raise DataError(problems, source="model levels (rows as analysed, from 0)")
+        raise DataError(problems, source=Place.source)
     return frame.assign(**declared)
 
 

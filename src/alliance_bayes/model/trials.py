@@ -7,6 +7,7 @@ import pandas as pd
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.families import FAMILIES, Family
+from alliance_bayes.model.families.family import demand
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.remedies import setting
 
@@ -53,8 +54,13 @@ def trials_of(frame: pd.DataFrame, name: str) -> np.ndarray:
     ------
     ModelError
         The column is not numeric.
+    DataError
+        Numbers of trials that are none, all of them.
     """
     column = frame[name]
     if isinstance(column.dtype, pd.CategoricalDtype):
         raise ModelError(f"{setting('trials', name)}: the column is text. Give it as whole numbers.")
-    return column.to_numpy(float)
+    trials = column.to_numpy(float)
+    whole = (trials >= 1) & (trials == np.round(trials))
+    demand(name, trials, whole, "is not a number of trials (1, 2, ...)", "Correct it, or leave such rows out.")
+    return trials

@@ -14,6 +14,7 @@ import pandas as pd
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.row_names import row_name
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model.grammar import LONGEST_LAG
 from alliance_bayes.model.nodes import Windowed
@@ -189,14 +190,15 @@ def _problems_of_time(window: Windowed, cohort: Cohort, person: str | None) -> I
     if broken.size:
         yield (
             f"{window} counts occasions, so the times in '{cohort.time}' should be whole numbers, but {broken.size:,} "
-            f"are not, such as {times.iloc[broken[0]]:g} in row {broken[0]} (from 0). {number_occasions()}"
+            f"are not, such as {times.iloc[broken[0]]:g} in row {row_name(cohort.row_names, broken[0])}. "
+            f"{number_occasions()}"
         )
     complete = cohort.data[[person, cohort.time]].dropna()
     if (twice := complete.duplicated()).any():
-        at = twice[twice].index[0]
+        at = row_name(cohort.row_names, twice[twice].index[0])
         yield (
             f"{window} is not one value, because a person has two rows at one time in '{cohort.time}' "
-            f"({int(twice.sum()):,} rows, such as row {at}, from 0). Leave one of them out. {number_occasions()}"
+            f"({int(twice.sum()):,} rows, such as row {at}). Leave one of them out. {number_occasions()}"
         )
 
 

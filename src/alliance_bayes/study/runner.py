@@ -17,6 +17,7 @@ from alliance_bayes.cohort import Cohort, session_cohort
 from alliance_bayes.cohort.beside import Beside
 from alliance_bayes.cohort.cohort import single_level_columns
 from alliance_bayes.cohort.names import FACTORS
+from alliance_bayes.cohort.row_names import telling_rows
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.engines import Progress
 from alliance_bayes.foreign import parse_json
@@ -262,7 +263,8 @@ class StudyRunner:
             return None
         info = _info(tree)
         frame, flow = cohort.complete(model.columns)
-        design = model.design(frame)
+        with telling_rows(cohort, model.columns):
+            design = model.design(frame)
         stored = tree["posterior"].to_dataset()
         posterior = posterior_dataset(design, {str(name): values.values for name, values in stored.data_vars.items()})
         statistics = tree["sample_stats"].to_dataset()

@@ -48,8 +48,6 @@ class Binomial(Bernoulli):
     def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
         values = np.asarray(values, dtype=float)
         assert trials is not None
-        whole = (trials >= 1) & (trials == np.round(trials))
-        demand(f"trials of '{name}'", trials, whole, "is not a number of trials (1, 2, ...)", "Leave such rows out.")
         good = (values >= 0) & (values <= trials) & (values == np.round(values))
         demand(name, values, good, "is not a count from 0 to the number of trials", "Correct it or the trials.")
         return Outcome(name, values / trials, values, None, 0.0, 1.0, trials)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.errors import DataError, Problem
+from alliance_bayes.errors import DataError, Place, Problem
 from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.rounding import ON_LEVEL
@@ -403,6 +403,6 @@ def demand(name: str, values: np.ndarray, good: np.ndarray, fault: str, remedy: 
     """Raise DataError that lists every value that is not good."""
     if not good.all():
         raise DataError(
-            [Problem(name, int(row), float(values[row]), fault, remedy) for row in np.flatnonzero(~good)],
-            source="outcome (rows as analysed, from 0)",
+            [Problem(name, Place(row), float(values[row]), fault, remedy) for row in np.flatnonzero(~good)],
+            source=Place.source,
         )
