@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from alliance_bayes.report.svg import MAX_SVG, draw
 
@@ -190,3 +191,38 @@ def test_a_drawing_does_not_show_the_last_bits_of_a_place() -> None:
     assert used
     assert used <= named
     assert not re.search(r"-0(?:\.0+)?(?![\d.])", " ".join(re.findall(r' (?:d|x|y|transform)="([^"]*)"', made[0])))
+
+
+@pytest.mark.parametrize("along", ["x", "y"])
+def test_a_label_longer_than_its_axis_takes_more_lines_inside_the_figure(along: str) -> None:
+    words = "difference by arm: therapist − coach of a follow-up score with a long name (points), 89% equal-tailed"
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1])
+        (axes.set_xlabel if along == "x" else axes.set_ylabel)("of it")
+        (axes.set_title if along == "x" else axes.set_xlabel)("beside")
+
+    # What is shown in place of a short name may be long.
+    markup = draw(
+        paint,
+        name="one",
+        title="t",
+        description="d",
+        size=(3.5, 3.0),
+        shown=lambda text: words if text == "of it" else text,
+    )
+    lines = [text for text in texts(markup) if text in words and len(text) > 3]
+
+    assert len(lines) > 1
+    assert " ".join(lines) == words
+    # By the font that it is measured in no line is longer than the figure.
+    longest = max(TextPath((0, 0), line, size=10).get_extents().width for line in lines)
+    assert longest < 72 * (3.5 if along == "x" else 3.0)
+
+
+def test_a_label_that_has_room_stays_as_it_is() -> None:
+    def paint(figure: Figure) -> None:
+        figure.subplots().set_xlabel("a label of\ntwo lines")
+
+    assert {"a label of", "two lines"} <= set(texts(draw(paint, name="one", title="t", description="d", size=(3.5, 3.0))))

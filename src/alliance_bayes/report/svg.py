@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from markupsafe import Markup
@@ -21,6 +22,8 @@ from alliance_bayes.report.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axis import Axis
+    from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
@@ -32,6 +35,8 @@ __all__ = ["MAX_SVG", "Picture", "draw", "draw_png"]
 MAX_SVG = 150_000
 #: Pixels up to which a picture can be read when a phone shows the whole of it.
 WIDEST = 500
+# Letters that a line of an axis' label has at least, and the share of its room that they fill: not all are as wide.
+_SHORTEST, _FILLED = 12, 0.95
 # Dots in an inch of pictures, on a page and in print.
 _PAGE_DPI, _PRINT_DPI = 180, 300
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -111,8 +116,30 @@ def _painted(
         _lighten(figure)
         if (layout := figure.get_layout_engine()) is not None:
             layout.execute(figure)
+            # A layout makes room for a label beside the axes, and none along them.
+            if any([_broken(axis, canvas.get_renderer()) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]):
+                layout.execute(figure)
             figure.set_layout_engine("none")
         yield figure, canvas
+
+
+def _broken(axis: Axis, renderer: RendererBase) -> bool:
+    """Break the lines of an axis' label that go beyond the figure; whether any did."""
+    label, figure = axis.label, axis.get_figure(root=True)
+    if not label.get_text() or figure is None:
+        return False
+    along = 0 if axis.axis_name == "x" else 1
+    low, high = label.get_window_extent(renderer).get_points()[:, along]
+    start, end = figure.bbox.get_points()[:, along]
+    if low >= start and high <= end:
+        return False
+    middle = (low + high) / 2
+    lines = label.get_text().split("\n")
+    # Letters of the longest line that have room around the middle of the axis.
+    room = _FILLED * 2 * min(middle - start, end - middle) / (high - low)
+    most = max(int(room * max(map(len, lines))), _SHORTEST)
+    label.set_text("\n".join(part for line in lines for part in wrap(line, most, break_on_hyphens=False)))
+    return True
 
 
 def _png(figure: Figure, dpi: int) -> bytes:
