@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -37,8 +37,10 @@ SENTENCE = re.compile(
     r"(?: of [0-9]+)? (?P<unit>[^(]+) \((?P<kind>[0-9.]+% [a-z -]+ interval) "
     rf"(?P<lower>{NUMBER}) to (?P<upper>{NUMBER})\)\.$"
 )
+ENDS = rf"({NUMBER}) \(({NUMBER}) to ({NUMBER})\)"
+EXPECTED = re.compile(rf"^About {ENDS} would be expected .+, about {ENDS} .+\.$")
 SHARES = re.compile(
-    r"^Of 100 people about ([0-9]+) \(([0-9]+) to ([0-9]+)\) would .+, about ([0-9]+) \(([0-9]+) to ([0-9]+)\) .+\.$"
+    r"^Of 100 .+ about ([0-9]+) \(([0-9]+) to ([0-9]+)\) would .+, about ([0-9]+) \(([0-9]+) to ([0-9]+)\) .+\.$"
 )
 
 
@@ -77,6 +79,7 @@ def contrast(found: pd.DataFrame) -> pd.Series:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@example(slope=-6.26, sd=1.0, outcome="phq9", prob=0.5, seed=47)
 @given(
     slope=st.floats(-9, 9).map(lambda x: round(x, 2)),
     sd=st.floats(0.05, 4).map(lambda x: round(x, 2)),
@@ -124,15 +127,23 @@ def test_the_answer_says_what_its_rows_hold(
         assert pd.isna(row["rope_low"])
         assert "negligible" not in words_said
         assert "relevant" not in words_said
-        assert answer["shares"] == ""
+        # No scale says what is much: what is expected at either end does, and the two differ by the contrast.
+        shares = EXPECTED.match(answer["shares"])
+        assert shares is not None, answer["shares"]
+        at_ends = np.array([number_of(one) for one in shares.groups()]).reshape(2, 3)
+        own = found[found.index.str.startswith("answer/")]
+        np.testing.assert_allclose(at_ends, own[["mean", "lower", "upper"]], rtol=0, atol=0.51)
+        assert own["mean"].iloc[0] - own["mean"].iloc[1] == pytest.approx(row["mean"], abs=1e-9)
         return
     inside, beyond = row["p_rope"], max(row["p_above_rope"], 1 - row["p_rope"] - row["p_above_rope"])
     # Of what has no direction no size is said that has one.
     open_or_more = "more than negligible" if beyond >= DECIDED and settled else "may be negligible"
     verdict = "negligible" if inside >= DECIDED else open_or_more
-    assert re.search(r"(?:more than |may be )?negligible", words_said)[0] == verdict  # type: ignore[index]
+    reached = row["p_relevant"] >= DECIDED
+    # What is relevant is more than negligible, which is not said again.
+    assert re.findall(r"(?:more than |may be )?negligible", words_said) == ([] if reached else [verdict])
     assert ("short of relevant" in words_said) == (row["p_relevant"] <= 1 - DECIDED and inside < DECIDED)
-    assert words_said.endswith(", relevant") == (row["p_relevant"] >= DECIDED)
+    assert words_said.endswith("; relevant") == reached
     # The shares are those that the manifest has.
     shares = SHARES.match(answer["shares"])
     assert shares is not None, answer["shares"]
@@ -228,7 +239,104 @@ def test_an_event_is_told_in_percentage_points(checks_of: Callable[..., CheckRep
     assert report.numbers["summary"][0]["estimate"].endswith(") percentage points")
 
 
+def of_counts(family: str, formula: str, slope: float, **spec: Any) -> FittedModel:
+    """A fit of 150 people's counts, each over days of their own, of which nothing but the slope is not certain."""
+    rng = np.random.default_rng(5)
+    frame = ROWS.assign(
+        contacts=rng.integers(0, 9, 150), days=rng.integers(10, 100, 150).astype(float), planned=np.full(150, 8.0)
+    )
+    beta = [0.5, slope] if "age" not in formula else [0.5, slope, 0.01]
+    sds = {"beta": [0.05, 0.05, 0.0][: len(beta)]}
+    return fitted(
+        frame,
+        formula=formula,
+        means={"beta": beta},
+        sds=sds,
+        draws=100,
+        spec={"family": family, "priors": "weak", **spec},
+    )
+
+
+def test_counts_over_unequal_times_say_so_and_what_is_expected_at_either_end(
+    checks_of: Callable[..., CheckReport],
+) -> None:
+    fit = of_counts("poisson", "contacts ~ alliance + age + offset(log(days))", -0.3)
+    _, answer, found = head(fit, checks_of())
+    # Days are no covariate: they have no coefficient.
+    assert answer["caveat"] == "An association, not an effect, adjusted for age, everybody over their own days."
+    said = EXPECTED.match(answer["shares"])
+    assert said is not None, answer["shares"]
+    # By hand: everybody with their own days, at either end.
+    frame, beta = fit.design.frame, fit.stacked["beta"]
+    ends = np.quantile(ROWS["alliance"], [0.9, 0.1])
+    logs = np.log(frame["days"].to_numpy())
+    for place, value in enumerate(ends):
+        eta = beta[:, :1] + beta[:, 1:2] * (value - frame["alliance"].mean()) + logs - logs.mean()
+        eta = eta + beta[:, 2:3] * (frame["age"] - frame["age"].mean()).to_numpy()
+        expected = np.exp(eta).mean(axis=1)
+        numbers = [number_of(one) for one in said.groups()[3 * place : 3 * place + 3]]
+        np.testing.assert_allclose(numbers, [expected.mean(), *np.quantile(expected, [0.055, 0.945])], atol=0.011)
+    own = found[found.index.str.startswith("answer/")]
+    assert own["mean"].iloc[0] - own["mean"].iloc[1] == pytest.approx(contrast(found)["mean"], rel=1e-9)
+
+
+def test_what_is_added_as_it_is_is_called_an_offset(checks_of: Callable[..., CheckReport]) -> None:
+    frame = ROWS.assign(expected_change=np.linspace(-3, 3, 150))
+    formula = "who5_followup ~ alliance + offset(expected_change) + offset(who5_baseline) + age:who5_baseline"
+    _, answer, _ = head(fitted(frame, formula=formula, draws=100), checks_of())
+    # What is in a term, too, is adjusted for.
+    assert answer["caveat"] == (
+        "An association, not an effect, adjusted for age and baseline WHO-5, "
+        "with expected change and baseline WHO-5 as an offset."
+    )
+
+
+def test_shares_of_trials_are_told_of_a_hundred(checks_of: Callable[..., CheckReport]) -> None:
+    fit = of_counts("binomial", "contacts ~ alliance", 0.4, trials="planned")
+    _, answer, _ = head(fit, checks_of())
+    shares = SHARES.match(answer["shares"])
+    assert shares is not None, answer["shares"]
+    assert answer["shares"].startswith("Of 100 trials (“planned”) about ")
+    assert "would be counted as “contacts” at" in answer["shares"]
+    beta, ends = fit.stacked["beta"], np.quantile(ROWS["alliance"], [0.9, 0.1])
+    eta = beta[:, :1] + beta[:, 1:2] * (ends - ROWS["alliance"].mean())
+    of = 100 / (1 + np.exp(-eta))
+    by_hand = np.concatenate([of.mean(axis=0)[:, None], np.quantile(of, [0.055, 0.945], axis=0).T], axis=1)
+    np.testing.assert_allclose(np.array(shares.groups(), float).reshape(2, 3), by_hand, atol=0.51)
+
+
 def test_withheld_conclusions_have_no_answer(withheld: Rendered) -> None:
     assert withheld.numbers["answer"] is None
     assert withheld.numbers["summary"] == []
     assert 'class="answer"' not in withheld.html
+
+
+@pytest.mark.parametrize(
+    ("female", "product", "words"),
+    # Slopes of women and of men minus women; where both point one way, lower is steeper where they fall.
+    [
+        (-3.0, -3.0, "Steeper in “male”"),
+        (-6.0, 3.0, "Flatter in “male”"),
+        (6.0, -3.0, "Flatter in “male”"),
+        (3.0, 3.0, "Steeper in “male”"),
+        (3.0, -6.0, "Slope lower in “male”"),
+        (-3.0, 6.0, "Slope higher in “male”"),
+    ],
+)
+def test_the_steeper_of_two_slopes_is_named(
+    female: float, product: float, words: str, checks_of: Callable[..., CheckReport]
+) -> None:
+    frame = ROWS.assign(sex=pd.Categorical.from_codes(np.arange(150) % 2, ["female", "male"]))
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ alliance * sex",
+        means={"beta": [45.0, female, 0.0, product]},
+        sds={"beta": [0.2, 0.2, 0.2, 0.2]},
+        draws=100,
+    )
+    report, _, found = head(fit, checks_of())
+    assert list(fit.design.terms) == ["Intercept", "alliance", "sex[male]", "alliance:sex[male]"]
+    slopes = found[found["estimand"] == "slope_by_level"].set_index("level")["mean"]
+    assert slopes.loc["male"] - slopes.loc["female"] == pytest.approx(product, abs=0.2)
+    (row,) = [row for row in report.numbers["summary"] if row["question"] == "Slopes by sex"]
+    assert row["words"].split(",")[0] == words

@@ -195,7 +195,7 @@ def test_a_drawing_does_not_show_the_last_bits_of_a_place() -> None:
 
 @pytest.mark.parametrize("along", ["x", "y"])
 def test_a_label_longer_than_its_axis_takes_more_lines_inside_the_figure(along: str) -> None:
-    words = "difference by arm: therapist − coach of a follow-up score with a long name (points), 89% equal-tailed"
+    words = "difference by arm: therapist and coach, of a follow-up score with a long name (points), 89% equal-tailed"
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -225,4 +225,6 @@ def test_a_label_that_has_room_stays_as_it_is() -> None:
     def paint(figure: Figure) -> None:
         figure.subplots().set_xlabel("a label of\ntwo lines")
 
-    assert {"a label of", "two lines"} <= set(texts(draw(paint, name="one", title="t", description="d", size=(3.5, 3.0))))
+    assert {"a label of", "two lines"} <= set(
+        texts(draw(paint, name="one", title="t", description="d", size=(3.5, 3.0)))
+    )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.improvement import improvement
+from alliance_bayes.effects.predictions import predictions
 from alliance_bayes.effects.responders import responders
 from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
@@ -30,9 +31,11 @@ from alliance_bayes.report.phrases import (
     under_other_priors,
 )
 from alliance_bayes.report.privacy import ShownFlow
+from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import rows_in_words, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (
+    Row,
     clean,
     column_name,
     count,
@@ -53,7 +56,7 @@ from alliance_bayes.wording import Wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["Answer", "Verdicts", "answer_of", "contrast_row", "people_words", "share_effects"]
+__all__ = ["Answer", "Verdicts", "answer_of", "contrast_row", "end_effects", "people_words"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/answer.toml")
 #: Under which the page's manifest has the rows of the answer.
@@ -90,7 +93,8 @@ class Answer:
     sentence
         The declared contrast with its interval, in the outcome's words.
     shares
-        The predicted shares of people at either end, in natural frequencies; empty where there are none.
+        The predicted shares of people at either end, in natural frequencies, or what is expected there; empty where
+        nothing is known of the ends.
     caveat
         What kind of statement this is.
     people
@@ -158,7 +162,7 @@ def answer_of(view: View) -> Answer:
         return Answer(SENTENCES("hidden"), "", "", people, verdicts)
     ends = _ends(fit, row)
     direction = under_other_priors(claim(row), checked, row if arm is not None else None)
-    table = share_effects(fit, row, ends.values, prob=view.prob, small=view.small)
+    table = end_effects(fit, row, ends.values, prob=view.prob, small=view.small)
     shown = None if table is None else view.estimated(ID, table)
     cost = dropped(view, row, ID, sign=-1.0 if direction.lower else 1.0)
     tables = [effects for effects in (table, None if cost is None else cost.rows) if effects is not None]
@@ -293,10 +297,13 @@ def _caveat(fit: FittedModel, row: pd.Series) -> str:
     return SENTENCES("groups" if arm else "association", given=covariates)
 
 
-def share_effects(
+def end_effects(
     fit: FittedModel, row: pd.Series, values: tuple[float, float] | None, *, prob: float, small: int
 ) -> EffectTable | None:
     """Predicted shares of people beyond the relevant change, or with the event, at either end of a contrast.
+
+    Expected outcomes of an outcome without either, and the expected share of trials: the size of a difference says
+    little where no scale says what is much.
 
     Parameters
     ----------
@@ -308,18 +315,19 @@ def share_effects(
         See :class:`View`.
     """
     levels = isinstance(row["level"], str)
-    if fit.moments is not None or fit.design.family.has_trials or not (levels or values):
+    if fit.moments is not None or not (levels or values) or fit.count_people() < max(_LEAST, small):
         return None
-    if fit.count_people() < max(_LEAST, small):
-        return None
-    by: dict[str, Any] = {"factor": row["factor"]} if levels else {"at": {str(row["term"]): list(values or ())}}
-    if fit.design.family.event:
+    # Moved by what the contrast is about: by nobody's score at baseline, which an improvement is from.
+    set_to: dict[str, Any] = {"at": {str(row["term"]): list(values or ())}}
+    by: dict[str, Any] = {"factor": row["factor"]} if levels else set_to
+    family, points = fit.design.family, endpoints_of(fit.design)
+    gain = _relevant_gain(points)
+    if family.event and not family.has_trials:
         table = responders(fit, prob=prob, population="sample", **by)
+    elif points is None or gain is None or points.changed or (not levels and row["term"] == points.baseline):
+        at = {str(row["factor"]): [row["level"], row["versus"]]} if levels else set_to["at"]
+        return predictions(fit, prob=prob, population=row["population"], at=at)
     else:
-        points = endpoints_of(fit.design)
-        gain = _relevant_gain(points)
-        if points is None or gain is None or points.changed or (not levels and row["term"] == points.baseline):
-            return None
         table = improvement(fit, baseline=points.baseline, by=gain, prob=prob, **by)
     return _of_pair(table, row) if levels else table
 
@@ -336,19 +344,27 @@ def _of_pair(table: EffectTable, row: pd.Series) -> EffectTable:
 
 
 def _shares(fit: FittedModel, shown: Estimates, ends: _Ends) -> str:
-    """The shares in natural frequencies."""
+    """The shares in natural frequencies, or what is expected at either end."""
     if len(shown.table) != 2 or shown.table["mean"].isna().any():
         return ""
-    high, low = (_natural(row) for _, row in shown.table.iterrows())
-    gain = _relevant_gain(endpoints_of(fit.design))
-    if gain is None:
-        event = SENTENCES("have", outcome=column_name(fit.design.outcome.name))
-    else:
-        event = SENTENCES("improve", by=exact(gain))
-    return SENTENCES("shares", high=ends.short[0], low=ends.short[1], high_share=high, low_share=low, event=event)
+    family, rows = fit.design.family, rows_of(shown.table)
+    if not family.event and rows[0]["estimand"] == "predicted_mean":
+        high, low = map(shown.printed, rows)
+        return SENTENCES("expected", high=ends.short[0], low=ends.short[1], high_mean=high, low_mean=low)
+    high, low = map(_natural, rows)
+    gain = None if family.event else _relevant_gain(endpoints_of(fit.design))
+    event = (
+        SENTENCES("improve", by=exact(gain))
+        if gain
+        else SENTENCES("have", outcome=column_name(fit.design.outcome.name))
+    )
+    of = SENTENCES("trials", trials=column_name(fit.spec.trials)) if fit.spec.trials else SENTENCES("of_people")
+    return SENTENCES(
+        "shares", of=of, high=ends.short[0], low=ends.short[1], high_share=high, low_share=low, event=event
+    )
 
 
-def _natural(row: pd.Series) -> str:
-    """A share as a number of 100 people."""
+def _natural(row: Row) -> str:
+    """A share as a number of 100."""
     mean, lower, upper = (number(100 * float(row[name]), 0) for name in ("mean", "lower", "upper"))
     return SENTENCES("share", mean=mean, lower=lower, upper=upper)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import pandas as pd
 
+from alliance_bayes.effects.counterfactual import terms_with
 from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
+from alliance_bayes.model.nodes import Call, columns_of
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.estimates import Estimates
-from alliance_bayes.report.text import PROBABILITY, column_name, exact, join, levels_words, percent_unit, unit_of, units
+from alliance_bayes.report.text import (
+    PROBABILITY,
+    clean,
+    column_name,
+    exact,
+    join,
+    levels_words,
+    percent_unit,
+    unit_of,
+    units,
+)
 from alliance_bayes.report.verdicts import Claim, claim, least_claim
 
 __all__ = [
@@ -83,11 +95,38 @@ def _of_others(fit: FittedModel, factor: PooledFactor, focal: str) -> bool:
 
 def adjusted_for(fit: FittedModel, focal: str) -> str:
     """What an association is adjusted for; not persons and providers, nor what some have no level of."""
-    besides = {focal, *persons_of(fit), *fit.design.rows.lacking, *fit.provider_columns}
+    besides = {focal, *persons_of(fit), *fit.design.rows.lacking, *fit.provider_columns, *_of_offsets(fit)}
     others = [column_name(name) for name in fit.design.formula.columns[1:] if name not in besides]
     allowed = levels_words(fit.design, [factor for factor in fit.design.factors if _of_others(fit, factor, focal)])
     between = f", with differences between {allowed} allowed for" if allowed else ""
-    return (f", adjusted for {join(others)}" if others else "") + between
+    return (f", adjusted for {join(others)}" if others else "") + between + _offset_words(fit)
+
+
+def _of_offsets(fit: FittedModel) -> set[str]:
+    """Columns of offsets alone, which have no coefficient."""
+    offsets = fit.design.formula.offsets
+    names = {offset.name for offset in offsets}
+    return {
+        column
+        for offset in offsets
+        for column in columns_of(offset)
+        if all(term.name in names for term in terms_with(fit.design, column))
+    }
+
+
+def _offset_words(fit: FittedModel) -> str:
+    """How long, or of how much, everybody's outcome is; what else is added with a coefficient of one."""
+    over: list[str] = []
+    added: list[str] = []
+    for offset in fit.design.formula.offsets:
+        what = offset.arguments[0]
+        if fit.design.family.link == "log" and isinstance(what, Call) and what.function == "log":
+            # Days, or days by 30: it is the days that people have.
+            over += map(column_name, columns_of(what))
+        else:
+            added.append(column_name(clean(what)))
+    words = f", everybody over their own {join(over)}" if over else ""
+    return words + (f", with {join(added)} as an offset" if added else "")
 
 
 def slopes_judged(fit: FittedModel, predictor: str) -> str:

@@ -17,6 +17,7 @@ from alliance_bayes.report.fixed import fixed_by_model
 from alliance_bayes.report.groups import factors_of, pair_name
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import outcome_words
+from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     Row,
@@ -197,7 +198,9 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
     first, n = next(part for part in parts if len(part)).iloc[0], len(rows)
     names = join([factor_name(factor) for factor in named])
     about = [partial(_is_of_factor, factor, str(first["term"]) if of == "slope" else "") for factor in named]
-    cells = (standings_words(rows), "–", settled_words(rows), capital(told_apart(rows)))
+    levels = estimates.where("slope_by_level", factor=named[0], term=str(first["term"]))
+    slopes = None if of == "mean" else rows_of(levels[levels["level"].isin([first["level"], first["versus"]])])
+    cells = (standings_words(rows), "–", settled_words(rows), capital(told_apart(rows, slopes)))
     if n == 1:
         # One difference is not counted: it has its probabilities, as the declared contrast has.
         direction = claim(first)

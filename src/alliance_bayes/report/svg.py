@@ -117,7 +117,8 @@ def _painted(
         if (layout := figure.get_layout_engine()) is not None:
             layout.execute(figure)
             # A layout makes room for a label beside the axes, and none along them.
-            if any([_broken(axis, canvas.get_renderer()) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]):
+            each = (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis))
+            if sum(_broken(axis, canvas.get_renderer()) for axis in each):
                 layout.execute(figure)
             figure.set_layout_engine("none")
         yield figure, canvas

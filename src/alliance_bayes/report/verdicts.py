@@ -295,15 +295,25 @@ def differ_words(rows: Sequence[Row]) -> str:
     return SENTENCES("differ", one=tally.n == 1, clear=tally.clear, alike=tally.alike, undecided=tally.undecided)
 
 
-def told_apart(rows: Sequence[Row]) -> str:
-    """The same, of one that is settled with the level in which it is higher or lower."""
+def told_apart(rows: Sequence[Row], slopes: Sequence[Row] | None = None) -> str:
+    """The same, of one that is settled with the level in which it is higher or lower.
+
+    Differences of slopes have the `slopes` themselves: one that is lower may be the steeper.
+    """
     (first, *others) = rows
-    return differ_words(rows) if others or not excludes_zero(first) else named_difference(first, clean(first["level"]))
+    if others or not excludes_zero(first):
+        return differ_words(rows)
+    return named_difference(first, clean(first["level"]), slopes)
 
 
-def named_difference(row: Row, level: str) -> str:
+def named_difference(row: Row, level: str, slopes: Sequence[Row] | None = None) -> str:
     """One difference of which a level is named, in everyday words: "lower in “coach”, negligible"."""
-    way = SENTENCES("way", above=float(row["mean"]) >= 0)
+    above = float(row["mean"]) >= 0
+    way = SENTENCES("way", above=above)
+    if slopes is not None:
+        sides = {float(one["mean"]) >= 0 for one in slopes}
+        same = len(slopes) == 2 and all(map(excludes_zero, slopes)) and len(sides) == 1
+        way = SENTENCES("slope_way", same=same, steeper=above in sides, way=way)
     return SENTENCES("named", way=way, level=level, size=size_words(row))
 
 

@@ -280,7 +280,8 @@ class _Summary:
             standings_words(rows),
             "–",
             settled_words(rows),
-            capital(told_apart(rows)),
+            # Of products there are no levels whose slopes could be looked at.
+            capital(told_apart(rows, ())),
             marks_of(view, about),
             tuple(map(str, pairs.index)),
             (margins_of(rows[0])[0], ""),
