@@ -22,7 +22,6 @@ from alliance_bayes.report.text import clean
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
-    from matplotlib.axis import Axis
     from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
     from matplotlib.text import Text
@@ -117,19 +116,19 @@ def _painted(
         if (layout := figure.get_layout_engine()) is not None:
             layout.execute(figure)
             # A layout makes room for a label beside the axes, and none along them.
-            each = (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis))
-            if sum(_broken(axis, canvas.get_renderer()) for axis in each):
+            labels = [
+                (axis.label, along) for axes in figure.axes for along, axis in enumerate((axes.xaxis, axes.yaxis))
+            ]
+            if sum(_broken(label, along, figure, canvas.get_renderer()) for label, along in labels):
                 layout.execute(figure)
             figure.set_layout_engine("none")
         yield figure, canvas
 
 
-def _broken(axis: Axis, renderer: RendererBase) -> bool:
-    """Break the lines of an axis' label that go beyond the figure; whether any did."""
-    label, figure = axis.label, axis.get_figure(root=True)
-    if not label.get_text() or figure is None:
+def _broken(label: Text, along: int, figure: Figure, renderer: RendererBase) -> bool:
+    """Break the lines of a label along an axis that go beyond the figure; whether any did."""
+    if not label.get_text():
         return False
-    along = 0 if axis.axis_name == "x" else 1
     low, high = label.get_window_extent(renderer).get_points()[:, along]
     start, end = figure.bbox.get_points()[:, along]
     if low >= start and high <= end:
