@@ -361,6 +361,18 @@ def test_a_planted_prior_that_moves_an_interaction_is_reported() -> None:
     assert row["halved"] == pytest.approx((at_half - at) / sd, abs=0.15)
     assert row["doubled"] == pytest.approx((at_double - at) / sd, abs=0.15)
     assert row["sd_halved"] == pytest.approx(sd_half / sd, abs=0.08)
+    # A page that may not show it keeps the verdict, and says why: of the numbers that it shows none depends.
+    shown = found.without(pulled, frozenset({name}))
+    assert shown.verdict == "warn"
+    assert name not in shown.sentence
+    left = shown.details[shown.details["depends"] != ""]
+    assert set(left["depends"]) == {"no"}
+    assert shown.sentence.endswith(
+        f" Stronger or weaker priors of the same kind move none of the {len(left)} numbers that findings state or rest "
+        "on. Numbers of which nothing may be shown depend on the priors."
+    )
+    # Nor is anything said of hidden numbers that do not move.
+    assert "Numbers of which" not in calm.without(free, frozenset({name})).sentence
 
 
 def test_the_scales_of_priors_are_multiplied_and_their_places_stay() -> None:

@@ -223,3 +223,20 @@ def test_a_count_family_needs_a_declared_step() -> None:
     )
     made = design("score ~ alliance", frame, family="beta_binomial", scales={"score": Scale(10, 5, 0, 20, 0.5)})
     np.testing.assert_array_equal(made.outcome.coded, 2 * np.arange(20.0))
+
+
+@pytest.mark.parametrize(
+    ("family", "remedy"),
+    [
+        ("cumulative", "Give its levels as numbers in their order, 1 for the lowest."),
+        ("bernoulli", "Give it as numbers, 1 for the event and 0 for its absence."),
+        ("binomial", "Give it as whole numbers: how many of the trials were successes."),
+        ("negative_binomial", "Give it as whole numbers."),
+        ("student_t", "Give it as numbers (0/1 for family 'bernoulli')."),
+    ],
+)
+def test_an_outcome_that_is_text_is_told_what_its_family_takes(family: str, remedy: str) -> None:
+    trials = {"trials": "n_sessions"} if family == "binomial" else {}
+    with pytest.raises(ModelError) as caught:
+        ModelSpec("sex ~ alliance", family=family, **trials).design(rows())
+    assert str(caught.value) == f"the outcome 'sex' is text. {remedy}"

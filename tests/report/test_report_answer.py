@@ -18,6 +18,7 @@ from alliance_bayes.effects import effects, improvement
 from alliance_bayes.effects.equivalence import DECIDED
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Scale
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.verdicts import SCALE, UNSETTLED
@@ -303,6 +304,34 @@ def test_shares_of_trials_are_told_of_a_hundred(checks_of: Callable[..., CheckRe
     of = 100 / (1 + np.exp(-eta))
     by_hand = np.concatenate([of.mean(axis=0)[:, None], np.quantile(of, [0.055, 0.945], axis=0).T], axis=1)
     np.testing.assert_allclose(np.array(shares.groups(), float).reshape(2, 3), by_hand, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        (
+            "cumulative",
+            "Means and differences count the levels of mood by their numbers (1 to 4), as if they were equally far "
+            "apart. The model itself takes their order alone.",
+        ),
+        (
+            "censored_gaussian",
+            "Means and differences are of mood as it is observed, cut at the ends of its scale. Those of what the "
+            "scale cuts off are larger.",
+        ),
+        ("gaussian", ""),
+    ],
+)
+def test_what_a_mean_is_of_is_said_where_a_family_has_another(
+    family: str, said: str, checks_of: Callable[..., CheckReport]
+) -> None:
+    frame = ROWS.assign(mood=1.0 + np.arange(150) % 4)
+    scales = {"mood": Scale(2.5, 1.0, 1.0, 4.0)} if family == "censored_gaussian" else {}
+    spec = {"family": family, "scales": scales, "priors": "weak"}
+    fit = fitted(frame, formula="mood ~ alliance", draws=100, spec=spec)
+    report = rendered(fit, effects=effects(fit), checks=checks_of(), sections=["limitations"])
+    found = [one for one in report.numbers["limitations"]["sentences"] if one.startswith("Means and differences")]
+    assert found == ([said] if said else [])
 
 
 def test_withheld_conclusions_have_no_answer(withheld: Rendered) -> None:

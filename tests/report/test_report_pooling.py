@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from alliance_bayes.checks import CheckReport, Gate
@@ -10,6 +13,7 @@ from alliance_bayes.effects import effects
 from alliance_bayes.report.group_lines import group_curves
 from alliance_bayes.report.partial_pooling import pooled_means, pooling_picture
 from alliance_bayes.report.report import Report
+from alliance_bayes.report.text import column_name
 from builders import fitted, of_family, rendered, rows
 from report.test_report_page import parsed
 
@@ -151,6 +155,19 @@ def test_groups_that_may_be_one_person_have_no_figure() -> None:
     ]
 
 
+@pytest.mark.parametrize(("formula", "sloped"), [(FORMULA, False), (FORMULA.replace("(1 |", "(alliance ||"), True)])
+def test_slopes_are_explained_where_there_are_any(formula: str, sloped: bool) -> None:
+    fit = fitted(rows(300), formula=formula, draws=50)
+    section = parsed(rendered(fit, checks=CheckReport((), Gate(True, ())), sections=["groups"]).html).by_id("groups")
+    assert ("A slope is how the expected outcome changes" in section.text) is sloped
+    assert ("Slope of alliance by country" in section.text) is sloped
+
+
+def test_a_group_beside_none_is_not_drawn_towards_others() -> None:
+    frame = rows(300).assign(sex=pd.Categorical.from_codes([0] * 296 + [1] * 4, ["female", "male"]))
+    assert _pictures(fitted(frame, formula="who5_followup ~ alliance + (1 | sex)", draws=50)) == []
+
+
 def _pictures(fit):  # type: ignore[no-untyped-def]
     seen = []
 
@@ -188,7 +205,12 @@ def test_of_an_event_all_is_in_per_cent_as_its_axis_is() -> None:
     fit = fitted(frame, formula="who5_followup ~ alliance + (1 | sex)", spec=options, means={"beta": 0.1}, draws=50)
     (picture,) = _pictures(fit)
     groups, middle = pooled_means(fit, fit.design.factor("sex"), SMALL)
-    assert f"(everybody, {100 * middle:.1f}%)" in picture.caption
+    assert f"(the average group, {100 * middle:.1f}%)" in picture.caption
+    # Whatever its axis has for numbers is in per cent.
+    ticks = [text for text in re.findall(r">([^<>]+)</text>", picture.markup) if re.fullmatch(r"[\d.]+%?", text)]
+    assert len(ticks) > 1
+    assert all(tick.endswith("%") for tick in ticks)
+    assert f">probability of “{column_name('who5_followup')}”<" in picture.markup
     assert picture.data is not None
     for (level, _, own, _), group in zip(picture.data.rows, groups, strict=True):
         assert level == group.level

@@ -36,6 +36,15 @@ def test_the_two_values_that_are_compared_are_those_of_the_people_weighed() -> N
     slopes = fit.slopes()
     (unit,) = slopes.loc[slopes["estimand"].isin(CONTRASTED), "unit"]
     assert str(unit).endswith(f"from alliance {answer[2]} to {answer[1]}")
+    # Every average of the section is of the people weighed, which its captions say, and no count is.
+    n = len(rows)
+    averages = re.findall(rf"averaged over the {n} people analysed(.{{17}})", text)
+    assert len(averages) >= 2
+    assert set(averages) == {" by their weights"[:17]}
+    assert re.findall(r"means as observed, (.*?) adjustment", text) == ["by their weights and without"]
+    assert re.findall(r"Observed mean follow-up WHO-5 by alliance, (.*?) adjustment", text) == [
+        "by weights and without"
+    ]
 
 
 def of_the_heavier(n: int = 400) -> tuple[ab.Fit, np.ndarray]:

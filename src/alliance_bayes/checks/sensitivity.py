@@ -113,9 +113,13 @@ class PriorSensitivity(Check):
         numbers, all_numbers = map(numbers_of, (left, whole))
         if "depends" not in all_numbers.columns:
             return _without(left, whole)
+        moving, all_moving = ((one["depends"] == "yes").sum() for one in (numbers, all_numbers))
+        # The verdict is that of all numbers, and needs a reason on a page that does not have those that move.
+        others = " Numbers of which nothing may be shown depend on the priors." if moving < all_moving else ""
+        dependence = f"{_told(numbers)}{others}".strip()
         if all_numbers is whole.details and len(left.table) < len(whole.table):
-            return f"{_without(left, whole)} {_told(numbers)}".rstrip()
-        return whole.sentence.replace(_told(all_numbers), _told(numbers)).strip() or _without(left, whole)
+            return f"{_without(left, whole)} {dependence}".rstrip()
+        return whole.sentence.replace(_told(all_numbers), dependence).strip() or _without(left, whole)
 
     def answered(self, result: CheckResult) -> tuple[str, ...]:
         """Rows are those of refits under priors that say less; power-scaling alone has none."""

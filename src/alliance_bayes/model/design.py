@@ -425,7 +425,7 @@ def build_design(
     residual = None if residual_by is None else residual_factor(residual_by, frame)
     values = frame[formula.outcome]
     if isinstance(values.dtype, pd.CategoricalDtype):
-        raise ModelError(f"the outcome '{formula.outcome}' is text. Give it as numbers (0/1 for family 'bernoulli').")
+        raise ModelError(f"the outcome '{formula.outcome}' is text. {family.of_text}")
     outcome_scale = scale_of(formula.outcome, declared)
     counted = None if trials is None else trials_of(frame, trials)
     numbers = values.to_numpy(float)

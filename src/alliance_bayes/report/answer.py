@@ -50,7 +50,7 @@ from alliance_bayes.report.text import (
 )
 from alliance_bayes.report.untold import unsaid
 from alliance_bayes.report.verdicts import Claim, answer_words, claim
-from alliance_bayes.report.weights import weights_words
+from alliance_bayes.report.weights import is_weighed
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def people_words(fit: FittedModel, small: int, lacked: str = "") -> str:
         total=total,
         values=values_drawn(fit, small),
         error=bool(error_of(fit)),
-        weighted=weights_words(fit)["kind"] == "sampling",
+        weighted=is_weighed(fit),
         left=count(flow.left) if known and flow.left else "",
         lacked=lacked,
         share=percent(flow.left / flow.total) if known and flow.left and flow.total else "",

@@ -49,6 +49,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.untold import untold
+from alliance_bayes.report.weights import is_weighed
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: in
         "ends": ends,
         "small": small,
     }
-    words |= {"event": design.family.event}
+    words |= {"event": design.family.event, "weighed": is_weighed(fit)}
     words |= {"averaged": averaged_words(fit, default_population(fit)), "least": max(small, LEAST)}
     seen = observed if observed is not None and len(observed) else None
     words |= {"observed": seen is not None, "completed": focal in lacking(fit), "true_values": focal in error_of(fit)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.untold import untold
+from alliance_bayes.report.weights import is_weighed
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -157,14 +158,13 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
     }
     seen = {level: means for level, means in seen.items() if len(means)}
     heading, whom = f"{along} ({unit})", unit_words(fit)
-    observed = SENTENCES("lines_observed", factor=factor_name(factor), outcome=outcome, along=along, event=event)
+    known: dict[str, Any] = {"along": along, "event": event, "weighed": is_weighed(fit)}
+    observed = SENTENCES("lines_observed", factor=factor_name(factor), outcome=outcome, **known)
     return Picture.drawn(
         _painter(curves, heading, expected_words(fit), percents=event, observed=seen),
         name=name,
         title=title,
-        caption=SENTENCES(
-            "lines_caption", along=along, band=band, observed=bool(seen), least=max(view.small, LEAST), event=event
-        ),
+        caption=SENTENCES("lines_caption", band=band, observed=bool(seen), least=max(view.small, LEAST), **known),
         description=f"One line a group. {words}.",
         size=(4.9, 3.6),
         data=curve_data(name, f"{title}, with its {band}", list(curves.items()), heading, band, percent=event),

@@ -49,6 +49,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.weights import is_weighed
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def groups(view: View) -> Section:
         "cautions": view.checked.about("groups"),
         "parts": parts,
         "named": bool(named),
-        "sloped": focal is None,
+        "sloped": any(part.get("sloped") for part in parts),
         "pooled": any(one.name in named for one in fit.design.factors),
         "elsewhere": "" if focal is None or withheld else capital(factor_name(focal)),
         "hidden": hidden,
@@ -177,6 +178,7 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
         "spread": "" if pooled is None or all_named(len(means)) else _spread(view, pooled),
         "note": _NOTES.get(factor),
         "same_slope": SENTENCES("same_slope", linear=fit.design.family.linear) if same_slope else "",
+        "sloped": len(slopes) > 0,
         "pictures": pictures,
         "tables": tables,
     }
@@ -215,7 +217,10 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, noun: str, factor: 
     if not observed.all():
         middle, of_all = float(fit.design.rows.take(observed).average(outcome[observed])), "mean of what was observed"
     elif lacking is None:
-        middle, of_all = float(fit.design.average(outcome)), "mean of all analysed"
+        middle, of_all = (
+            float(fit.design.average(outcome)),
+            "weighted mean of all analysed" if is_weighed(fit) else "mean of all analysed",
+        )
     else:
         middle, of_all = (
             float(fit.design.rows.take(~lacking).average(outcome[~lacking])),

@@ -157,11 +157,14 @@ def _of_model(view: View) -> list[str]:
     scale = design.scales.get(design.outcome.name)
     limits = () if scale is None or not design.family.linear else (scale.lower, scale.upper)
     ends = [exact(end) for end in limits if end is not None]
-    lagged = lagged_outcome(design)
+    lagged, levels, ordinal = lagged_outcome(design), design.outcome.levels, design.family.link == "cumulative_logit"
     curved = {smooth.column for smooth in design.smooths} | {offset.name for offset in design.formula.offsets}
     return SENTENCES.all(
         "model",
         ends=" and ".join(ends) if len(ends) == 2 else "",
+        outcome=column_name(design.outcome.name),
+        levels="" if levels is None or not ordinal else " to ".join(map(exact, (levels[0], levels[-1]))),
+        cut=design.family.normal and not design.family.linear,
         step="" if scale is None or scale.step is None else exact(scale.step),
         # Between two values any line is straight.
         straight=join(

@@ -12,9 +12,10 @@ import pandas as pd
 from alliance_bayes.fit import BLOCK, FittedModel, seen
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.forest import ONE_COLUMN, column_ends, downwards, plain_size
+from alliance_bayes.report.phrases import expected_words
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import shown_counts
-from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
+from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND, percent_axis
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -29,6 +30,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.weights import is_weighed
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -136,7 +138,8 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     if "Intercept" not in factor.terms:
         return None
     groups, middle = pooled_means(fit, factor, small)
-    if not groups:
+    if len(groups) < 2:
+        # There is no other that one would be drawn towards.
         return None
     shown = _at_adjusted_means(view, factor, _largest(fit, factor, groups, small))
     shown = [shown[k] for k in downwards(pd.Series([group.pooled for group in shown]), len(shown))]
@@ -155,9 +158,12 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
         "pooled": form(furthest.pooled, 1),
         "small": small,
         "left_out": len(groups) < len(factor.levels),
+        "weighed": is_weighed(fit),
         "more": len(shown) < len(groups),
     }
-    measured = "Probabilities" if fit.design.family.event else f"Means in {unit}"
+    event = fit.design.family.event
+    measured = "Shares" if event else f"Means in {unit}"
+    axis = expected_words(fit) if event else f"{outcome} ({unit})"
     data = Table.of(
         f"{name}-data",
         title,
@@ -167,7 +173,7 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     )
     width, height = plain_size(len(shown))
     return view.figure(
-        _Painter(shown, middle, f"{outcome} ({unit})", _SPAN * float(np.std(fit.design.outcome.values))),
+        _Painter(shown, middle, axis, _SPAN * float(np.std(fit.design.outcome.values)), percents=event),
         name=name,
         title=title,
         caption=SENTENCES("caption", **words),
@@ -206,6 +212,7 @@ class _Painter:
     middle: float
     label: str
     span: float
+    percents: bool = False
 
     def __call__(self, figure: Figure) -> None:
         ends = column_ends(len(self.groups))
@@ -213,7 +220,7 @@ class _Painter:
         for axes, (first, after) in zip(grid, ends, strict=True):
             groups = self.groups[first:after]
             y = ends[0][1] - 1 - np.arange(len(groups))
-            axes.axvline(self.middle, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="everybody")
+            axes.axvline(self.middle, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="average group")
             raw, pooled = (np.array([getattr(group, name) for group in groups]) for name in ("own", "pooled"))
             axes.hlines(y, raw, pooled, color=SECOND, linewidth=1.4)
             axes.plot(raw, y, "o", color=SECOND, markerfacecolor="none", markersize=5.5, label="group on its own")
@@ -225,6 +232,8 @@ class _Painter:
             axes.spines["left"].set_visible(False)
             axes.grid(axis="x")
             axes.locator_params(axis="x", nbins=5)
+            if self.percents:
+                percent_axis(axes.xaxis)
         low, high = grid[0].get_xlim()
         if high - low < self.span:
             # Small differences stay small to the eye.

@@ -23,6 +23,7 @@ from alliance_bayes.report.marks import cell_marks, column_marks, crossed_marks,
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import column_name, count, levels_words, percent
 from alliance_bayes.report.untold import is_two_valued, telling_rows, unsaid, untold
+from alliance_bayes.report.weights import is_weighed
 
 __all__ = [
     "NOT_SHOWN",
@@ -124,6 +125,7 @@ def averaged_words(fit: FittedModel, population: str, factor: str | None = None)
     rows = f"the {people} analysed" if fit.people is None else f"the {rows_in_words(fit)[2:]} of {people} analysed"
     # Who has one is counted by no table.
     whom = "those analysed who have one" if factor in fit.design.rows.lacking else rows
+    whom += " by their weights" if is_weighed(fit) else ""
     if population == "average" and others:
         return f"averaged over {whom} and over all {levels_words(fit.design, others)} that there could be"
     if population == "equal":

@@ -56,8 +56,8 @@ def in_cells(design: Design, beside: Iterable[str] = ()) -> Spoken:
 
 
 def _columns(design: Design, beside: Iterable[str]) -> Spoken:
-    if design.family.event:
-        # Of an event there is one share, of those who had it.
+    if design.family.event and not design.family.has_trials:
+        # Of an event there is one share, of those who had it; of trials there is that of those with nothing else.
         return _of_event(_named_columns(design, beside))
     return _named_columns(design, beside)
 

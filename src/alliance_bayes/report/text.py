@@ -400,8 +400,9 @@ def family_sentence(design: Design) -> str:
     """How an outcome varies around its expectation."""
     sentence = design.family.sentence
     if design.sigma is not None:
-        along = join([column_name(name) for name in design.sigma.formula.columns[1:]])
-        return f"{sentence}; σ differs with {along}: its logarithm is linear in them"
+        along = [column_name(name) for name in design.sigma.formula.columns[1:]]
+        which = "it" if len(along) == 1 else "them"
+        return f"{sentence}; σ differs with {join(along)}: its logarithm is linear in {which}"
     if design.residual is None:
         return sentence
     levels, column = len(design.residual.levels), column_name(design.residual.name)

@@ -8,13 +8,18 @@ from typing import Any
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.text import column_name, number
 
-__all__ = ["weights_told", "weights_words"]
+__all__ = ["is_weighed", "weights_told", "weights_words"]
 
 
 def weights_told(fit: FittedModel) -> dict[str, Any] | None:
     """What weights are, as numbers; None where all rows count alike."""
     known: Mapping[str, Any] = dict(fit.info.get("weights") or {})
     return {name: known[name] for name in ("column", "kind", "effective") if name in known} or None
+
+
+def is_weighed(fit: FittedModel) -> bool:
+    """Whether means and shares count people by sampling weights."""
+    return weights_words(fit)["kind"] == "sampling"
 
 
 def weights_words(fit: FittedModel) -> dict[str, str]:

@@ -72,6 +72,7 @@ class Bernoulli(Thresholds):
     link = "logit"
     parameters = ReadOnly({})
     event = True
+    of_text = "Give it as numbers, 1 for the event and 0 for its absence."
     kernel = staticmethod(_kernel)
 
     @override

@@ -41,6 +41,7 @@ class Binomial(Bernoulli):
     equation = "{y} ~ Binomial({trials}, logit⁻¹(η))"
     sentence = "is a count of successes in a number of trials; the linear predictor is the log odds of one"
     has_trials = True
+    of_text = "Give it as whole numbers: how many of the trials were successes."
     alternatives = "a factor with one level a person for shares that vary more than chance has them"
     kernel = staticmethod(_kernel)
 

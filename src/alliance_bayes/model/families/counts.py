@@ -24,6 +24,7 @@ class Counts(Family):
 
     link = "log"
     discrete = True
+    of_text = "Give it as whole numbers."
     alternatives = "negative_binomial for counts that vary more than their mean, cumulative for few values"
 
     @override

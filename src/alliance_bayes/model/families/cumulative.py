@@ -94,6 +94,7 @@ class Cumulative(Thresholds):
         {"cutpoints": Parameter("", "shares of the levels at the centring values", "simplex", "cutpoint")}
     )
     own_intercepts = True
+    of_text = "Give its levels as numbers in their order, 1 for the lowest."
     kernel = staticmethod(_kernel)
 
     @override

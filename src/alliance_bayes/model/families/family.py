@@ -177,6 +177,8 @@ class Family(ABC):
     event: ClassVar[bool] = False
     #: Whether the outcome is the number of successes of as many trials as another column says.
     has_trials: ClassVar[bool] = False
+    #: What to do about an outcome that is text.
+    of_text: ClassVar[str] = "Give it as numbers (0/1 for family 'bernoulli')."
     #: Families to compare where the predictions do not fit, and what they are for.
     alternatives: ClassVar[str] = (
         "student_t for heavy tails, beta_binomial, cumulative or censored_gaussian for a bounded score"
