@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import override
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from alliance_bayes.effects import EffectTable, adjusted_means, superiority
+from alliance_bayes.effects import EffectTable, adjusted_means, responders, superiority
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import FAMILIES
+from alliance_bayes.model import FAMILIES, Outcome
+from alliance_bayes.model.families import Draws
+from alliance_bayes.model.families.poisson import Poisson
 from builders import fitted, of_family, rows
 
 LEVELS = ("coach", "therapist", "both")
@@ -111,6 +115,40 @@ def test_a_gaussian_is_the_average_over_all_pairs_of_rows(residual_by: str | Non
     # Linear between points an eighth of an SD apart: a hundredth of an SD at the very most, by the density's slope.
     below = stats.norm.cdf((median[:, None] - eta) / sd).mean(axis=1)
     np.testing.assert_allclose(below, 0.5, rtol=0, atol=0.001)
+
+
+class Waiting(Poisson):
+    """An exponential distribution: continuous, without a residual SD."""
+
+    discrete = False
+
+    @override
+    def residual_variance(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        return np.exp(2 * eta)
+
+    @override
+    def level_probability(self, eta: np.ndarray, own: Draws, outcome: Outcome, step: float) -> np.ndarray:
+        raise NotImplementedError
+
+    @override
+    def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
+        return np.exp(-codes * np.exp(-eta)[..., None])
+
+
+def test_a_continuous_family_needs_no_residual_sd() -> None:
+    counts = built("poisson")
+    fit = replace(counts, design=replace(counts.design, family=Waiting()))
+    shares = responders(fit, at_least=2.5, step=None, factor="provider_type", population="sample")
+    table = superiority(fit, "provider_type", population="sample")
+    a, b = (np.exp(at(fit, level)[0]) for level in ("both", "coach"))
+    expected = np.exp(-2.5 / a).mean(axis=1)
+    np.testing.assert_allclose(draws(shares, "share_at_least", "both"), expected, rtol=0, atol=ATOL)
+    expected = (a[:, :, None] / (a[:, :, None] + b[:, None, :])).mean(axis=(1, 2))
+    # Cells of an eighth of an SD, in which the densities are taken for straight lines.
+    np.testing.assert_allclose(draws(table, "probability_of_superiority", "both", "coach"), expected, rtol=0, atol=1e-4)
+    above = np.exp(-draws(table, "predictive_median", "both")[:, None] / a).mean(axis=1)
+    # The cells are those of the typical draw, and coarse for one that varies less.
+    np.testing.assert_allclose(above, 0.5, rtol=0, atol=0.005)
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ def test_a_family_that_lacks_a_part_of_its_distribution_is_not_made(part: str) -
 @pytest.mark.parametrize(
     ("family", "part"),
     [
-        (Gaussian, "standard_cdf"),
+        (Gaussian, "exceedance"),
         (Gaussian, "level_probability"),
         (Gaussian, "parameter_prior"),
         (Poisson, "exceedance"),

@@ -24,7 +24,7 @@ from alliance_bayes.foreign import shown
 from alliance_bayes.kinds import is_number
 from alliance_bayes.model import Family, Outcome
 from alliance_bayes.model.families import Draws
-from alliance_bayes.model.families.continuous import residual_sd
+from alliance_bayes.model.families.continuous import Continuous
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
@@ -238,15 +238,11 @@ class AtLeast:
     def __call__(self, family: Family, eta: np.ndarray, parameters: Draws, outcome: Outcome) -> np.ndarray:
         """Probabilities, of the shape of ``eta`` with one more axis for the values unless there is a single one."""
         cuts = np.asarray(self.cuts, dtype=float)
-        if family.discrete:
-            probabilities = family.exceedance(eta, parameters, outcome, outcome.first_code(cuts))
+        if isinstance(family, Continuous):
+            probabilities = family.exceedance(eta, parameters, outcome, cuts, partial(_standard, family))
         else:
-            z = (eta[..., None] - cuts) / residual_sd(eta, parameters)[..., None]
-            probabilities = _standard(family, z, parameters)
-            # An end that is open is None, and NaN here: no value is below or above it.
-            lower, upper = (np.nan if end is None else end for end in family.ends(outcome))
-            probabilities[..., cuts <= lower] = 1.0
-            probabilities[..., cuts > upper] = 0.0
+            codes = outcome.first_code(cuts) if family.discrete else cuts
+            probabilities = family.exceedance(eta, parameters, outcome, codes)
         return np.asarray(probabilities[..., 0] if self.single else probabilities)
 
 
@@ -384,7 +380,7 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
     return float(origin + step * (np.ceil((at_least - origin) / step - _ROUNDING) - 0.5))
 
 
-def _standard(family: Family, z: np.ndarray, parameters: Draws) -> np.ndarray:
+def _standard(family: Continuous, z: np.ndarray, parameters: Draws) -> np.ndarray:
     """Standard CDF of a continuous family, shape of ``z`` (n_draws, n, n_cuts)."""
     flat = z.reshape(len(z), -1)
     if flat.shape[1] <= 2 * _POINTS:

@@ -200,11 +200,15 @@ def _cuts(analysis: Analysis) -> np.ndarray:
     if fit.design.family.discrete:
         most = float((mean + _FAR * np.sqrt(analysis.spread.total)).max())
         return 1.0 + np.arange(np.ceil(max(most, 1.0))) if most <= _MOST_CELLS else np.linspace(1, most, _MOST_CELLS)
-    sigma = sigma_ends(fit)
-    largest = sigma if sigma.ndim == 1 else sigma.max(axis=1)
-    # For a censored outcome this is that of the observed one, which the limits below make good.
-    sd = np.sqrt(analysis.spread.explained + largest**2)
-    low, high = float((mean - _REACH * sd).min()), float((mean + _REACH * sd).max())
+    if "sigma" in fit.design.family.parameters:
+        sigma, reach = sigma_ends(fit), _REACH
+        largest = sigma if sigma.ndim == 1 else sigma.max(axis=1)
+        # For a censored outcome this is that of the observed one, which the limits below make good.
+        sd = np.sqrt(analysis.spread.explained + largest**2)
+    else:
+        sd, reach = np.sqrt(analysis.spread.total), _FAR
+        sigma = sd
+    low, high = float((mean - reach * sd).min()), float((mean + reach * sd).max())
     lower, upper = fit.design.family.ends(outcome)
     # Everything is at least the lower end; what is above it tells how much is at it.
     low = low if lower is None else float(np.nextafter(lower, np.inf))

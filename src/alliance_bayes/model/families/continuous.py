@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import override
 
 import numpy as np
@@ -68,8 +69,34 @@ class Continuous(Family):
         return rows.residual()
 
     @abstractmethod
+    def standard_cdf(self, z: np.ndarray, own: Draws) -> np.ndarray:
+        """Probability of an outcome up to ``z`` scales above the linear predictor.
+
+        Parameters
+        ----------
+        z
+            Shape (n_draws, ...).
+        own
+            As in the likelihood, of shape (n_draws,).
+        """
+
     @override
-    def standard_cdf(self, z: np.ndarray, own: Draws) -> np.ndarray: ...
+    def exceedance(
+        self,
+        eta: np.ndarray,
+        own: Draws,
+        outcome: Outcome,
+        codes: np.ndarray,
+        cdf: Callable[[np.ndarray, Draws], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """The general one; ``cdf`` is what is asked in place of `standard_cdf`, a table of it, say."""
+        z = (eta[..., None] - codes) / residual_sd(eta, own)[..., None]
+        probabilities = (cdf or self.standard_cdf)(z, own)
+        # An end that is open is None, and NaN here: no value is below or above it.
+        lower, upper = (np.nan if end is None else end for end in self.ends(outcome))
+        probabilities[..., codes <= lower] = 1.0
+        probabilities[..., codes > upper] = 0.0
+        return probabilities
 
     @override
     def cumulative_bounds(

@@ -191,8 +191,8 @@ class Family(ABC):
         lacking = [fact for fact in facts if not hasattr(self, fact)]
         # What only some families have.
         needed = [] if lacking or not self.parameters else ["parameter_prior"]
-        if not lacking and not self.has_trials:
-            needed += ["exceedance"] if self.discrete else ["standard_cdf", "level_probability"]
+        if not lacking:
+            needed += ["exceedance"] * (not self.has_trials) + ["level_probability"] * (not self.discrete)
         lacking += [part for part in needed if getattr(type(self), part) is getattr(Family, part)]
         if lacking:
             raise TypeError(f"{type(self).__name__} lacks {', '.join(lacking)}")
@@ -283,7 +283,7 @@ class Family(ABC):
         """
 
     def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
-        """Probability of at least some codes, of discrete families.
+        """Probability of at least some codes of a discrete family, some values of a continuous one.
 
         Parameters
         ----------
@@ -296,18 +296,6 @@ class Family(ABC):
         -------
         numpy.ndarray
             Shape (..., n, n_codes).
-        """
-        raise NotImplementedError
-
-    def standard_cdf(self, z: np.ndarray, own: Draws) -> np.ndarray:
-        """Probability of an outcome up to ``z`` scales above the linear predictor, of continuous families.
-
-        Parameters
-        ----------
-        z
-            Shape (n_draws, ...).
-        own
-            As in the likelihood, of shape (n_draws,).
         """
         raise NotImplementedError
 
