@@ -343,6 +343,34 @@ def test_rows_that_were_pasted_twice_are_seen(frame):
     assert "40" not in found.sentence
 
 
+def test_people_entered_at_two_sites_are_seen(frame):
+    rng = np.random.default_rng(0)
+    y = np.asarray(4 * np.round((48 + rng.normal(0, 15, 400)) / 4))
+    twice = np.r_[np.arange(392), np.arange(8)]
+    # What differs between the two entries of a person is no column of the model.
+    other = beside(400, {"site": rng.choice(["n", "s", "w"], 400), "intake": rng.permutation(400).astype(float)})
+    table = frame.iloc[twice].reset_index(drop=True)
+    model = ExactGaussian(table, "who5_followup ~ alliance + who5_baseline + age + n_sessions")
+    found = CHECKS["copies"](Context(replace(model.fit(y[twice], draws=100), beside=other), replicates=300))
+    assert (found.verdict, found.table["copies"][0], found.table["columns"][0]) == ("warn", "yes", 7)
+    # Those who differ in their outcome, too, are alike and no copies.
+    found = CHECKS["copies"](Context(replace(model.fit(y, draws=100), beside=other), replicates=300))
+    assert (found.verdict, found.table["copies"][0]) == ("pass", "no")
+
+
+def test_rows_of_persons_with_effects_of_their_own_are_compared_without_their_names(frame):
+    rng = np.random.default_rng(0)
+    names = np.array([f"p{k}" for k in range(200)])
+    table = frame.iloc[:400].assign(participant_id=pd.Categorical(np.repeat(names, 2))).reset_index(drop=True)
+    table.loc[380:, ["alliance", "who5_baseline"]] = table.loc[:19, ["alliance", "who5_baseline"]].to_numpy()
+    y = 48 + rng.normal(0, 15, 400)
+    y[380:] = y[:20]
+    model = ExactGaussian(table, "who5_followup ~ alliance + who5_baseline + (1 | participant_id)")
+    fit = replace(model.fit(y, draws=100), people=np.repeat(np.arange(200), 2))
+    found = CHECKS["copies"](Context(fit, replicates=300))
+    assert (found.verdict, found.table["copies"][0], found.table["columns"][0]) == ("warn", "yes", 3)
+
+
 def test_outcomes_that_were_carried_forward_are_seen(frame):
     formula = "who5_followup ~ alliance + who5_baseline"
     model, rng = ExactGaussian(frame, formula), np.random.default_rng(0)

@@ -28,6 +28,18 @@ def test_pasted_rows_are_counted(copies: int) -> None:
     assert identical_rows(both, [*range(600), *range(copies)]) is None
 
 
+@pytest.mark.parametrize("copies", [3, 40, 400])
+def test_copies_are_seen_in_few_columns_of_numbers_without_steps(copies: int) -> None:
+    # The first number tells all rows apart, so that it seemed as if the others said nothing more.
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame(rng.normal(size=(400, 3)), columns=list("xyw")).assign(b=rng.integers(0, 2, 400))
+    assert identical_rows(table, np.arange(400)) is None
+    both = pd.concat([table, table.iloc[:copies]], ignore_index=True)
+    found = identical_rows(both, np.arange(len(both)))
+    assert found is not None
+    assert (found.copies, found.columns) == (copies, 4)
+
+
 @pytest.mark.parametrize(
     "columns",
     [

@@ -21,10 +21,11 @@ SENTENCES = Wording("alliance_bayes.checks", "sentences/copies.toml")
 class Copies(Check):
     """Compare how many analysed rows of different people are the same, or repeat a value, with what chance makes.
 
-    ``warn`` when there are more. All columns of the table that was fitted are compared, those aside that say whose a
-    row is or name rows; and the outcome with each number that it is predicted by, and with the same person's one
-    before. The table has one row: how many ``columns`` were compared, whether there are ``copies`` and ``repeats`` (yes
-    or no): how many is for those who have the table, whom :meth:`alliance_bayes.Cohort.doubts` tells.
+    ``warn`` when there are more. All columns of the table that was fitted are compared, those aside that say whose
+    a row is or name rows; those of the model alone, as people entered twice may have two sites or dates; and the
+    outcome with each number that it is predicted by, and with the same person's one before. The table has one row:
+    how many ``columns`` were compared, whether there are ``copies`` and ``repeats`` (yes or no): how many is for
+    those who have the table, whom :meth:`alliance_bayes.Cohort.doubts` tells.
 
     Notes
     -----
@@ -50,25 +51,33 @@ class Copies(Check):
         fit = context.fit
         if fit.info.get("weights", {}).get("kind") == "frequency":
             return self.result("info", SENTENCES("weighted"))
-        frame = fit.design.frame if fit.beside is None else pd.concat([fit.design.frame, fit.beside.columns], axis=1)
+        own = fit.design.frame.drop(columns=[name for name in fit.design.frame if name in fit.person_columns])
+        frame = own if fit.beside is None else pd.concat([own, fit.beside.columns], axis=1)
         people = np.arange(len(frame)) if fit.people is None else fit.people
-        identical = identical_rows(_few_columns(frame), people, rate=context.rate)
+        rate = context.rate / (1 if frame.shape[1] == own.shape[1] else 2)
+        identical = identical_rows(_few_columns(frame), people, rate=rate)
+        in_model = None
+        if identical is None and frame.shape[1] > own.shape[1]:
+            in_model = identical_rows(_few_columns(own), people, rate=rate)
         repeated = [name for name, earlier in _earlier(context) if repeats_of(earlier, fit.design.outcome.values)]
         table = pd.DataFrame(
             {
                 "columns": [frame.shape[1]],
-                "copies": ["no" if identical is None else "yes"],
+                "copies": ["no" if identical is None and in_model is None else "yes"],
                 "repeats": ["yes" if repeated else "no"],
             }
         )
         sentences = []
         if identical is not None:
             sentences.append(SENTENCES("fired", n=frame.shape[1]))
+        if in_model is not None:
+            sentences.append(SENTENCES("fired_in_model", n=own.shape[1]))
         if repeated:
             sentences.append(SENTENCES("repeated", columns=repeated))
         if not sentences:
             sentences.append(SENTENCES("level", n=frame.shape[1], share=percent(1 - context.rate)))
-        return self.result("warn" if identical is not None or repeated else "pass", " ".join(sentences), table)
+        fired = identical is not None or in_model is not None or bool(repeated)
+        return self.result("warn" if fired else "pass", " ".join(sentences), table)
 
 
 def _earlier(context: Context) -> Iterator[tuple[str, np.ndarray]]:

@@ -535,7 +535,9 @@ def _free(codes: list[Ints], hashed: list[Keys], rows: int) -> list[int]:
             continue
         free.append(place)
         keys, groups = finer, parted
-        chance *= float(np.square(np.bincount(codes[place] + 1) / n).sum())
+        # The share of pairs that are the same, with one pair more: of numbers without steps it is hardly any.
+        counts = np.bincount(codes[place] + 1).astype(float)
+        chance *= min(1.0, float((counts * (counts - 1)).sum() + 2) / max(2, n * (n - 1)))
     return free
 
 
