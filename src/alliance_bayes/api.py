@@ -47,7 +47,7 @@ from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.persons import of_moments, people_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.progress import progress_bar
-from alliance_bayes.remedies import argument, setting
+from alliance_bayes.remedies import Message, argument, setting
 from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
@@ -414,7 +414,7 @@ class Model(ModelSpec):
             written,
         ]
         for line in filter(None, advice):
-            logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", line)
+            logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", Message(line))
         if tables is not None:
             others = [self._applied(table, same_people) for table in tables[1:]]
             refuse_other_rows([rows, *(other[4] for other in others)], spec.columns)

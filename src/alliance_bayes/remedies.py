@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Protocol
@@ -66,7 +66,7 @@ def argument(name: str, value: Value = None) -> str:
 
 
 def setting(name: str, value: Value = None) -> str:
-    """An argument of the model, which on the command line is a key of its card; see `argument`."""
+    """An argument of the model, which on the command line is an option or a key of its card; see `argument`."""
     return _field("setting", name, value)
 
 
@@ -128,11 +128,14 @@ class CommandLine:
         Its options by the name of the argument that each stands for.
     elsewhere
         Argument -> command and option, for arguments that only other commands have.
+    keys
+        Arguments of the model that its card says, and no option of this run.
     """
 
     command: str
     options: Mapping[str, str]
     elsewhere: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    keys: Collection[str] = ()
 
     def argument(self, name: str, value: Value) -> str:
         """``--sep ';'``; an argument that no command has is named as Python has it."""
@@ -145,14 +148,19 @@ class CommandLine:
         return name if value is None else f"{PYTHON.argument(name, value)} of Python"
 
     def setting(self, name: str, value: Value) -> str:
-        """``--family gaussian`` where the command has the option, else ``family = "gaussian"`` in the card."""
-        if value is not None and name in self.options:
+        """``--family gaussian`` where a command has the option, else ``family = "gaussian"`` in the card."""
+        if name == "missing" and name not in self.options and "impute" in self.options:
+            return {"impute": "--impute", "drop": "--drop"}.get(str(value), "--impute")
+        command, option = ("", self.options[name]) if name in self.options else self.elsewhere.get(name, ("", ""))
+        if value is None and (name in self.keys or not option):
+            return name
+        if option:
             if name == "scales" and isinstance(value, Mapping):
                 facts = (f"{key}:{_facts(entry, '=', ',')}" for key, entry in value.items())
-                return " ".join(_given(self.options[name], fact) for fact in facts)
-            return _option(self.options[name], value)
-        if value is None:
-            return name
+                words = " ".join(_given(option, fact) for fact in facts)
+            else:
+                words = _option(option, value)
+            return f"{words} of 'alliance-bayes {command}'" if command else words
         if name == "scales" and isinstance(value, Mapping):
             return " and ".join(
                 f"[scales.{_toml_key(key)}] with {_facts(facts, ' = ')} in the card" for key, facts in value.items()

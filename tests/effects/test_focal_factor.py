@@ -53,7 +53,7 @@ def test_a_factor_without_differences_of_its_own_is_refused() -> None:
     frame = trial().assign(pid=pd.Categorical(np.arange(120).astype(str)))
     with pytest.raises(ModelError, match=r"'pid' has levels that are single persons.*focal\.$"):
         spec_of("score ~ start + (1 | pid)", "pid", frame, roles={"pid": "person"})
-    with pytest.raises(ModelError, match=r"focal predictor 'wing' is not in the formula"):
+    with pytest.raises(ModelError, match=r"focal names 'wing', which is not in the formula"):
         ModelSpec("score ~ arm", focal="wing")
 
 

@@ -157,10 +157,12 @@ def test_roles_are_checked_before_any_rows_are_read() -> None:
     with pytest.raises(ModelError) as caught:
         ModelSpec("score ~ days + (1 | pid)", roles={"pid": "patient", "site": "group"})  # type: ignore[dict-item]
     assert str(caught.value) == (
-        "the role of 'pid' should be one of 'person', 'provider', 'group' but got 'patient'. "
+        "roles of 'pid' should be one of 'person', 'provider', 'group' but got 'patient'. "
         "roles names 'site', but the formula pools over 'pid'."
     )
-    with pytest.raises(ModelError, match=r"the alliance score 'ta' is not in the formula. Its predictors: days, pid."):
+    with pytest.raises(
+        ModelError, match=r"alliance names 'ta', which is not in the formula\. Its predictors: days, pid"
+    ):
         ModelSpec("score ~ days + (1 | pid)", alliance="ta")
 
 

@@ -112,7 +112,7 @@ def test_given_priors_win_and_a_term_name_covers_its_columns() -> None:
             {"family": "skewed"},
             f"unknown family 'skewed'. Known families: {', '.join(FAMILIES)}.",
         ),
-        ({"focal": "age"}, "focal predictor 'age' is not in the formula. Its predictors: alliance, country."),
+        ({"focal": "age"}, "focal names 'age', which is not in the formula. Its predictors: alliance, country."),
         ({"exhaustive": "sex"}, "exhaustive should be a list of factors but got 'sex'."),
     ],
 )
@@ -251,7 +251,7 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
         ('formula = "y ~ x"\nautoscale = 1', "card: 'autoscale' should be true or false but got 1."),
         (
             'formula = "y ~ x"\n[scales.y]\nmean = 1',
-            "card: [scales.y] needs mean and sd and knows mean, sd, lower, upper, step, unit, "
+            "card: scales of 'y' needs mean and sd and knows mean, sd, lower, upper, step, unit, "
             "higher_is_better, reason, smallest_relevant_change, instrument.",
         ),
     ],
@@ -345,10 +345,10 @@ ward = [1, "1"]
         "prior of 'age' should be text such as \"Normal(0, 10)\" but got 1.5. "
         "prior of 'alliance': Normal takes 2 number(s) (mu, sigma) but got 1 in 'Normal(0)'. "
         "centre of 'age' should be a number but got True. "
-        "[scales.score]: mean should be a number but got '10'. "
-        "[scales.score]: unit should be text but got 1. "
-        "[scales.other]: a scale needs a finite mean and an sd greater than 0 but got mean=1.0, sd=-1. "
-        "[scales.third] needs mean and sd and knows mean, sd, lower, upper, step, unit, higher_is_better, reason, "
+        "scales of 'score': mean should be a number but got '10'. "
+        "scales of 'score': unit should be text but got 1. "
+        "scales of 'other': a scale needs a finite mean and an sd greater than 0 but got mean=1.0, sd=-1. "
+        "scales of 'third' needs mean and sd and knows mean, sd, lower, upper, step, unit, higher_is_better, reason, "
         "smallest_relevant_change, instrument; not (not a table). "
         "levels of 'sex' should be a list of distinct texts or whole numbers but got 5. "
         "levels of 'country' should be a list of distinct texts or whole numbers but got []. "

@@ -61,7 +61,7 @@ def test_a_product_without_its_components_says_which_is_missing():
         moments.recentred({"age": 30.0})
     assert str(error.value) == (
         "the centre of 'age' cannot be changed: 'alliance:age:who5_baseline' would need the column "
-        "'alliance:who5_baseline', which these moments do not have. State the centres in the model card ([centre]) "
+        "'alliance:who5_baseline', which these moments do not have. State the centres of the model (centre) "
         "and reduce the table again."
     )
 
@@ -74,7 +74,7 @@ def test_cells_of_pooled_levels_no_longer_tell_an_indicator():
         moments.recentred({"age": 30.0})
     assert str(error.value) == (
         "the centre of 'age' cannot be changed: 'age:sex[female]' would need the column 'sex[female]', which these "
-        "moments do not have. State the centres in the model card ([centre]) and reduce the table again."
+        "moments do not have. State the centres of the model (centre) and reduce the table again."
     )
 
 

@@ -21,7 +21,7 @@ from alliance_bayes import checks, effects
 from alliance_bayes import moments as of_moments
 from alliance_bayes.checks.comparison import compare
 from alliance_bayes.checks.conclusions import conclusions
-from alliance_bayes.cli import app, command_line
+from alliance_bayes.cli import app, command_line, main
 from alliance_bayes.cli.files import ReadOptions, column_mapping
 from alliance_bayes.cli.models import ModelOptions
 from alliance_bayes.cli.options import SamplingOptions
@@ -241,7 +241,8 @@ FIT = CommandLine(
         (setting("levels", {"g": ["1", "2"]}), "levels={'g': ['1', '2']}", "--levels 'g=1,2'"),
         (setting("roles", {"g": "person"}), "roles={'g': 'person'}", 'g = "person" under [roles] in the card'),
         (setting("trials", "n"), "trials='n'", "--trials n"),
-        (setting("trials"), "trials", "trials"),
+        (setting("trials"), "trials", "--trials"),
+        (setting("roles"), "roles", "roles"),
         (
             setting("scales", {"a b": {"mean": ..., "lower": 0}}),
             "scales={'a b': Scale(mean=..., lower=0)}",
@@ -260,6 +261,84 @@ def test_what_is_not_wanted_is_an_option_that_says_so() -> None:
     assert worded(argument("docx", False), PYTHON) == "docx=False"
     assert worded(argument("docx", False), command) == "--no-docx"
     assert worded(argument("docx", True), command) == "--docx"
+
+
+#: What says of which model a command is: a formula, or a card that says everything itself.
+OF_FORMULA = ["y ~ x", "clinic.csv", "--role=g=person", "--impute"]
+OF_CARD = ["card.toml", "clinic.csv", "--centre", "a=1", "--sigma", "~ a"]
+TAKE_A_MODEL = ("card", "fit", "report", "reduce")
+
+
+@pytest.mark.parametrize("command", TAKE_A_MODEL)
+def test_every_message_about_an_argument_of_a_model_names_the_option(command: str) -> None:
+    """Also one that asks for nothing: in Python the argument, on the command line the option, or the card's key."""
+    of_formula, of_card = command_line(command, OF_FORMULA), command_line(command, OF_CARD)
+    named = {name for path, node, kind in calls_in_source() if kind == "setting" for name in names_of(node, path)}
+    assert named >= {"roles", "centre", "against", "auxiliary", "error", "covariates"}
+    # What a model has no option for is that of reading a table, where there is one.
+    readable = named - ({"levels", "missing"} if command in ("card", "reduce") else set())
+    for name in readable:
+        option = worded(setting(name), of_formula)
+        assert option in options_of(command), name
+        assert worded(setting(name), PYTHON) == name
+        # A card's own words are told by its keys; what an option replaces by the option.
+        assert worded(setting(name), of_card) == (option if name in ("centre", "sigma", "levels", "missing") else name)
+        # What to give is an option in any case.
+        assert worded(setting(name, ...), of_card) == f"{option} ..."
+    assert worded(setting("missing", "impute"), command_line("card", OF_CARD)) == "--impute"
+    assert worded(setting("roles", {"g": "group"}), command_line("effects")) == (
+        "--role g=group of 'alliance-bayes fit'"
+    )
+
+
+#: A bad value of each option of a model that can be seen in the formula alone; none where the table says it.
+WRONG = {
+    "focal": "zz",
+    "against": "zz",
+    "alliance": "zz",
+    "roles": "zz=person",
+    "centre": "x=much",
+    "scales": "x:mean=1",
+    "residual_by": "y",
+    "sigma": "~ 1",
+    "trials": "n",
+    "auxiliary": "z",
+    "error": "x=much",
+    "reliability": "x=much",
+    "covariates": "zz=confounder",
+    "weights": "w",
+    "weights_kind": "frequency",
+    "rows": "weeks",
+    "derived": "zz",
+    "among": "x:near=2",
+}
+#: Those whose messages say what is meant without the argument's name, and those whose value no formula makes wrong.
+WITHOUT_NAME = {"family", "priors", "prior", "exhaustive", "contrast", "autoscale", "impute", "events", "words"}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_bad_option_is_called_by_its_name(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert set(WRONG) | WITHOUT_NAME == set(inspect.signature(ModelOptions).parameters)
+    option = command_line("card").options[name]
+    with pytest.raises(SystemExit) as ended:
+        main(["card", "y ~ x + (1 | g)", option, WRONG[name], "--output", str(tmp_path / "card.toml")])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert re.search(rf"(?<![\w-]){option}(?![\w-])", said), said
+    # The name alone would be what Python calls it.
+    assert not re.search(rf"(?<![\w-]){name} (names|of '|should|is for)", said), said
+
+
+def test_no_message_names_an_argument_of_a_model_by_its_bare_name() -> None:
+    names = "|".join(sorted(parameters(ModelSpec) - {"rows", "levels", "card", "formula", "family", "alliance"}))
+    bare = re.compile(
+        rf"(?:^|[.;:] )(?:{names}) (?:names|should be|of '?$|is for)|[Rr]emove (?:{names})\b|under '(?:{names})'"
+    )
+    for path in sorted((SOURCE / "model").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+                assert not bare.search(text), f"{path.name}:{node.lineno}: {text}"
 
 
 def test_an_option_of_another_command_is_named_with_it() -> None:

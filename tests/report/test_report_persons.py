@@ -137,6 +137,6 @@ def test_a_factor_of_unknown_role_is_asked_about(caplog: pytest.LogCaptureFixtur
         model.fit(sessions("client"), seed=3, progress=lambda done, total, divergences: None)
     assert [record.getMessage() for record in caplog.records] == [
         f"'client' has {PEOPLE} levels in {PEOPLE * EACH} rows, and nothing says what they are, so they are taken for "
-        "persons. Say under 'roles' (of the model, or [roles] in its card) whether they are persons, providers or "
-        "groups: priors, the people that are counted, and who is named in a report follow it."
+        "persons. Say whether they are persons, providers or groups (roles={'client': 'provider'}, say): priors, the "
+        "people that are counted, and who is named in a report follow it."
     ]

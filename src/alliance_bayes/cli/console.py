@@ -15,9 +15,9 @@ from rich.console import Console
 import alliance_bayes as ab
 from alliance_bayes.caches import CacheWarning
 from alliance_bayes.errors import Problem
-from alliance_bayes.remedies import PYTHON, Interface
+from alliance_bayes.remedies import PYTHON, Interface, Message, worded
 
-__all__ = ["errors", "interface", "notes", "progress", "say", "tell_problem", "warn"]
+__all__ = ["errors", "in_words", "interface", "notes", "progress", "say", "tell_problem", "warn"]
 
 # What changes an analysis; 'validate' tells the rest as well.
 _TOLD = ("identical_rows", "repeated", "misspelling", "unknown", "impossible")
@@ -31,6 +31,11 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 def say(text: str) -> None:
     """A line of progress on standard error."""
     errors.print(f"{text} ...", style="dim")
+
+
+def in_words(text: str) -> str:
+    """A text as the command that runs words it, where it remembers what it asks for."""
+    return worded(text.template, interface.get()) if isinstance(text, Message) else text
 
 
 def tell_problem(kind: str, problem: Problem) -> None:
@@ -50,7 +55,8 @@ class _Notes(logging.Handler):
     """Prints what is logged as notes."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        errors.print(f"note: {record.getMessage()}", style="dim")
+        said = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        errors.print(f"note: {in_words(said) if isinstance(said, Message) else record.getMessage()}", style="dim")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ A reader that stops reading ends nothing, and a full disk is said once.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import io
 import os
@@ -13,7 +14,7 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Buffer, Iterator
+from collections.abc import Buffer, Iterator, Sequence
 from functools import cache
 from importlib.metadata import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ from typer.exceptions import TyperException
 import alliance_bayes as ab
 from alliance_bayes.cli.commands import app
 from alliance_bayes.cli.console import errors, interface, notes
+from alliance_bayes.cli.models import ModelOptions, is_formula
 from alliance_bayes.interrupts import stoppable
 from alliance_bayes.remedies import PYTHON, CommandLine, Interface
 
@@ -49,8 +51,16 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status)
 
 
-def command_line(name: str) -> CommandLine:
-    """How a command words what remedies ask for, by the options that it and the others have."""
+def command_line(name: str, given: Sequence[str] | None = None) -> CommandLine:
+    """How a command words what remedies ask for, by the options that it and the others have.
+
+    Parameters
+    ----------
+    name
+        The command.
+    given
+        What it is given, where that is known: what a card says of the model is then called by the card's keys.
+    """
     options = {
         key: {param.name: max(param.opts, key=len) for param in command.params if param.param_type_name == "option"}
         for key, command in _commands().items()
@@ -58,12 +68,20 @@ def command_line(name: str) -> CommandLine:
     # Of several commands that have an option that of 'fit', or else the first: not that of 'study'.
     work = [*(key for key in reversed(options) if key != "fit"), "fit"]
     elsewhere = {name: (key, option) for key in work for name, option in options[key].items()}
-    return CommandLine(name, options[name], elsewhere)
+    params = _commands()[name].params
+    takes_card = any("CARD" in (param.metavar or "") for param in params)
+    # A formula has a left side; that of a residual SD, which is an option's, has none.
+    if given is None or not takes_card or any(is_formula(text) and text.lstrip()[:1] not in "-~" for text in given):
+        return CommandLine(name, options[name], elsewhere)
+    stated = {text.partition("=")[0] for text in given}
+    by_option = {param.name for param in params if stated & {*param.opts, *param.secondary_opts}}
+    keys = {field.name for field in dataclasses.fields(ModelOptions)} - by_option
+    return CommandLine(name, options[name], elsewhere, keys)
 
 
 def _interface(arguments: list[str] | None) -> Interface:
     argv = sys.argv[1:] if arguments is None else arguments
-    return command_line(argv[0]) if argv and argv[0] in _commands() else PYTHON
+    return command_line(argv[0], argv[1:]) if argv and argv[0] in _commands() else PYTHON
 
 
 @cache

@@ -11,7 +11,7 @@ import typer
 
 import alliance_bayes as ab
 from alliance_bayes.cli import complete
-from alliance_bayes.cli.console import interface
+from alliance_bayes.cli.console import in_words, interface
 from alliance_bayes.cli.files import (
     DEMO_N,
     DEMO_SEED,
@@ -223,11 +223,11 @@ def reduce(
         rows = {"rows": round(moments.n), "cells": moments.n_cells, "smallest_cell": round(least)}
         counts = {"people": moments.people, **rows}
         flow = None if moments.flow is None else flow_record(moments.flow)
-        print_json({"output": str(output), **counts, "flow": flow, "notes": moments.notes})
+        print_json({"output": str(output), **counts, "flow": flow, "notes": list(map(in_words, moments.notes))})
         return
     if moments.flow is not None:
         print(moments.flow)
     of = f" of {moments.people:,} people" if moments.person else ""
     print(f"\n{output}: {moments.n:,.0f} rows{of} in {moments.n_cells:,} cells, the smallest of {least:,.0f}")
     for note in moments.notes:
-        print(note)
+        print(in_words(note))

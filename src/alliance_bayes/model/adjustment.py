@@ -11,6 +11,7 @@ from alliance_bayes.foreign import shown
 from alliance_bayes.model.formula import Formula, GroupChunk
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.nodes import columns_of
+from alliance_bayes.remedies import setting
 
 if TYPE_CHECKING:
     from alliance_bayes.model.spec import ModelSpec
@@ -49,14 +50,14 @@ def check_covariates(covariates: Mapping[str, object], predictors: Iterable[str]
     """
     known = list(predictors)
     problems = [
-        f"the role of the covariate {shown(name)} should be one of {', '.join(map(repr, ADJUSTING))} but got "
+        f"{setting('covariates')} of {shown(name)} should be one of {', '.join(map(repr, ADJUSTING))} but got "
         f"{shown(role)}."
         for name, role in covariates.items()
         if role not in ADJUSTING
     ]
     if unknown := [name for name in covariates if name not in known]:
         problems.append(
-            f"covariates names {', '.join(map(shown, unknown))}, but the predictors of the formula are "
+            f"{setting('covariates')} names {', '.join(map(shown, unknown))}, but the predictors of the formula are "
             f"{', '.join(known) or 'none'}."
         )
     if problems:

@@ -22,7 +22,7 @@ from alliance_bayes.model.roles import ROLES
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.model.shipped import shipped_cards
 from alliance_bayes.model.spec import Card, ModelSpec
-from alliance_bayes.remedies import call
+from alliance_bayes.remedies import call, setting
 
 __all__ = [
     "FORMAT",
@@ -340,23 +340,23 @@ def _prior(name: str, value: object) -> Iterator[str]:
 
 def _centre(name: str, value: object) -> Iterator[str]:
     if not _is_number(value):
-        yield f"centre of {shown(name)} should be a number but got {shown(value)}."
+        yield f"{setting('centre')} of {shown(name)} should be a number but got {shown(value)}."
 
 
 def _error(name: str, value: object) -> Iterator[str]:
     if not _is_number(value):
-        yield f"error of {shown(name)} should be a number, its SD, but got {shown(value)}."
+        yield f"{setting('error')} of {shown(name)} should be a number, its SD, but got {shown(value)}."
 
 
 def _reliability(name: str, value: object) -> Iterator[str]:
     if not _is_number(value):
-        yield f"reliability of {shown(name)} should be a number between 0 and 1 but got {shown(value)}."
+        yield f"{setting('reliability')} of {shown(name)} should be a number between 0 and 1 but got {shown(value)}."
 
 
 def _covariate(name: str, role: object) -> Iterator[str]:
     if role not in ADJUSTING:
         yield (
-            f"the role of the covariate {shown(name)} should be one of {', '.join(map(repr, ADJUSTING))} but got "
+            f"{setting('covariates')} of {shown(name)} should be one of {', '.join(map(repr, ADJUSTING))} but got "
             f"{shown(role)}."
         )
 
@@ -365,13 +365,13 @@ def _scale(name: str, entry: object) -> Iterator[str]:
     fields = entry if isinstance(entry, dict) else {"(not a table)": entry}
     unknown = [str(key) for key in fields if key not in _SCALE]
     if unknown or not {"mean", "sd"} <= set(fields):
-        yield f"[scales.{name}] needs mean and sd and knows {', '.join(_SCALE)}" + (
+        yield f"{setting('scales')} of {shown(name)} needs mean and sd and knows {', '.join(_SCALE)}" + (
             f"; not {', '.join(unknown)}." if unknown else "."
         )
         return
     kinds = {**dict.fromkeys(_NUMBERS, "a number"), "higher_is_better": "true or false"}
     wrong = [
-        f"[scales.{name}]: {key} should be {kinds.get(key, 'text')} but got {shown(value)}."
+        f"{setting('scales')} of {shown(name)}: {key} should be {kinds.get(key, 'text')} but got {shown(value)}."
         for key, value in fields.items()
         if not (_is_number(value) if key in _NUMBERS else isinstance(value, bool if key == "higher_is_better" else str))
     ]
@@ -380,12 +380,14 @@ def _scale(name: str, entry: object) -> Iterator[str]:
         try:
             Scale(**fields)
         except ModelError as error:
-            yield f"[scales.{name}]: {error.message.template}"
+            yield f"{setting('scales')} of {shown(name)}: {error.message.template}"
 
 
 def _role(name: str, role: object) -> Iterator[str]:
     if role not in ROLES:
-        yield f"the role of {shown(name)} should be one of {', '.join(map(repr, ROLES))} but got {shown(role)}."
+        yield (
+            f"{setting('roles')} of {shown(name)} should be one of {', '.join(map(repr, ROLES))} but got {shown(role)}."
+        )
 
 
 def _levels(name: str, entry: object) -> Iterator[str]:
@@ -396,7 +398,10 @@ def _levels(name: str, entry: object) -> Iterator[str]:
         and all(isinstance(level, (str, int)) and not isinstance(level, bool) for level in entry)
         and len(set(map(str, entry))) == len(entry)
     ):
-        yield f"levels of {shown(name)} should be a list of distinct texts or whole numbers but got {shown(entry)}."
+        yield (
+            f"{setting('levels')} of {shown(name)} should be a list of distinct texts or whole numbers but got "
+            f"{shown(entry)}."
+        )
 
 
 def _is_number(value: object) -> bool:

@@ -15,6 +15,7 @@ from formulae.terms import Variable
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.families.family import demand
 from alliance_bayes.model.scales import Scale, check_size, sample_scale, scale_of
+from alliance_bayes.remedies import setting
 from alliance_bayes.rounding import is_constant
 
 __all__ = [
@@ -181,12 +182,12 @@ def centring(
     unknown = sorted(set(stated) - set(centres))
     if unknown:
         raise ModelError(
-            f"centre names {', '.join(unknown)}, but the numeric columns of the formula are "
+            f"{setting('centre')} names {', '.join(unknown)}, but the numeric columns of the formula are "
             f"{', '.join(sorted(centres))}."
         )
     for name, value in stated.items():
         if not np.isfinite(value):
-            raise ModelError(f"centre of '{name}' should be a finite number but got {value}.")
+            raise ModelError(f"{setting('centre')} of '{name}' should be a finite number but got {value}.")
     return centres, scales
 
 
@@ -194,8 +195,8 @@ def _check_centre(name: str, column: np.ndarray, centre: float) -> None:
     """Refuse a stated value so far from a column that its differences are lost when the value is subtracted."""
     if np.isfinite(centre) and not is_constant(column) and is_constant(column - centre, size=abs(centre)):
         raise ModelError(
-            f"centre of '{name}' is {centre:g}, so far from its values ({column.min():g} to {column.max():g}) that "
-            "their differences are lost to rounding. State a value near them, or none."
+            f"{setting('centre')} of '{name}' is {centre:g}, so far from its values ({column.min():g} to "
+            f"{column.max():g}) that their differences are lost to rounding. State a value near them, or none."
         )
 
 

@@ -15,6 +15,7 @@ from alliance_bayes.cohort.names import in_order
 from alliance_bayes.errors import DataError, ModelError, Place, Problem
 from alliance_bayes.kinds import is_several
 from alliance_bayes.model.formula import Formula
+from alliance_bayes.remedies import setting
 
 __all__ = [
     "NEW_LEVEL",
@@ -155,13 +156,15 @@ def check_declared(levels: Mapping[str, Sequence[object]]) -> dict[str, tuple[st
     out: dict[str, tuple[str, ...]] = {}
     for name, listed in levels.items():
         if not is_several(listed):
-            raise ModelError(f"levels of '{name}' should be listed, as in ('a', 'b'), but got {listed!r}.")
+            raise ModelError(f"{setting('levels')} of '{name}' should be listed, as in ('a', 'b'), but got {listed!r}.")
         try:
             labels = tuple(level_label(level) for level in listed)
         except CellError as bad:
-            raise ModelError(f"levels of '{name}': one {bad.what}. {bad.remedy}") from bad
+            raise ModelError(f"{setting('levels')} of '{name}': one {bad.what}. {bad.remedy}") from bad
         if not labels or len(set(labels)) != len(labels):
-            raise ModelError(f"levels of '{name}' should be distinct and at least one but got {list(listed)}.")
+            raise ModelError(
+                f"{setting('levels')} of '{name}' should be distinct and at least one but got {list(listed)}."
+            )
         out[name] = labels
     return out
 

@@ -97,6 +97,6 @@ def residual_factor(name: str, frame: pd.DataFrame) -> ResidualFactor:
     if len(levels) < 2:
         raise ModelError(
             f"{setting('residual_by', name)}: only the level {levels[0]!r} has analysed rows, so there is nothing "
-            "to differ. Remove residual_by or check the table."
+            f"to differ. Remove {setting('residual_by')} or check the table."
         )
     return ResidualFactor(name, levels)

@@ -11,6 +11,7 @@ import pandas as pd
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import ModelError
 from alliance_bayes.foreign import shown
+from alliance_bayes.remedies import setting
 
 if TYPE_CHECKING:
     from alliance_bayes.model.design_rows import PooledFactor
@@ -98,14 +99,14 @@ def check_roles(roles: Mapping[str, object], factors: Iterable[str]) -> dict[str
     factors = list(factors)
     known = list(dict.fromkeys([*factors, *(part for factor in factors for part in factor.split(":"))]))
     problems = [
-        f"the role of {shown(name)} should be one of {', '.join(map(repr, ROLES))} but got {shown(role)}."
+        f"{setting('roles')} of {shown(name)} should be one of {', '.join(map(repr, ROLES))} but got {shown(role)}."
         for name, role in roles.items()
         if role not in ROLES
     ]
     unknown = [name for name in roles if name not in known]
     if unknown:
         problems.append(
-            f"roles names {', '.join(map(shown, unknown))}, but the formula pools over "
+            f"{setting('roles')} names {', '.join(map(shown, unknown))}, but the formula pools over "
             f"{', '.join(map(repr, known)) or 'no factor'}."
         )
     if problems:
@@ -165,6 +166,6 @@ def role_wanted(factor: str, n_levels: int, n_rows: int) -> str:
         return ""
     return (
         f"'{factor}' has {n_levels:,} levels in {n_rows:,} rows, and nothing says what they are, so they are taken for "
-        "persons. Say under 'roles' (of the model, or [roles] in its card) whether they are persons, providers or "
-        "groups: priors, the people that are counted, and who is named in a report follow it."
+        f"persons. Say whether they are persons, providers or groups ({setting('roles', {factor: 'provider'})}, say): "
+        "priors, the people that are counted, and who is named in a report follow it."
     )

@@ -158,7 +158,7 @@ class ModelSpec:
         object.__setattr__(self, "priors", table)
         if self.alliance != "alliance" and self.alliance not in self.parsed.columns[1:]:
             raise ModelError(
-                f"the alliance score {shown(self.alliance)} is not in the formula. Its predictors: "
+                f"{setting('alliance')} names {shown(self.alliance)}, which is not in the formula. Its predictors: "
                 f"{', '.join(self.parsed.columns[1:])}."
             )
         if self.against is not None:
@@ -167,7 +167,7 @@ class ModelSpec:
             object.__setattr__(self, "contrast", _read_contrast(self.contrast))
         if self.focal is not None and self.focal not in self.parsed.columns[1:]:
             raise ModelError(
-                f"focal predictor '{self.focal}' is not in the formula. Its predictors: "
+                f"{setting('focal')} names {shown(self.focal)}, which is not in the formula. Its predictors: "
                 f"{', '.join(self.parsed.columns[1:])}."
             )
 
@@ -631,8 +631,8 @@ def _read_contrast(contrast: object) -> tuple[float, float]:
     if len(numbers) == len(plain) == 2 and all(map(math.isfinite, plain)) and plain[0] < plain[1]:
         return float(plain[0]), float(plain[1])
     raise ModelError(
-        f"contrast should be two finite numbers, the lower first, but got {str(contrast)[:100]}. Give a low and a high "
-        f"value of the predictor of interest, such as 3 and 5: {setting('contrast', ...)}."
+        f"{setting('contrast')} should be two finite numbers, the lower first, but got {str(contrast)[:100]}. Give a "
+        f"low and a high value of the predictor of interest, such as 3 and 5: {setting('contrast', ...)}."
     )
 
 

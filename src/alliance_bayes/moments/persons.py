@@ -17,6 +17,7 @@ from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.roles import may_be_persons, role_of
 from alliance_bayes.moments.pooling import pool
 from alliance_bayes.moments.sources import Remote, fetched
+from alliance_bayes.remedies import Message, setting
 
 if TYPE_CHECKING:
     from alliance_bayes.moments.columns import Columns, Levels
@@ -98,8 +99,11 @@ class Persons:
             return ()
         n = len(kinds.levels[name].order)
         return (
-            f"The {n:,} levels of '{name}' are taken for persons, who are numbered anew, since nothing says what they "
-            f"are. If they are providers or groups, say so under 'roles' of the model ([roles] of its card).",
+            Message(
+                f"The {n:,} levels of '{name}' are taken for persons, who are numbered anew, since nothing says what "
+                f"they are. If they are providers or groups, say so: {setting('roles', {name: 'provider'})}, for "
+                "example."
+            ),
         )
 
     def check_in_model(self, spec: ModelSpec, remote: Remote) -> None:

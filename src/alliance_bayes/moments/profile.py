@@ -16,6 +16,7 @@ from alliance_bayes.moments.columns import Columns
 from alliance_bayes.moments.persons import present
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.moments.structure import Structure
+from alliance_bayes.remedies import setting
 from alliance_bayes.rounding import ON_LEVEL
 
 __all__ = ["Profile", "ProfileQuery", "profile_of"]
@@ -194,7 +195,7 @@ def profile_of(
     unknown = sorted(set(spec.centre) - set(structure.components))
     if unknown:
         raise ModelError(
-            f"centre names {', '.join(unknown)}, but the numeric columns of the formula are "
+            f"{setting('centre')} names {', '.join(unknown)}, but the numeric columns of the formula are "
             f"{', '.join(sorted(structure.components))}."
         )
     left = {name for name in structure.components if not spec.parsed.is_centred(name)}

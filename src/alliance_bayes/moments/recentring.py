@@ -12,6 +12,7 @@ import numpy as np
 from alliance_bayes.errors import ModelError
 from alliance_bayes.moments.pooling import Cells, sum_exactly
 from alliance_bayes.moments.terms import SMALL, indicators
+from alliance_bayes.remedies import setting
 
 __all__ = ["Source", "Sources", "derived", "recentred_cells"]
 
@@ -155,6 +156,6 @@ def recentred_cells(cells: Cells, sources: Sources, old: Mapping[str, float], ne
 def _lacking(label: str, left: Sequence[str], moved: Sequence[str]) -> ModelError:
     return ModelError(
         f"the centre of {' and '.join(map(repr, moved))} cannot be changed: '{label}' would need the column "
-        f"'{':'.join(left)}', which these moments do not have. State the centres in the model card ([centre]) "
-        "and reduce the table again."
+        f"'{':'.join(left)}', which these moments do not have. State the centres "
+        f"of the model ({setting('centre')}) and reduce the table again."
     )
