@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from scipy import integrate, stats
 
 from alliance_bayes.checks import CHECKS, Context
 from builders import OUTCOME_FORMULA, fitted, rows
@@ -56,8 +60,6 @@ def test_the_slope_is_the_prior_times_the_spread_of_the_predictor_over_that_of_t
 
 
 def test_the_share_outside_is_what_the_normal_distribution_says():
-    from scipy import stats
-
     frame = rows(200)
     found = check("who5_followup ~ 1", frame, priors={"Intercept": "Normal(50, 25)", "sigma": "HalfNormal(0.001)"})
     # 500 independent intercepts and next to no residual spread.
@@ -118,3 +120,33 @@ def test_the_seed_decides():
     first, again, other = (check(seed=seed).table for seed in (1, 1, 2))
     assert first.equals(again)
     assert not first.equals(other)
+
+
+def test_counts_are_judged_by_how_many_are_zero():
+    """Default priors have nearly half there, of which no chance of the draws makes a warning."""
+    frame = rows(200).assign(visits=lambda data: np.round(data["who5_followup"] / 10))
+    found = check("visits ~ 1", frame, family="poisson", priors={})
+    expected = integrate.quad(lambda x: stats.norm.pdf(x, 0, 2.5) * np.exp(-np.exp(x)), -20, 10)[0]
+    share = judged(found)["share at the lowest value"]
+    # The shares of 500 intercepts, of which each is at most 1 apart from the mean of all.
+    assert share == pytest.approx(expected, abs=4 * 0.5 / np.sqrt(500))
+    assert found.table.set_index("quantity").loc["share at the lowest value", "limit"] == 0.75
+    assert found.verdict == "info"
+    assert f"{100 * share:.3g} % of simulated outcomes are at the lowest value (limit 75 %)" in found.sentence
+
+    few = check("visits ~ 1", frame, family="poisson", priors={"Intercept": "Normal(-6, 1)"})
+    assert few.verdict == "warn"
+    zeros = f"{100 * judged(few)['share at the lowest value']:.3g} %"
+    assert f"{zeros} of outcomes simulated from the priors lie at the lowest value, 0 (limit 75 %)" in few.sentence
+    (plot,) = found.plots
+    figure = Figure(figsize=plot.size)
+    plot.draw(figure)
+    heights, edges, _ = figure.axes[0].patches[0].get_data()
+    # Whole numbers, as many in every bar, as far as the axis goes; 0 in the first.
+    assert set(np.diff(edges)) == {edges[1] - edges[0]}
+    assert edges[0] == -0.5
+    assert (edges[1] - edges[0]) % 1 == 0
+    beyond = re.search(r"with the lowest value at 0\. ([\d.]+) % lie beyond the axis\.$", plot.description)
+    assert beyond is not None
+    assert heights.sum() + float(beyond[1]) == pytest.approx(100, abs=0.06)
+    assert 95 <= heights.sum() <= 96

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ OUTSIDE_LIMIT = 0.5
 # Halfway between what lies at the two ends where every value is as likely, and all: the priors say that hardly anybody
 # is in between. A continuous outcome has nobody there; of four levels they are half of it.
 AT_ENDS_LIMIT = 0.5
+# Of a count, whose logarithm may be as far below 0 as above, half are expected at 0 where nothing is known of its mean.
+HALF_AT_LOWEST = 0.5
+# Up to this share of simulated outcomes an axis without an upper end goes: the last ones are far beyond all others.
+MOST_SHOWN = 0.95
 # A median R2 beyond this: the priors say that the predictors explain nearly everything.
 R2_LIMIT = 0.9
 # Largest prior probability of a standardised slope beyond -1 or 1, which no correlation can have.
@@ -40,6 +45,11 @@ SLOPE_LIMIT = 0.5
 DRAWS = 500
 # Rows that outcomes are simulated for: 500 draws of so many are 40 MB. Of more rows, a random sample.
 MOST_ROWS = 10_000
+
+
+# What the one end of a scale is called, by whether it has no upper one.
+_END = {True: "the lowest value", False: "the highest value"}
+_OR = " or "
 
 
 class PriorPredictive(Check):
@@ -110,7 +120,7 @@ class PriorPredictive(Check):
             rows.append(_row(f"share at {_ends_of(design)}", ends.mean(axis=1), ends.mean(), limit))
             if ends.mean() > limit:
                 warnings.append(
-                    f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, ' or ')} "
+                    f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, _OR)} "
                     f"(limit {percent(limit)})"
                 )
         # A share of many trials has next to no variance of its own, so that its R2 is near 1 whatever explains it.
@@ -180,7 +190,9 @@ def _stated(limit: float) -> float:
 
 def _at_ends_limit(outcome: Outcome) -> float:
     """Share at the two ends above which the priors say that hardly anybody is in between."""
-    if outcome.trials is not None:
+    if outcome.upper is None:
+        even = HALF_AT_LOWEST
+    elif outcome.trials is not None:
         even = float(np.minimum(1.0, 2.0 / (outcome.trials + 1.0)).mean())
     else:
         even = 0.0 if outcome.levels is None else 2.0 / outcome.levels.size
@@ -266,7 +278,9 @@ def _summary(rows: list[tuple[str, float, float, float, float, float]]) -> str:
 
 def _range(low: float | None, high: float | None, word: str = " to ") -> str:
     if low is None or high is None:
-        return f"the end of the scale at {low if high is None else high:g}"
+        # Outcomes lie outside an end of a scale, and at the least or the greatest that there is.
+        what = f"{_END[high is None]}," if word == _OR else "the end of the scale at"
+        return f"{what} {low if high is None else high:g}"
     return f"{low:g}{word}{high:g}"
 
 
@@ -275,7 +289,9 @@ def _ends_of(design: Design) -> str:
     outcome, scale = design.outcome, design.scales.get(design.outcome.name)
     observed = outcome.levels is not None and (scale is None or scale.levels is None)
     single = outcome.lower is None or outcome.upper is None
-    return "the lowest and the highest level" if observed else f"the {'end' if single else 'ends'} of the scale"
+    if single and not observed:
+        return _END[outcome.upper is None]
+    return "the lowest and the highest level" if observed else "the ends of the scale"
 
 
 def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | None = None) -> Plot:
@@ -291,16 +307,23 @@ def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | Non
         Participants that each row stands for, shape (n,); as many as the others by default.
     """
     ends = [end for end in (design.outcome.lower, design.outcome.upper) if end is not None]
-    low, high = np.quantile(values, [0.005, 0.995])
+    counts = design.outcome.upper is None and design.family.discrete
+    low, high = np.quantile(values, [0.005, MOST_SHOWN if counts else 0.995])
     # Not to the lowest and the highest outcome: each is somebody's.
     low, high = min([low, *ends]), max([high, *ends])
-    outside = float(np.average(((values < low) | (values > high)).mean(axis=0), weights=weights))
     levels = design.outcome.levels
-    edges = (
-        np.linspace(low, high, MOST_BINS + 1) if levels is None else bins_around(levels, levels[0], levels[-1]).edges
-    )
-    counts = bin_counts(values, edges, weights).sum(axis=0)
-    shares = counts / (values.size if weights is None else len(values) * weights.sum())
+    if levels is not None:
+        edges = bins_around(levels, levels[0], levels[-1]).edges
+    elif counts:
+        # As many whole numbers in every bar.
+        wide = max(1, math.ceil((high - low + 1) / MOST_BINS))
+        edges = low - 0.5 + wide * np.arange(math.ceil((high - low + 1) / wide) + 1)
+        high = edges[-1]
+    else:
+        edges = np.linspace(low, high, MOST_BINS + 1)
+    outside = float(np.average(((values < low) | (values > high)).mean(axis=0), weights=weights))
+    inside = bin_counts(values, edges, weights).sum(axis=0)
+    shares = inside / (values.size if weights is None else len(values) * weights.sum())
 
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
