@@ -47,6 +47,9 @@ def test_all_pairs_of_slopes(fit: FittedModel) -> None:
     table = contrasts(fit, "country", of="slope", predictor="alliance")
     assert table["estimand"].tolist() == ["contrast_of_slopes"] * 6 + ["cohens_d_of_slopes"] * 6
     assert table["unit"].tolist() == ["WHO-5 point per alliance point"] * 6 + ["SD per alliance point"] * 6
+    # The smallest relevant change is ten points, and no slope is in points.
+    assert table["relevant"].isna().all()
+    assert contrasts(fit, "country")["relevant"].tolist() == pytest.approx([10.0] * 6 + [np.nan] * 6, nan_ok=True)
     # Nothing but the country's own slope differs between countries.
     u = fit.posterior["u_country"].sel(country_term="alliance")
     expected = u.sel(country="C3") - u.sel(country="C1")

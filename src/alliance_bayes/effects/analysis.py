@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -138,6 +139,10 @@ class Analysis:
         ends = self.contrast_ends(predictor)
         span = 1.0 if ends is None else float(ends[1] - ends[0]) or 1.0
         return self.options.rope[0] / 2 / span, self.options.rope[1] / 2 / span
+
+    def slope_margins(self, predictor: str) -> dict[str, Any]:
+        """Margins of a difference of slopes; the smallest relevant change is one of points, and no slope is."""
+        return {"rope": self.slope_rope(predictor), "relevant": None}
 
     def contrast_ends(self, predictor: str) -> tuple[float, float] | None:
         """The low and the high value of a predictor that are compared.
@@ -361,6 +366,16 @@ class Analysis:
                 problems = [problem or note for problem in problems]
             self._by_level[key] = labels, self._levels_first(draws), problems
         return self._by_level[key]
+
+    def of_everybody(self, factor: str) -> np.ndarray:
+        """Average expected outcome of those who have a level of a factor, as they are: what its means lie around.
+
+        Shape (n_draws,); NaN where moments do not tell who has one.
+        """
+        subset, _ = self._of_rows_with(factor)
+        if subset is None:
+            return np.full(self.n_draws, np.nan)
+        return np.asarray(subset.averages([subset.counterfactuals.of(self.options.population)])[:, 0])
 
     def _of_rows_with(self, factor: str) -> tuple[Analysis | None, str]:
         """The analysis of the rows that have a level of a factor, and a note where not all of them do."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Unpack, override
+from typing import Unpack, override
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def compared_slopes(
     -----
     With the parts of a score within and between providers as predictors, the difference between minus within is the
     contextual effect [1]_. A difference of slopes is judged against half of the ROPE over the step from the 10th to the
-    90th percentile of ``against``, as in :func:`contrasts`.
+    90th percentile of ``against``, as in :func:`contrasts`. The slopes themselves are per unit, and are not judged.
 
     References
     ----------
@@ -84,7 +84,6 @@ class ComparedSlopes(Estimand):
                 unsettled="Whether {outcome} was higher or lower with more {term} is not settled: for each additional "
                 "{step} the estimate is {mean}{points}{over} ({interval}).",
                 signed=True,
-                judged=True,
             ),
             "slope_minus_focal": Measure(
                 _MINUS_FOCAL.capitalize(),
@@ -120,9 +119,8 @@ class ComparedSlopes(Estimand):
         row, denominator = partial(self.row, analysis, term=name), f"1 {unit}"
         (slope, why), (of_focal, problem) = _slope(analysis, name), _slope(analysis, focal)
         yield row("compared_slope", slope, denominator=denominator, note=why)
-        rope = analysis.slope_rope(name)
-        judged: dict[str, Any] = {"rope": rope}
-        if rope is not None:
+        judged = analysis.slope_margins(name)
+        if judged["rope"] is not None:
             judged["prior"] = partial(_before, analysis.prior, name, focal)
         than = f"{denominator}; minus the slope of {focal}"
         yield row("slope_minus_focal", slope - of_focal, denominator=than, note=why or problem, **judged)

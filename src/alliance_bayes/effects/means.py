@@ -293,7 +293,7 @@ def contrasts(
 
     The ROPE and the smallest relevant change are in points and apply to the rows in points. A difference of slopes is
     judged over the step from the predictor's 10th to its 90th percentile (one unit where they are the same or unknown),
-    against half of the ROPE; the row has these limits per unit.
+    against half of the ROPE; the row has these limits per unit, and no smallest relevant change.
 
     References
     ----------
@@ -377,7 +377,7 @@ class Contrasts(Estimand):
         _, block, problems = analysis.by_level(factor, predictor=name)
         variance = analysis.spread.residual if denominator == "residual_sd" else analysis.spread.total
         sd = analysis.shaped(np.sqrt(variance))
-        judged: dict[str, Any] = {} if name is None else {"rope": analysis.slope_rope(name)}
+        judged: dict[str, Any] = {} if name is None else analysis.slope_margins(name)
         before = None
         if judged.get("rope") is not None:
             before = analysis.prior.by_level(factor, predictor=name)[1]
@@ -456,7 +456,7 @@ class Contrasts(Estimand):
     ) -> Iterator[Estimate]:
         """Differences between two combinations of values in the differences between two levels."""
         name = analyses[0].predictor(predictor) if of == "slope" else None
-        judged: dict[str, Any] = {} if name is None else {"rope": analyses[0].slope_rope(name)}
+        judged: dict[str, Any] = {} if name is None else analyses[0].slope_margins(name)
         blocks = [analysis.by_level(factor, predictor=name)[1:] for analysis in analyses]
         cells_at = [analysis.cell for analysis in analyses]
         before = None

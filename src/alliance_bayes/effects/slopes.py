@@ -397,9 +397,8 @@ class Moderation(Estimand):
             row, denominator = partial(self.row, analysis, term=name, factor=moderator), f"1 {analysis.unit_of(name)}"
             for label, slope, problem in zip(labels, slopes, problems, strict=True):
                 yield row("slope_at", slope, level=label, denominator=denominator, note=problem)
-            rope = analysis.slope_rope(name)
-            judged: dict[str, Any] = {"rope": rope}
-            if rope is not None:
+            judged = analysis.slope_margins(name)
+            if judged["rope"] is not None:
                 judged["prior"] = partial(_before, analysis.prior, name, moderator, span)
             difference, problem = slopes[1] - slopes[0], problems[0] or problems[1]
             low, high = labels
