@@ -10,6 +10,7 @@ import pytest
 
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.effects import effects
+from alliance_bayes.report import groups
 from alliance_bayes.report.group_lines import group_curves
 from alliance_bayes.report.partial_pooling import pooled_means, pooling_picture
 from alliance_bayes.report.report import Report
@@ -218,3 +219,24 @@ def test_of_an_event_all_is_in_per_cent_as_its_axis_is() -> None:
         assert own.endswith("%")
         adjusted = effects(fit, estimands=["adjusted_means"]).set_index("level").loc[level, "mean"]
         assert float(own.removesuffix("%")) == pytest.approx(100 * (adjusted + drawn), abs=0.0051)
+
+
+def test_groups_are_drawn_towards_the_line_that_the_figure_has_and_lie_around_it() -> None:
+    """Adjusted means are over all countries that there could be, so the line is no mean of those in the data."""
+    formula = "who5_followup ~ alliance + (1 | sex) + (1 | country)"
+    effects_of = {"u_sex": np.array([[1.0], [-1.0]]), "u_country": np.full((5, 1), 6.0)}
+    fit = fitted(rows(200), formula=formula, means=effects_of, sds={"u_sex": 0.0, "u_country": 0.0}, draws=40)
+    table = effects(fit)
+    adjusted = table[(table["estimand"] == "mean") & (table["factor"] == "sex")].set_index("level")["mean"]
+    # The effects of the two sexes add to zero, so that their common value is halfway.
+    halfway = adjusted.mean()
+    assert pooled_means(fit, fit.design.factor("sex"), SMALL)[1] == pytest.approx(halfway + 6.0)
+    picture = _pictures(fit)[0]
+    assert f"(the average group, {halfway:.1f})" in picture.caption
+    assert picture.data is not None
+    assert picture.data.note.endswith(f"towards {halfway:.2f}.")
+
+    means = table[(table["estimand"] == "mean") & (table["factor"] == "sex")]
+    shares = fit.design.frame["sex"].value_counts(normalize=True)
+    expected = sum(shares[level] * adjusted[level] for level in adjusted.index)
+    assert groups._middle(fit, means, "sex") == pytest.approx(expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.effects.options import DENOMINATORS
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.options import DENOMINATORS, make_options
 from alliance_bayes.effects.table import steady
-from alliance_bayes.fit import FittedModel, seen
+from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.estimates import Estimates, text_of, words_of
 from alliance_bayes.report.fixed import fixed_by_model, slope_differs
@@ -211,23 +213,12 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, noun: str, factor: 
     focal, means = fit.spec.focal_predictor(fit.design), noun == "Adjusted mean"
     title = f"{noun} of {column_name(fit.design.outcome.name if means else focal or '')} by {factor_name(factor)}"
     named = "" if all_named(len(rows)) else f" of {count(len(rows))} levels; the {NAMED_ENDS} at either end are named"
-    outcome, lacking = fit.design.outcome.values, fit.design.rows.lacking.get(factor)
-    # Those who have no level are not among those whom the means are of.
-    observed = seen(fit, fit.design.outcome.name)
-    if not observed.all():
-        middle, of_all = float(fit.design.rows.take(observed).average(outcome[observed])), "mean of what was observed"
-    elif lacking is None:
-        middle, of_all = (
-            float(fit.design.average(outcome)),
-            "weighted mean of all analysed" if is_weighed(fit) else "mean of all analysed",
-        )
-    else:
-        middle, of_all = (
-            float(fit.design.rows.take(~lacking).average(outcome[~lacking])),
-            "mean of those analysed who have one",
-        )
     everybody = None if means else estimates.first("slope", term=focal)
-    dashed = of_all if means else "no association"
+    # Means are of a population, and so is what they lie around: everybody in it, and not everybody as observed.
+    middle = _middle(fit, rows, factor) if means else 0.0
+    of_all = "those who have a level" if factor in fit.design.rows.lacking else "everybody"
+    weighed = ", by their weights" if is_weighed(fit) else ""
+    dashed = f"what the model expects of {of_all}{weighed}" if means else "no association"
     dotted = "" if everybody is None else "; dotted: the average slope of everybody"
     ends = described(estimates, rows, _level)
     listed = "; ".join(ends) if len(ends) <= IN_ORDER else f"{ends[0]} at the top to {ends[-1]} at the bottom"
@@ -237,17 +228,24 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, noun: str, factor: 
         title,
         estimates,
         rows,
-        caption=f"Posterior mean and {interval}{named}; dashed: {dashed}{dotted}.",
+        caption=f"Posterior mean and {interval}{named}{'' if middle is None else f'; dashed: {dashed}'}{dotted}.",
         axis=f"{noun} ({percent_unit(units(unit), share=means)})",
         heading="Level",
         label=_level,
         people=partial(_people, people),
-        reference=middle if means else 0.0,
+        reference=middle,
         overall=None if everybody is None else float(everybody["mean"]),
         description=f"Point and {interval} for each of {count(len(rows))} levels. {listed}.",
         data=level_table(fit, estimates, rows, factor, table, view.small),
         shown=view.redact,
     )
+
+
+def _middle(fit: FittedModel, means: pd.DataFrame, factor: str) -> float | None:
+    """What the adjusted means of a factor lie around; None where moments do not tell."""
+    options = make_options(fit, population=_first(means, "population") or None)
+    middle = float(Analysis(fit, options).of_everybody(factor).mean())
+    return middle if math.isfinite(middle) else None
 
 
 def _people(counts: Mapping[str, ShownCount], row: Row) -> str:

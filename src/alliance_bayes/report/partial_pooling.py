@@ -141,7 +141,7 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     if len(groups) < 2:
         # There is no other that one would be drawn towards.
         return None
-    shown = _at_adjusted_means(view, factor, _largest(fit, factor, groups, small))
+    shown, middle = _at_adjusted_means(view, factor, _largest(fit, factor, groups, small), middle)
     shown = [shown[k] for k in downwards(pd.Series([group.pooled for group in shown]), len(shown))]
     outcome, unit = column_name(fit.design.outcome.name), units(unit_of(fit.design, fit.design.outcome.name))
     title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
@@ -191,19 +191,23 @@ def _largest(fit: FittedModel, factor: PooledFactor, groups: Sequence[Pooled], s
     return [group for group in groups if group.level in levels]
 
 
-def _at_adjusted_means(view: View, factor: PooledFactor, groups: Sequence[Pooled]) -> list[Pooled]:
-    """The groups with the adjusted means of the page's tables, and their own means as far from these as they are.
+def _at_adjusted_means(
+    view: View, factor: PooledFactor, groups: Sequence[Pooled], middle: float
+) -> tuple[list[Pooled], float]:
+    """The groups with the adjusted means of the page's tables, and what else there is as far from these as it is.
 
-    An adjusted mean places everybody in the group, a pooled one those who are in it: where slopes differ by group, too,
-    they are not the same, and one level has one mean on a page.
+    An adjusted mean places everybody in the group, and is over all levels of sampled factors that there could be; a
+    pooled one is of those who are in it, at the levels in the data. One level has one mean on a page, and what the
+    means are drawn towards goes along with them.
     """
     means = {str(row["level"]): float(row["mean"]) for row in rows_of(view.estimates.where("mean", factor=factor.name))}
-    return [
-        replace(group, own=group.own + means[group.level] - group.pooled, pooled=means[group.level])
-        if np.isfinite(means.get(group.level, np.nan))
-        else group
+    apart = {group.level: means.get(group.level, np.nan) - group.pooled for group in groups}
+    apart = {level: float(gap) for level, gap in apart.items() if np.isfinite(gap)}
+    moved = [
+        replace(group, own=group.own + apart[group.level], pooled=means[group.level]) if group.level in apart else group
         for group in groups
     ]
+    return moved, middle + (float(np.mean(list(apart.values()))) if apart else 0.0)
 
 
 @dataclass(frozen=True)
