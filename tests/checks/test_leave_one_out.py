@@ -149,6 +149,9 @@ def test_sentences_of_the_loo_check():
         f"by elpd_loo before that; {accuracy}."
     )
     assert found.table["value"].tolist()[3:] == [0.9, 78, 2, 0]
+    k[2] = 0.0
+    context.__dict__["loo"] = replace(loo, pareto_k=k)
+    assert "; row 7, counted from 0): it pulls the fit. Check its values, " in CHECKS["loo"](context).sentence
 
 
 def test_scores_by_level_are_comparable_with_discrete_families():

@@ -244,3 +244,10 @@ def test_the_last_bar_has_nobody_or_enough_besides_those_at_the_ceiling(beside):
     rest = int((values >= edges[-2]).sum()) - 150
     assert edges[-1] == 5.0
     assert rest == 0 or rest >= 20
+
+
+def test_a_bar_that_holds_everybody_is_no_figure():
+    """In it, what is observed and what is replicated are the same whatever the model."""
+    few, enough = (Context(fitted(rows(n), formula="who5_followup ~ alliance")) for n in (36, 90))
+    names = [[plot.name for plot in CHECKS["posterior_predictive"](context).plots] for context in (few, enough)]
+    assert ["predictive-distribution" in those for those in names] == [False, True]

@@ -13,6 +13,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.imputation.quick import all_of
 from alliance_bayes.report import Rendered, Report
+from alliance_bayes.report.participants import describe
 from alliance_bayes.report.text import MINUS
 
 # Sentences and rows: nothing here is about figures, which take most of the time of a page.
@@ -99,6 +100,12 @@ def test_an_outcome_that_all_lack_tells_nothing(data: pd.DataFrame) -> None:
     assert report.numbers["answer"]["people"] == "339 people analysed of 400; 61 (15%) lacked y;"
     assert report.rows is not None
     assert ROW not in report.rows.index
+    # The section on who was studied says nothing else.
+    sentence = describe(fit, 10).context["missing"]
+    assert sentence.endswith(
+        "All of those left out lack y, and imputing it from these columns adds nothing; how far auxiliary columns move "
+        "the estimates is what a report with --missing\u00a0impute and --auxiliary says."
+    )
     # That is so: with drawn outcomes the slope is the same, to four Monte Carlo errors of the difference.
     drawn = ab.Model("y ~ x + w", contrast=(-1, 1), focal="x", missing="impute")
     imputed = drawn.fit(ab.read_cohort(whole), seed=5, draws=1000, progress=False).slopes().loc[OWN]

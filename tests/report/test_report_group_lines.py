@@ -9,8 +9,10 @@ from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.curve import LEAST, observed_means, observed_means_by
+from alliance_bayes.report.group_lines import group_curves
 from alliance_bayes.report.small_counts import SMALL
 from builders import fitted, rendered, rows
 
@@ -100,3 +102,33 @@ def test_the_page_draws_them_and_has_them_as_data() -> None:
         assert int(people.replace(",", "")) == bins.loc[own, "n"]
         assert float(mean) == pytest.approx(bins.loc[own, "mean"], abs=0.006)
     assert f"of at least {SMALL} people each" in figure.figcaption.get_text()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "moved", "said"),
+    [
+        ((100, 100, 100), 0.0, "from the group’s 10th to its 90th percentile, with"),
+        ((100, 100, 100), 1.0, "from the group’s 10th to its 90th percentile, within those of everybody, with"),
+        ((100, 100, 30), 0.0, "as far as 10 people or more of the group"),
+    ],
+)
+def test_the_caption_says_what_the_lines_end_at(sizes: tuple[int, ...], moved: float, said: str) -> None:
+    frame = rows(sum(sizes))
+    kinds = ["coach", "therapist", "both"]
+    frame["provider_type"] = pd.Categorical(np.repeat(kinds, sizes), categories=kinds)
+    # The same ratings in every group, or those of one group lower.
+    ratings = [np.linspace(2, 4, size) - moved * (kind == "both") for kind, size in zip(kinds, sizes, strict=True)]
+    frame["alliance"] = np.concatenate(ratings)
+    fit = of(frame, draws=40)
+
+    passed = CheckReport((), Gate(True, ()))
+    page = BeautifulSoup(rendered(fit, sections=["groups"], checks=passed).html, "html.parser")
+
+    (caption,) = [one.text for one in page.find_all("figcaption") if "Lines that keep" in one.text]
+    assert said in " ".join(caption.split())
+    curves = group_curves(fit, "provider_type", "alliance", prob=0.89, small=SMALL)
+    own = np.quantile(ratings[2], (0.1, 0.9))
+    everybody = np.quantile(frame["alliance"], (0.1, 0.9))
+    # Of 30 people three are beyond either percentile.
+    last = {100: (max(own[0], everybody[0]), min(own[1], everybody[1])), 30: np.sort(ratings[2])[[9, -10]]}[sizes[2]]
+    assert curves["both"]["x"].iloc[[0, -1]].tolist() == pytest.approx(list(last))

@@ -173,6 +173,12 @@ def test_no_estimate_is_in_the_text_when_conclusions_are_withheld(withheld: Rend
     text, entries = copied(withheld)
 
     assert "no estimate is reported" in text
+    # What was withheld is not among the checks that the text says were made.
+    made, kept = (text.partition(f"{word}: ")[2].partition(". ")[0] for word in ("Checks", "with the estimates"))
+    assert "convergence of the chains" in made
+    assert "residuals along numeric predictors" in kept
+    assert not {*made.split("; ")} & {*kept.split("; ")}
+    assert "residuals along" not in made
     assert not {"gelman2019", "kruschke2018", "robins1986"} & set(entries)
 
 

@@ -229,3 +229,15 @@ def test_successes_are_told_as_the_share_of_their_trials() -> None:
     told = {entry["variable"]: entry for entry in numbers["summary"]}
     assert told["kept"]["share_of_trials"] == pytest.approx(kept.sum() / frame["planned"].sum(), abs=5e-4)
     assert "share_of_trials" not in told["planned"]
+
+
+@pytest.mark.parametrize("lost", [0, 30])
+def test_what_is_said_of_those_left_out_is_said_where_there_are_any(lost: int) -> None:
+    fit = fitted(rows(200), formula=FORMULA, draws=4)
+    fit = dataclasses.replace(fit, flow=Flow(200 + lost, (FlowStep("no alliance rating", lost),) if lost else ()))
+    sentence = describe(fit, 10).context["missing"]
+    if lost:
+        assert sentence.startswith("A person who lacks a value in a column of the model")
+        assert sentence.endswith("is what a report with --missing\u00a0impute says.")
+    else:
+        assert sentence == "Nobody was left out: no person lacks a value in a column of the model."

@@ -70,11 +70,13 @@ def test_moderation_statements_agree_with_their_rows(mixed: ab.Cohort) -> None:
     above = int((pairs["p_above_rope"] >= 0.95).sum())
     below = int((1 - pairs["p_rope"] - pairs["p_above_rope"] >= 0.95).sum())
     assert (
-        f"; {same} {'lies' if same == 1 else 'lie'} within ±{pairs['rope_high'].iloc[0]:.3g} " in part.findings[0].text
+        f"; {same or 'none'} {'lies' if same < 2 else 'lie'} within ±{pairs['rope_high'].iloc[0]:.3g} "
+        in part.findings[0].text
     )
     assert "(1 point between the 10th and the 90th percentile of alliance)" in part.findings[0].text
+    beyond = above + below
     assert part.findings[0].text.endswith(
-        f"{above + below} above or below it with as much, and {len(pairs) - same - above - below} are undecided."
+        f"{beyond or 'none'} above or below it with as much, and {len(pairs) - same - beyond} are undecided."
     )
     assert pairs["p_rope_prior"].between(0, 1).all()
 

@@ -14,7 +14,8 @@ from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.report import Finding
 from alliance_bayes.report.rows import condition
 from alliance_bayes.report.text import MINUS
-from alliance_bayes.report.verdicts import SCALE, excludes_zero, more_or_less, slope_sentence, within_margin
+from alliance_bayes.report.verdicts import SCALE, excludes_zero, more_or_less, rank_side, slope_sentence, within_margin
+from alliance_bayes.report.verdicts import SENTENCES as VERDICTS
 from alliance_bayes.study import Block, Part
 from alliance_bayes.study.declared import chosen_rows
 from alliance_bayes.study.tables import (
@@ -308,3 +309,16 @@ def test_a_part_tells_what_it_withholds_and_holds_the_rows_that_are_left() -> No
     assert open_.withheld == Part("p", "P", "?", (open_,)).withheld == ()
     assert open_.with_page(text=["a"]).text == ("a",)
     assert open_.text == ()
+
+
+def test_ranks_are_compared_as_ties_leave_them() -> None:
+    """Where many ratings tie, one is lower more often than higher, and still not more often than not."""
+    rng = np.random.default_rng(1)
+    first, second = (np.minimum(5.0, np.round(rng.normal(middle, 1.0, 400))) for middle in (4.6, 5.0))
+    lower = float((first[:, None] < second).mean())
+    higher = float((first[:, None] > second).mean())
+    assert higher < lower < 0.5
+    half = higher + (1 - higher - lower) / 2
+    way = rank_side({"lower": half - 0.02, "upper": half + 0.02})
+    said = VERDICTS("ranks", level="therapist", way=way)
+    assert "ratings in the group “therapist” are more often lower than higher, though" in said

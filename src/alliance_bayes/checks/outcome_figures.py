@@ -12,6 +12,7 @@ from alliance_bayes.bins import bin_counts, bin_numbers
 from alliance_bayes.checks.check import Plot, percent
 from alliance_bayes.checks.context import FEWEST_ROWS
 from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, label_of, legend, short, slug
+from alliance_bayes.cohort.flow import counted
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
 from alliance_bayes.rounding import ON_LEVEL
@@ -102,8 +103,8 @@ def outcome_shares(
     beyond: float = 0.0,
     people: np.ndarray | None = None,
     at_ends: tuple[float, float] = (0.0, 0.0),
-) -> Plot:
-    """Observed shares of the outcome by bin over replicated ones.
+) -> Plot | None:
+    """Observed shares of the outcome by bin over replicated ones; None where all are one bar, in which none can differ.
 
     Neighbouring bins are joined until every one holds at least `FEWEST_ROWS` observed rows, and where people have
     several `FEWEST_PEOPLE` people: a page may show the figure, and a bar is a count. The bars at the ends hold as many
@@ -127,6 +128,8 @@ def outcome_shares(
     clipped = np.clip(design.outcome.values, bins.edges[0], bins.edges[-1])
     whose = None if people is None else (bin_numbers(clipped, bins.edges), people)
     starts = _joined(observed * design.n, whose, at_ends)
+    if len(starts) < 2:
+        return None
     fewest = FEWEST_ROWS if people is None else FEWEST_PEOPLE
     each = f"{FEWEST_ROWS} observed rows" + ("" if people is None else f" of {FEWEST_PEOPLE} people")
     edges = np.r_[bins.edges[starts], bins.edges[-1]]
@@ -216,9 +219,10 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
     return Plot(
         f"predictive-by-{slug(factor)}",
         f"Observed and predicted outcomes by {factor}",
-        f"{panels[0][0].upper()}{' and '.join(panels)[1:]} of {design.outcome.name} in {len(worst)} levels of "
-        f"{factor}, observed and with "
-        f"predictive limits. {outside or 'None'} of the {len(statistics)} statistics of these levels "
+        f"{panels[0][0].upper()}{' and '.join(panels)[1:]} of {design.outcome.name} in {counted(len(worst), 'level')} "
+        f"of {factor}, observed and with "
+        f"predictive limits. {outside or 'None'} of the {counted(len(statistics), 'statistic')} "
+        f"of {'this level' if len(worst) == 1 else 'these levels'} "
         f"{'is' if outside == 1 else 'are'} outside.{some}",
         draw,
         (4.8, 0.6 + len(panels) * (0.75 + 0.27 * len(order))),

@@ -162,7 +162,7 @@ def _of_rows(context: Context) -> _Seen:
     figure = outcome_shares(
         design, bins, observed_shares, drawn, beyond=out, people=context.fit.people, at_ends=_at_ends(pairs, design.n)
     )
-    return _Seen(groups, pairs, passed_over, (figure,), _fewer(context, groups))
+    return _Seen(groups, pairs, passed_over, () if figure is None else (figure,), _fewer(context, groups))
 
 
 def _at_ends(statistics: Mapping[str, Pair], n: float) -> tuple[float, float]:

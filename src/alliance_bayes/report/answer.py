@@ -18,10 +18,9 @@ from alliance_bayes.report.arms import differences, reference_of
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.drawn import error_of, values_drawn
 from alliance_bayes.report.dropped import Dropped, dropped
-from alliance_bayes.report.effect_sizes import density_picture, span_name
+from alliance_bayes.report.effect_sizes import density_picture
 from alliance_bayes.report.endpoint_kinds import EndPoints, endpoints_of
 from alliance_bayes.report.estimates import Estimates
-from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.held import is_of_contrast, under_priors
 from alliance_bayes.report.phrases import (
     adjusted_for,
@@ -176,7 +175,7 @@ def answer_of(view: View) -> Answer:
         claim=direction,
         cautions=(cautions := checked.about("effects")),
         elsewhere=frozenset(item.id for item in cautions if _of_others(item, row)),
-        picture=density_picture(view, row, "difference", _whose(row, str(focal or arm)), name=f"{ID}-density"),
+        picture=density_picture(view, row, "difference", name=f"{ID}-density"),
         rows=EffectTable.concat(tables) if tables else None,
         of=tuple(of),
         dropped=cost,
@@ -186,13 +185,6 @@ def answer_of(view: View) -> Answer:
 def _of_others(item: Item, row: pd.Series) -> bool:
     """Whether what a check of the priors warns of are other numbers than a contrast."""
     return item.name == "prior_sensitivity" and under_priors(item, partial(is_of_contrast, row), main=True) == "pass"
-
-
-def _whose(row: pd.Series, focal: str) -> str:
-    """What the contrast is of, for the title of its picture."""
-    if isinstance(row["level"], str):
-        return f"{factor_name(str(row['factor']))}: {pair_name(row)}"
-    return span_name(focal) if row["estimand"] == "slope_p10_p90" else column_name(focal)
 
 
 def people_words(fit: FittedModel, small: int, lacked: str = "") -> str:

@@ -27,7 +27,7 @@ from alliance_bayes.wording import Wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["NOTE", "Dropped", "dropped", "tried"]
+__all__ = ["NOTE", "Dropped", "dropped", "lacks_outcome_alone", "tried"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/dropped.toml")
 #: What the row says of itself.
@@ -119,6 +119,12 @@ def tried(fit: FittedModel) -> bool:
     return any(isinstance(key, tuple) and key[0] == _KEY and run is not None for key, run in decided(fit).items())
 
 
+def lacks_outcome_alone(fit: FittedModel) -> bool:
+    """Whether all rows left out lack the outcome, so that values drawn from the model's own columns tell nothing."""
+    lacking = None if fit.beside is None else fit.beside.lacking
+    return lacking is not None and bool(lacking[fit.design.outcome.name].isna().all())
+
+
 def _why_not(fit: FittedModel) -> str:
     """The name of what a page says where no run is made; empty where one is."""
     lacking = None if fit.beside is None else fit.beside.lacking
@@ -126,7 +132,7 @@ def _why_not(fit: FittedModel) -> str:
         return "moments"
     if fit.beside is None:
         return "kept"
-    if lacking is not None and lacking[fit.design.outcome.name].isna().all():
+    if lacks_outcome_alone(fit):
         return "outcome"
     if fit.design.weights is not None:
         return "weights"

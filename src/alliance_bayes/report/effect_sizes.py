@@ -9,7 +9,6 @@ import pandas as pd
 
 from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.effects.options import default_population
-from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import SampleScale
 from alliance_bayes.report.arms import arms, differences
@@ -20,7 +19,7 @@ from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.groups import FEW_PAIRS, MOST_PAIRS, in_order, pair_name
 from alliance_bayes.report.halfeye import halfeye
-from alliance_bayes.report.phrases import contrast_of, expected_words
+from alliance_bayes.report.phrases import contrast_of, expected_words, outcome_words
 from alliance_bayes.report.rows import (
     Column,
     effect_table,
@@ -65,7 +64,6 @@ __all__ = [
     "rope_limits",
     "rope_words",
     "slope_painter",
-    "span_name",
 ]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/effect_sizes.toml")
@@ -106,9 +104,7 @@ def effect_sizes(view: View) -> Section:
         }
         if first is not None and len(rows) == 1:
             # More pairs have a figure together.
-            context["density"] = density_picture(
-                view, first, "difference", f"{factor_name(factor)}: {pair_name(first)}"
-            )
+            context["density"] = density_picture(view, first, "difference")
     drawn = None
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
@@ -122,7 +118,7 @@ def effect_sizes(view: View) -> Section:
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
             "slope_picture": None if drawn is None else _slope_picture(fit, focal, drawn, view.small),
-            "density": _contrast_density(view, contrast, slope, focal),
+            "density": _contrast_density(view, contrast, slope),
             "forest": effect_forest(view, focal),
             "rope": None if margins is None else rope_words(fit, margins),
             "relevance": None if margins is None else relevance_words(fit, margins),
@@ -281,26 +277,29 @@ def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: in
     )
 
 
-def _contrast_density(view: View, contrast: pd.Series | None, slope: pd.Series | None, focal: str) -> Picture | None:
+def _contrast_density(view: View, contrast: pd.Series | None, slope: pd.Series | None) -> Picture | None:
     """Density of the declared contrast, which margins are of; of the slope where moments tell no percentiles."""
     if contrast is not None:
-        picture = density_picture(view, contrast, "difference", span_name(focal))
+        picture = density_picture(view, contrast, "difference")
         if picture is not None:
             return picture
-    return None if slope is None else density_picture(view, slope, "slope", column_name(focal))
+    return None if slope is None else density_picture(view, slope, "slope")
 
 
-def span_name(focal: str) -> str:
-    """What the declared contrast of a numeric predictor is of."""
-    return SENTENCES("span", focal=column_name(focal))
-
-
-def density_picture(view: View, row: pd.Series, estimand: str, of: str, *, name: str = "") -> Picture | None:
-    """Posterior density of a row, a "slope" or a "difference" of something; None where its draws are not at hand."""
-    unit = words_of(row, "unit")
+def density_picture(view: View, row: pd.Series, estimand: str, *, name: str = "") -> Picture | None:
+    """Posterior density of a row, a "slope" or a "difference" of the outcome; None where its draws are not at hand."""
+    unit, pair = words_of(row, "unit"), isinstance(row["level"], str)
+    title = SENTENCES(
+        "density_title",
+        outcome=outcome_words(view.fit)[0] if estimand == "difference" else "",
+        focal="" if pair else column_name(str(row["term"])),
+        pair=f"{factor_name(str(row['factor']))}: {pair_name(row)}" if pair else "",
+        span=row["estimand"] == "slope_p10_p90",
+        sd=row["estimand"] == "slope_per_sd",
+    )
     return halfeye(
         name or f"{estimand}-density",
-        f"Posterior of the {estimand} of {of}",
+        title,
         view.estimates,
         row,
         axis=f"{estimand} ({percent_unit(units(unit))})",
@@ -315,15 +314,16 @@ FAR = 4.0
 def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
     """Effects that are all differences in points of the outcome, each with what it is called.
 
-    The focal predictor from its 10th to its 90th percentile, the same per SD, and differences of adjusted means; those
-    of a focal factor first, in their order.
+    The declared contrast of the focal predictor (its step of an SD where moments tell no percentiles), and differences
+    of adjusted means; those of a focal factor first, in their order. All are held against the two margins, which are of
+    nothing else.
     """
     estimates, along = view.estimates, column_name(focal)
     effects = []
-    for estimand in (*CONTRASTED, "slope_per_sd"):
-        row = estimates.first(estimand, term=focal)
-        if row is not None:
-            effects.append((capital(f"{along}: {measured(estimates.table, row, short=True)}"), row))
+    row = contrast_of(estimates, focal)
+    row = estimates.first("slope_per_sd", term=focal) if row is None else row
+    if row is not None:
+        effects.append((capital(f"{along}: {measured(estimates.table, row, short=True)}"), row))
     factors = dict.fromkeys(estimates.where("contrast_of_means")["factor"].dropna())
     for factor in sorted(factors, key=lambda name: name != focal):
         rows = estimates.where("contrast_of_means", factor=factor)

@@ -72,7 +72,7 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     -------
     dict
         By level whose count may be shown: columns `x`, `mean`, `lower`, `upper`, from the group's 10th to its 90th
-        percentile.
+        percentile, or less of it where too few people are beyond these, or everybody's are nearer.
     """
     most = _THINNED if fit.design.family.linear else _THINNED_MORE
     thinned = fit.thinned(max(1, min(fit.shape[1], fit.shape[0] * fit.shape[1] // most)))
@@ -124,10 +124,9 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
 
 def _inner(fit: FittedModel, predictor: str, whose: np.ndarray, small: int) -> tuple[float, float]:
     """The 10th and the 90th percentile of some rows, or what fewer than `small` people are beyond."""
-    values, weights = fit.design.frame[predictor].to_numpy(float)[whose], fit.design.rows.weights
+    values = fit.design.frame[predictor].to_numpy(float)[whose]
     low, high = covered_range(values, small, people=None if fit.people is None else fit.people[whose])
-    percentiles = weighted_quantiles(values, (0.1, 0.9), None if weights is None else weights[whose])
-    tenth, ninetieth = map(float, percentiles)
+    tenth, ninetieth = _percentiles(fit, predictor, whose)
     return max(low, tenth), min(high, ninetieth)
 
 
@@ -164,13 +163,44 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
         _painter(curves, heading, expected_words(fit), percents=event, observed=seen),
         name=name,
         title=title,
-        caption=SENTENCES("lines_caption", band=band, observed=bool(seen), least=max(view.small, LEAST), **known),
+        caption=SENTENCES(
+            "lines_caption",
+            band=band,
+            observed=bool(seen),
+            least=max(view.small, LEAST),
+            ends=_ends(fit, factor, predictor, curves),
+            small=view.small,
+            **known,
+        ),
         description=f"One line a group. {words}.",
         size=(4.9, 3.6),
         data=curve_data(name, f"{title}, with its {band}", list(curves.items()), heading, band, percent=event),
         more=[observed_by_group(name, observed, seen, heading, whom, percent=event)] if seen else (),
         shown=view.redact,
     )
+
+
+def _ends(fit: FittedModel, factor: str, predictor: str, curves: Mapping[str, pd.DataFrame]) -> str:
+    """What lines end at: percentiles of the "group", those of "everybody" where they are nearer, or few "people"."""
+    codes, levels = fit.design.levels_of(factor)
+    low, high = _percentiles(fit, predictor, np.ones(fit.design.rows.n, dtype=bool))
+    found = "group"
+    for level, curve in curves.items():
+        own = _percentiles(fit, predictor, codes == levels.index(level))
+        ends = curve["x"].iloc[[0, -1]]
+        if np.allclose(ends, own):
+            continue
+        if not np.allclose(ends, (max(low, own[0]), min(high, own[1]))):
+            return "people"
+        found = "everybody"
+    return found
+
+
+def _percentiles(fit: FittedModel, predictor: str, whose: np.ndarray) -> tuple[float, float]:
+    """The 10th and the 90th percentile of some rows."""
+    values, weights = fit.design.frame[predictor].to_numpy(float)[whose], fit.design.rows.weights
+    tenth, ninetieth = weighted_quantiles(values, (0.1, 0.9), None if weights is None else weights[whose])
+    return float(tenth), float(ninetieth)
 
 
 def _painter(

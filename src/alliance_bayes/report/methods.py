@@ -16,6 +16,7 @@ from alliance_bayes.imputation.regressions import COEFFICIENT_SD, GROUP_SCALE, V
 from alliance_bayes.model import Design, PooledFactor
 from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import is_who5
+from alliance_bayes.report.checked import WITHHELD
 from alliance_bayes.report.drawn import (
     auxiliary_of,
     draws_per_set,
@@ -282,13 +283,17 @@ def sampling_sentence(shape: tuple[int, int], info: Mapping[str, Any], cite: Cit
 
 
 def _checks(view: View, cite: Cited) -> list[str]:
-    completed, looked_at = view.checked.completed, []
+    completed = view.checked.completed
+    looked_at: dict[bool, list[str]] = {False: [], True: []}
     for item in completed:
+        withheld = item.verdict == WITHHELD
         with named(item.check):
-            looked_at.append(f"{view.redact(item.check.looks_at)}{cite(*item.check.references)}")
+            cited = "" if withheld else cite(*item.check.references)
+            looked_at[withheld].append(f"{view.redact(item.check.looks_at)}{cited}")
     return SENTENCES.all(
         "checks",
-        checks="; ".join(looked_at),
+        checks="; ".join(looked_at[False]),
+        withheld="; ".join(looked_at[True]),
         failed=[item.title for item in completed if item.verdict == "fail"],
         warned=[item.title for item in completed if item.verdict == "warn"],
         not_done="; ".join(check.looks_at for check in view.checked.not_completed),

@@ -15,6 +15,7 @@ from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.drawn import error_of, is_given, is_imputed, lacking, values_drawn
+from alliance_bayes.report.dropped import lacks_outcome_alone
 from alliance_bayes.report.left_out import left_out
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
@@ -50,6 +51,16 @@ def participants(view: View) -> Section:
         return section
     numbers = {**section.numbers["participants"], "left_out": left.numbers}
     return replace(section, context={**section.context, "left": left}, numbers={"participants": numbers})
+
+
+def _lacked(fit: FittedModel) -> str:
+    """The outcome, where all rows that were left out lack it and could have been kept; else empty."""
+    if not alternative(fit) or not lacks_outcome_alone(fit):
+        return ""
+    assert fit.beside is not None
+    assert fit.beside.lacking is not None
+    whole = len(fit.beside.lacking) == fit.flow.participants - fit.flow.analysed
+    return column_name(fit.design.outcome.name) if whole else ""
 
 
 def alternative(fit: FittedModel) -> bool:
@@ -96,7 +107,9 @@ def describe(fit: FittedModel, small: int) -> Section:
             steps=bool(fit.flow.steps),
             values=values_drawn(fit, small),
             error=bool(error_of(fit)),
+            left=fit.flow.analysed < fit.flow.participants,
             alternative=alternative(fit),
+            lacked=_lacked(fit),
         ),
     }
     told = {**flow.numbers, **numbers}

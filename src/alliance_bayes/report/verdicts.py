@@ -318,7 +318,7 @@ def named_difference(row: Row, level: str, slopes: Sequence[Row] | None = None) 
 
 
 def rank_side(row: Row) -> str:
-    """Whether the first of two groups is "lower" or "higher" more often than not; empty where that is open."""
+    """Whether the first of two groups is more often "lower" or more often "higher"; empty where that is open."""
     low, high = float(row["lower"]), float(row["upper"])
     return SENTENCES("way", above=low > 0.5) if high < 0.5 or low > 0.5 else ""
 

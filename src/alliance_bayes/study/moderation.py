@@ -1,4 +1,4 @@
-"""The exploratory question: whether the association differs by utilization type, baseline or sessions."""
+"""The exploratory question: whether the association differs by provider type, baseline or sessions."""
 
 from __future__ import annotations
 

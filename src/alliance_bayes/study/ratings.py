@@ -177,7 +177,7 @@ def pair_under_families(rows: Mapping[str, pd.Series]) -> tuple[str, bool]:
 
 
 def differing_ranks(superiority: pd.DataFrame) -> str:
-    """Whether the first of two groups rates "lower" or "higher" more often than not; empty where that is open."""
+    """Whether the first of two groups rates "lower" or "higher" more often; empty where that is open."""
     return "" if superiority.empty else rank_side(superiority.iloc[0])
 
 

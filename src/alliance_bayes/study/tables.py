@@ -11,7 +11,7 @@ import pandas as pd
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.estimates import Estimates, text_of, words_of
-from alliance_bayes.report.forest import IN_ORDER
+from alliance_bayes.report.forest import IN_ORDER, NAMED_ENDS, all_named
 from alliance_bayes.report.groups import in_order
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import (
@@ -230,7 +230,7 @@ def block_forests(
                 f"{title} by {join([factor_name(factor) for factor in factors])}",
                 groups,
                 axis=axis,
-                caption=caption,
+                caption=f"{caption} {_levels_named(len(groups))}" if many else caption,
                 label=partial(text_of, column="level") if many else level_name,
                 people=people,
                 reference=reference,
@@ -238,6 +238,12 @@ def block_forests(
             )
         )
     return pictures
+
+
+def _levels_named(levels: int) -> str:
+    """How many levels of one factor a figure has, and which of them it names."""
+    ends = "" if all_named(levels) else f", of which the {NAMED_ENDS} at either end are named"
+    return f"{count(levels)} levels{ends}."
 
 
 def joined(tables: Sequence[EffectTable]) -> EffectTable:
