@@ -93,10 +93,10 @@ class LeaveOneOut(Check):
         else:
             who = ", ".join(str(int(row)) for row in at[: min(5, beyond)])
             one = beyond == 1
-            rows, pull, whose = ("row", "it pulls", "its") if one else ("rows", "these rows pull", "their")
+            which, pull, whose = ("row", "it pulls", "its") if one else ("rows", "these rows pull", "their")
             sentence = (
                 f"Leave-one-out predictions of {beyond} of {n:,} rows{seen} cannot be trusted (Pareto k above "
-                f"{good:.2f}, largest {largest:.2f}; {rows} {who}, counted from 0): {pull} the fit. Check {whose} "
+                f"{good:.2f}, largest {largest:.2f}; {which} {who}, counted from 0): {pull} the fit. Check {whose} "
                 "values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
                 f"{accuracy}."
             )

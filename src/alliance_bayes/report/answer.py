@@ -317,7 +317,10 @@ def end_effects(
     if family.event and not family.has_trials:
         table = responders(fit, prob=prob, population="sample", **by)
     elif points is None or gain is None or points.changed or (not levels and row["term"] == points.baseline):
-        at = {str(row["factor"]): [row["level"], row["versus"]]} if levels else set_to["at"]
+        ends = [row["level"], row["versus"]]
+        # The levels of an indicator are its values.
+        ends = [float(end) for end in ends] if levels and fit.design.is_indicator(str(row["factor"])) else ends
+        at = {str(row["factor"]): ends} if levels else set_to["at"]
         return predictions(fit, prob=prob, population=row["population"], at=at)
     else:
         table = improvement(fit, baseline=points.baseline, by=gain, prob=prob, **by)
