@@ -232,13 +232,36 @@ class FittedModel:
 
         Where values of it were drawn, they are the means of those of all completed tables: one table's are as far from
         another's as chance has it.
+
+        Parameters
+        ----------
+        column
+            A numeric predictor.
+        at
+            Shares of people below, from 0 to 1.
+
+        Returns
+        -------
+        tuple of float
+            One quantile for each share.
         """
         weights = self.design.rows.weights
         of_tables = [weighted_quantiles(values, at, weights) for values in self._of_tables(column)]
         return tuple(map(float, np.mean(of_tables, axis=0)))
 
     def sd(self, column: str) -> float:
-        """Standard deviation (n - 1) of a numeric column, or of the outcome; the mean over all completed tables."""
+        """Standard deviation (n - 1) of a numeric column, or of the outcome; the mean over all completed tables.
+
+        Parameters
+        ----------
+        column
+            A numeric predictor or the outcome.
+
+        Returns
+        -------
+        float
+            In units of the column.
+        """
         of_trials = column == self.design.outcome.name and self.spec.trials is not None
         if of_trials or not pd.api.types.is_numeric_dtype(self.design.frame[column].dtype):
             return self.design.sd(column)
