@@ -73,6 +73,15 @@ def test_no_heading_is_stranded_and_the_rest_begins_on_a_page_of_its_own(paper: 
     assert paper.locator("main > section").evaluate_all(style.format("breakBefore"))[:3] == ["auto", "page", "auto"]
 
 
+def test_headings_of_a_table_go_along_to_its_next_page(paper: Any) -> None:
+    """Boxes of their own in a heading are not drawn where it is repeated; its text is."""
+    headings = paper.locator("thead .sort")
+    assert headings.count() > 10
+    assert set(headings.evaluate_all("parts => parts.map(part => getComputedStyle(part).display)")) == {"contents"}
+    ends = paper.locator("tbody tr:first-child, tbody tr:nth-last-child(2)")
+    assert set(ends.evaluate_all("parts => parts.map(part => getComputedStyle(part).breakAfter)")) == {"avoid"}
+
+
 def test_nothing_is_wider_than_paper(paper: Any) -> None:
     # A4 between its margins of 12 mm, in CSS pixels.
     paper.set_viewport_size({"width": 703, "height": 1000})
