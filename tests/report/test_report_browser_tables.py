@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +16,13 @@ from typing import Any
 import pytest
 from markupsafe import Markup
 
+from alliance_bayes.report.held import Mark
 from alliance_bayes.report.page import page as page_of
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.summary import SummaryRow, summary_table
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
-from browsing import CHROMIUM
+from browsing import CHROMIUM, SIDEWAYS, in_time
 
 pytestmark = [
     pytest.mark.slow,
@@ -246,6 +249,29 @@ def test_a_page_with_one_table_has_one_button(browser: Any, tmp_path: Path) -> N
     page = browser.new_page()
     page.goto(path.as_uri())
     assert page.locator(".save").count() == 1
+    page.close()
+
+
+def test_a_summary_with_all_its_columns_is_a_table_on_a_wide_screen(browser: Any, tmp_path: Path) -> None:
+    marks = tuple(Mark(label, "pass", "all") for label in ("Other priors", "Groups left out", "Missing data"))
+    long = "Better at follow-up; relevant; regression to the mean alone: 16.5 to 30.2"
+    shares = "70.6% (68.3% to 72.7%) improved; 69.5% (67.3% to 71.7%) recovered"
+    sure = "Almost certainly (>\u00a099.9%)"
+    # As long as those of a study with imputed values, which lacks only other families.
+    rows = [
+        SummaryRow("a", "Follow-up WHO-5 with alliance", "3,087", shares, "< 0.1%", "> 99.9%", sure, long, marks),
+        SummaryRow("b", "Slopes by care, baseline, sessions", "3,087", shares, "1 of 3, 2 undecided", "–", sure, long),
+    ]
+    margins = ("±2", "10"), ("±0.667", "")
+    rows = [replace(row, holds=marks, margins=margin) for row, margin in zip(rows, margins, strict=True)]
+    path = tmp_path / "summary.html"
+    table = summary_table(rows, heading="89% equal-tailed interval")
+    path.write_text(gallery_of(Section.of("all", "All", table)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(path.as_uri())
+    assert page.locator("#table-summary thead th").count() == 10
+    assert in_time(page, "document.querySelector('#table-summary').className", "cards tight") == "cards tight"
+    assert in_time(page, SIDEWAYS, []) == []
     page.close()
 
 
