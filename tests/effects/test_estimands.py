@@ -300,6 +300,7 @@ def test_an_estimand_that_lacks_a_part_is_refused_when_it_is_made(facts: dict[st
         ({"unsettled": "{mean!r}"}, "unsettled '{mean!r}' has '{mean!r}', but"),
         ({"unit": "{0}"}, "unit '{0}' has '{0}', but in braces it may have outcome, unit, term and names of your own."),
         ({"subject": "{term"}, "subject '{term' has '{term', but"),
+        ({"tells": "spreads"}, "tells should be one of ('', 'spread', 'ends', 'parts', 'parameter', 'levels') but is"),
     ],
 )
 def test_a_measure_whose_words_cannot_be_filled_in_is_refused(texts: dict[str, str], message: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import override
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.checks import CheckReport
-from alliance_bayes.effects import effects
+from alliance_bayes.effects import Analysis, Estimand, Estimate, Measure, effects
+from alliance_bayes.effects.table import Tells
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import FEW_VALUES, few_valued, level_counts, solvable
 from alliance_bayes.report.marks import column_marks
 from alliance_bayes.report.participants import table_one
 from alliance_bayes.report.small_counts import hidden_parameters, hidden_rows
 from alliance_bayes.report.suppression import Mark
-from alliance_bayes.report.untold import groups_told, telling_priors, unsaid, untold
+from alliance_bayes.report.untold import groups_told, telling_priors, telling_rows, unsaid, untold
 from builders import fitted, rendered, rows
 from counting import counts_told, told_twice
 from recovering import SMALL, Unknowns, of_table, solved
@@ -214,6 +216,32 @@ def test_an_indicator_of_enough_people_hides_what_few_have_besides() -> None:
     assert [mark is Mark.SHOWN for mark in marks["treated"]] == [True, True]
     assert [mark is Mark.SHOWN for mark in marks["online"]] == [False, False]
     assert untold(fit, SMALL) == {"online"}
+
+
+@pytest.mark.parametrize(
+    ("tells", "hidden"),
+    [("", []), ("spread", ["x", "f"]), ("ends", ["f"]), ("parts", []), ("parameter", ["Intercept"]), ("levels", [])],
+)
+def test_a_row_is_hidden_by_what_its_measure_says_that_it_tells(tells: Tells, hidden: list[str]) -> None:
+    # Of a number of which one of three values is rare, averages may be told, but not its SD.
+    fit = fitted(frame_of(1, x={0: 66, 1: 50, 2: 4}), formula=FORMULA.format("x"), draws=4, spec=OPTIONS)
+
+    class Mine(Estimand):
+        name, title, measures = "mine", "mine", {"own": Measure(tells=tells)}
+
+        @override
+        def estimates(self, analysis: Analysis) -> Iterator[Estimate]:
+            about = {
+                "x": {"term": "x"},
+                "f": {"factor": "x"},
+                "Intercept": {"term": "Intercept"},
+                "age": {"term": "age"},
+            }
+            for note, of in about.items():
+                yield self.row(analysis, "own", np.zeros(analysis.n_draws), note=note, **of)
+
+    rows = Mine()(fit)
+    assert rows["note"][telling_rows(fit, rows, hidden_parameters(fit, SMALL), SMALL)].tolist() == hidden
 
 
 def test_groups_of_which_a_number_tells_how_few_have_a_value_are_not_described() -> None:

@@ -84,11 +84,13 @@ class Coefficients(Estimand):
     options = IntervalOptions
     measures = ReadOnly(
         {
-            "coefficient": Measure("{term}", "{outcome}", signed=True),
-            "odds_ratio": Measure("Odds ratio of {term}", "odds ratio"),
-            "level_sd": Measure("SD of {term} over levels of {factor}", "{outcome}"),
-            "level_correlation": Measure("Correlation of {term} over levels of {factor}", "correlation", signed=True),
-            "parameter": Measure("{term}", ""),
+            "coefficient": Measure("{term}", "{outcome}", signed=True, tells="parameter"),
+            "odds_ratio": Measure("Odds ratio of {term}", "odds ratio", tells="parameter"),
+            "level_sd": Measure("SD of {term} over levels of {factor}", "{outcome}", tells="levels"),
+            "level_correlation": Measure(
+                "Correlation of {term} over levels of {factor}", "correlation", signed=True, tells="levels"
+            ),
+            "parameter": Measure("{term}", "", tells="parameter"),
         }
     )
 

@@ -95,6 +95,7 @@ class ComparedSlopes(Estimand):
                 "not settled: the difference is {mean}{points} for each {unit}{over} ({interval}).",
                 signed=True,
                 judged=True,
+                tells="spread",
             ),
         }
     )

@@ -91,7 +91,7 @@ class AdjustedMeans(Estimand):
     title = "means"
     options = AtOptions
     most_levels = MOST_LEVELS
-    measures = ReadOnly({"mean": Measure("{factor}: {level}")})
+    measures = ReadOnly({"mean": Measure("{factor}: {level}", lead="adjusted mean")})
 
     @override
     def estimates(self, analysis: Analysis, factor: str) -> Iterator[Estimate]:
@@ -207,7 +207,11 @@ class Ranks(Estimand):
     most_levels = MOST_LEVELS
     measures = ReadOnly(
         {
-            f"rank_of_{of}": Measure(f"{{factor}}: rank of the {of} of {{level}}", "rank among {n}")
+            f"rank_of_{of}": Measure(
+                f"{{factor}}: rank of the {of} of {{level}}",
+                "rank among {n}",
+                lead="rank of the adjusted mean" if of == "mean" else "",
+            )
             for of in ("mean", "slope")
         }
     )
@@ -323,6 +327,7 @@ class Contrasts(Estimand):
                 "settled{leaning}: the estimate of “{level}” minus “{versus}” is {mean}{points}{over}{given}",
                 difference=True,
                 judged=True,
+                lead="difference of adjusted means",
             ),
             "contrast_in_sample": Measure(
                 "{level} minus {versus}, over the levels in the data",
@@ -330,16 +335,29 @@ class Contrasts(Estimand):
                 difference=True,
                 judged=True,
             ),
-            "cohens_d_of_means": Measure("{level} minus {versus}", "SD", subject="the adjusted mean", difference=True),
+            "cohens_d_of_means": Measure(
+                "{level} minus {versus}",
+                "SD",
+                subject="the adjusted mean",
+                difference=True,
+                lead="standardised difference of adjusted means",
+            ),
             "contrast_of_slopes": Measure(
                 "{level} minus {versus}",
                 "{outcome} per {unit}",
                 subject="the slope of {term}",
                 difference=True,
                 judged=True,
+                lead="difference of slopes",
+                tells="spread",
             ),
             "cohens_d_of_slopes": Measure(
-                "{level} minus {versus}", "SD per {unit}", subject="the slope of {term}", difference=True
+                "{level} minus {versus}",
+                "SD per {unit}",
+                subject="the slope of {term}",
+                difference=True,
+                lead="standardised difference of slopes",
+                tells="spread",
             ),
             "interaction_contrast_of_means": Measure(
                 "Difference in differences: {level} minus {versus}",
@@ -353,6 +371,7 @@ class Contrasts(Estimand):
                 subject="the slope of {term}",
                 difference=True,
                 judged=True,
+                tells="spread",
             ),
         }
     )

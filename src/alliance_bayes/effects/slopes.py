@@ -144,14 +144,23 @@ class Slopes(Estimand):
                 unsettled="Whether {outcome} was higher or lower with more {term} is not settled{leaning}: for each "
                 "additional {unit} the estimate is {mean}{points}{over}{given}",
                 signed=True,
+                lead="slope",
             ),
             "slope_in_sample": Measure(
                 "Per {unit}, over the levels in the data",
                 _PER,
                 short="per {unit}, levels in the data",
                 signed=True,
+                lead="slope",
             ),
-            "slope_per_sd": Measure("Per SD of {term}", "{outcome} per SD of {term}", short="per SD", signed=True),
+            "slope_per_sd": Measure(
+                "Per SD of {term}",
+                "{outcome} per SD of {term}",
+                short="per SD",
+                signed=True,
+                lead="difference",
+                tells="spread",
+            ),
             "slope_contrast": Measure(
                 "From {change}",
                 "{outcome}{where}",
@@ -161,6 +170,7 @@ class Slopes(Estimand):
                 unsettled="Between {who} at {span} of {term}, {outcome} differed by {mean}{points}{over} ({interval}).",
                 signed=True,
                 judged=True,
+                lead="difference",
             ),
             "slope_p10_p90": Measure(
                 "From the 10th to the 90th percentile of {term}",
@@ -172,13 +182,19 @@ class Slopes(Estimand):
                 "differed by {mean}{points}{over} ({interval}).",
                 signed=True,
                 judged=True,
+                lead="difference",
+                tells="spread",
             ),
-            "slope_standardised": Measure("Standardised slope", "SD per SD", short="standardised", signed=True),
+            "slope_standardised": Measure(
+                "Standardised slope", "SD per SD", short="standardised", signed=True, tells="spread"
+            ),
             "partial_correlation": Measure(
-                "Partial correlation", "correlation", short="partial correlation", signed=True
+                "Partial correlation", "correlation", short="partial correlation", signed=True, tells="spread"
             ),
             "delta_r2": Measure(
-                "ΔR²: share of the variance that goes with the average slope of {term}", "share of variance"
+                "ΔR²: share of the variance that goes with the average slope of {term}",
+                "share of variance",
+                tells="spread",
             ),
             "points_needed": Measure(
                 "{units} that go with {change} (median)",
@@ -285,7 +301,9 @@ class SlopesByLevel(Estimand):
     options = EffectAtOptions
     needs_predictor = True
     most_levels = MOST_LEVELS
-    measures = ReadOnly({"slope_by_level": Measure("{factor}: {level}", _PER, subject=_SLOPE, signed=True)})
+    measures = ReadOnly(
+        {"slope_by_level": Measure("{factor}: {level}", _PER, subject=_SLOPE, signed=True, lead="slope")}
+    )
 
     @override
     def estimates(self, analysis: Analysis, factor: str, *, predictor: str | None = None) -> Iterator[Estimate]:
@@ -366,9 +384,14 @@ class Moderation(Estimand):
     needs_predictor = True
     measures = ReadOnly(
         {
-            "slope_at": Measure("Slope at {level}", _PER, subject=_SLOPE, signed=True),
+            "slope_at": Measure("Slope at {level}", _PER, subject=_SLOPE, signed=True, tells="ends"),
             "difference_in_slope": Measure(
-                "Slope at {level} minus that at {versus}", _PER, subject=_SLOPE, difference=True, judged=True
+                "Slope at {level} minus that at {versus}",
+                _PER,
+                subject=_SLOPE,
+                difference=True,
+                judged=True,
+                tells="spread",
             ),
         }
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -103,6 +103,10 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+#: What a measure has in it besides averages over people.
+type Tells = Literal["", "spread", "ends", "parts", "parameter", "levels"]
+
+
 @dataclass(frozen=True)
 class Measure:
     """What rows of one name in the column ``estimand`` hold, and how they are spoken of.
@@ -141,11 +145,19 @@ class Measure:
         Whether it is in points of the outcome, so that the table's ROPE and smallest relevant change are about it.
     unbounded
         Whether it may be infinite in some draws, so that its mean says nothing, and its interval may have no upper end.
+    lead
+        What comes before the label where a sentence names a row without its table, and the label says less than what
+        it is of ("difference of slopes").
+    tells
+        What it has in it besides averages over people, by which a few of them could be counted: ``"spread"``, the SD or
+        percentiles of its term or factor; ``"ends"``, percentiles that its factor is set to; ``"parts"``, the variance
+        of everything that is pooled; ``"parameter"`` or ``"levels"``, the posterior of the parameter that its term
+        names, or of SDs and correlations of its factor's levels. Of numbers that would tell, a page has no such row.
 
     Raises
     ------
     ValueError
-        A text has a name in braces that is not one of these.
+        A text has a name in braces, or `tells` a value, that is not one of these.
     """
 
     label: str = ""
@@ -158,8 +170,12 @@ class Measure:
     signed: bool = False
     judged: bool = False
     unbounded: bool = False
+    lead: str = ""
+    tells: Tells = ""
 
     def __post_init__(self) -> None:
+        if self.tells not in get_args(Tells.__value__):
+            raise ValueError(f"tells should be one of {get_args(Tells.__value__)} but is {self.tells!r}.")
         for kind, known in _WORDS.items():
             for part in re.split(r"({\w+})", getattr(self, kind)):
                 if ("{" in part or "}" in part) and not (

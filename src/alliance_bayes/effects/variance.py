@@ -84,8 +84,15 @@ class VariancePartition(Estimand):
     options = IntervalOptions
     measures = ReadOnly(
         {
-            "variance_share": Measure("Share: {term}", "share of variance", short="Share: {term}"),
-            "icc": Measure("Intraclass correlation: {factor}", "correlation", short="Intraclass correlation: {factor}"),
+            "variance_share": Measure(
+                "Share: {term}", "share of variance", short="Share: {term}", lead="variance", tells="parts"
+            ),
+            "icc": Measure(
+                "Intraclass correlation: {factor}",
+                "correlation",
+                short="Intraclass correlation: {factor}",
+                tells="parts",
+            ),
         }
     )
 

@@ -19,23 +19,6 @@ from alliance_bayes.wording import Wording
 __all__ = ["in_cells", "in_sentences", "quantities_called", "quantity_words", "with_quantities"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/spoken.toml")
-#: What comes before labels that say less than what they are of, by estimand.
-_LED = {
-    "slope": "slope",
-    "slope_in_sample": "slope",
-    "slope_per_sd": "difference",
-    "slope_p10_p90": "difference",
-    "slope_contrast": "difference",
-    "slope_by_level": "slope",
-    "mean": "mean",
-    "contrast_of_means": "means",
-    "contrast_of_slopes": "slopes",
-    "cohens_d_of_means": "standardised_means",
-    "cohens_d_of_slopes": "standardised_slopes",
-    "rank_of_mean": "rank",
-    "variance_share": "variance",
-}
-
 # The share of those at the upper end, by itself and of an outcome.
 _CEILING = re.compile(r"\b([Ss]hare) at ceiling( of)?")
 
@@ -163,11 +146,11 @@ def quantity_words(table: EffectTable, row: Row, design: Design, redact: Spoken)
     # By the id, which says of which factor a level is: a provider may have the name of anything, "mean" or "Value".
     if HIDDEN in redact(str(row["id"])):
         row = {**row, **{name: HIDDEN for name in ("level", "versus") if not pd.isna(row[name])}}
-    label, estimand = measured_where(table, row, design=design), str(row["estimand"])
+    label, lead = measured_where(table, row, design=design), table.measure(str(row["estimand"])).lead
     # "R²" and "ΔR²" stay, and so do levels, which are the data's.
     of_data = label.startswith(row_words(row, design)["level"] or "\0")
     lowered = label[:1].lower() + label[1:] if label[1:2].islower() and not of_data else label
-    return redact(f"{SENTENCES(_LED[estimand])}, {lowered}" if estimand in _LED else lowered)
+    return redact(f"{lead}, {lowered}" if lead else lowered)
 
 
 def quantities_called(

@@ -9,7 +9,9 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.effects import ESTIMANDS, EffectTable, Measure
 from alliance_bayes.effects.at import levels_at
+from alliance_bayes.effects.table import UNKNOWN
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import Column
 from alliance_bayes.model.grammar import windowed_named
@@ -44,22 +46,8 @@ __all__ = [
 
 #: Probabilities of the quartiles of Table 1, by their names in the JSON.
 QUARTILES: Mapping[str, float] = {"q25": 0.25, "median": 0.5, "q75": 0.75}
-# What has the SD, or percentiles, of the predictor in it.
-_OF_SPREAD = frozenset(
-    (
-        "slope_per_sd",
-        "slope_p10_p90",
-        "slope_standardised",
-        "partial_correlation",
-        "delta_r2",
-        "contrast_of_slopes",
-        "cohens_d_of_slopes",
-        "interaction_contrast_of_slopes",
-        "difference_in_slope",
-        "slope_minus_focal",
-    )
-)
-_PARTITION = frozenset(("variance_share", "icc"))
+# Of tables that do not say what their rows measure.
+_MEASURES: Mapping[str, Measure] = {name: of for one in ESTIMANDS.values() for name, of in one.measures.items()}
 
 
 def is_two_valued(fit: FittedModel, name: str) -> bool:
@@ -250,22 +238,23 @@ def telling_rows(fit: FittedModel, rows: pd.DataFrame, hidden: Collection[str], 
     pooled = any(set(column.numeric) & quiet for factor in design.factors for column in factor.columns)
     pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)} = " for name in few)) if few else re.compile(r"(?!)")
 
-    def telling(estimand: str, term: object, factor: object, at: object, note: object) -> bool:
-        if estimand in ("coefficient", "odds_ratio", "parameter"):
+    def telling(estimand: str, term: object, factor: object, at: object) -> bool:
+        tells = measures.get(estimand, UNKNOWN).tells
+        if tells == "parameter":
             return term in hidden
-        if estimand in ("level_sd", "level_correlation"):
+        if tells == "levels":
             return any(f"{kind}_{factor}[{term}]" in hidden for kind in ("tau", "corr"))
-        if {term, factor} & quiet or (estimand in _OF_SPREAD and {term, factor} & few):
+        if {term, factor} & quiet or (tells == "spread" and {term, factor} & few):
             return True
         if isinstance(at, str) and set(levels_at(at)) & quiet:
             return True
-        # A moderator is held at its percentiles.
-        return (estimand in _PARTITION and pooled) or (estimand == "slope_at" and factor in few)
+        return (tells == "parts" and pooled) or (tells == "ends" and factor in few)
 
+    measures = {**_MEASURES, **rows.measures} if isinstance(rows, EffectTable) else _MEASURES
     columns = (rows[name] for name in ("estimand", "term", "factor", "at", "note"))
     return np.array(
         [
-            telling(estimand, term, factor, at, note) or (isinstance(note, str) and bool(pattern.search(note)))
+            telling(estimand, term, factor, at) or (isinstance(note, str) and bool(pattern.search(note)))
             for estimand, term, factor, at, note in zip(*columns, strict=True)
         ],
         dtype=bool,
