@@ -104,7 +104,7 @@ def test_an_outcome_that_all_lack_tells_nothing(data: pd.DataFrame) -> None:
     sentence = describe(fit, 10).context["missing"]
     assert sentence.endswith(
         "All of those left out lack y, and imputing it from these columns adds nothing; how far auxiliary columns move "
-        "the estimates is what a report with --missing\u00a0impute and --auxiliary says."
+        "the estimates is what a report with --missing impute and --auxiliary says."
     )
     # That is so: with drawn outcomes the slope is the same, to four Monte Carlo errors of the difference.
     drawn = ab.Model("y ~ x + w", contrast=(-1, 1), focal="x", missing="impute")

@@ -238,6 +238,6 @@ def test_what_is_said_of_those_left_out_is_said_where_there_are_any(lost: int) -
     sentence = describe(fit, 10).context["missing"]
     if lost:
         assert sentence.startswith("A person who lacks a value in a column of the model")
-        assert sentence.endswith("is what a report with --missing\u00a0impute says.")
+        assert sentence.endswith("is what a report with --missing impute says.")
     else:
         assert sentence == "Nobody was left out: no person lacks a value in a column of the model."

@@ -26,14 +26,14 @@ CUT = """
     && !part.closest('.scroll > *, svg, .unseen, .skip') && part.getBoundingClientRect().right > innerWidth + .5)
   .map(part => part.outerHTML.slice(0, 120))
 """
-# Names of instruments, and intervals in brackets, that a line's end divides.
+# Names of instruments, intervals in brackets and options that a line's end divides.
 DIVIDED = r"""
 (() => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const text = walker.currentNode;
     if (!text.parentElement.checkVisibility() || text.parentElement.closest('svg, pre, code')) continue;
-    for (const match of text.data.matchAll(/[A-Z]{2,}-\d+|\([\d.,\u2212%]+ to [\d.,\u2212%]+\)/gu)) {
+    for (const match of text.data.matchAll(/[A-Z]{2,}-\d+|\([\d.,\u2212%]+ to [\d.,\u2212%]+\)|--[a-z-]+/gu)) {
       const range = document.createRange();
       range.setStart(text, match.index);
       range.setEnd(text, match.index + match[0].length);
@@ -126,6 +126,25 @@ def test_names_and_intervals_are_not_divided(phone: Any) -> None:
     phone.evaluate(OPEN)
     assert "WHO-5" in phone.locator("main").inner_text()
     assert phone.evaluate(DIVIDED) == []
+    # Nor is the stop after a term on the next line.
+    terms = phone.locator(".terms > *")
+    assert terms.count() > 5
+    assert set(terms.evaluate_all("parts => parts.map(part => part.textContent.at(-1))")) == {",", "."}
+    assert set(terms.evaluate_all("parts => parts.map(part => getComputedStyle(part).whiteSpace)")) == {"nowrap"}
+
+
+def test_an_option_is_not_divided_after_its_hyphens(browser: Any, pages: dict[str, Path], tmp_path: Path) -> None:
+    sentence = "How far the estimates move is what a report with --missing impute and --auxiliary says."
+    path = tmp_path / "page.html"
+    html = pages["full"].read_text(encoding="utf-8")
+    path.write_text(html.replace("</main>", f"<p id='said'>{sentence}</p></main>"), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto(path.as_uri())
+    assert page.locator("#said .whole").all_text_contents() == ["--missing", "--auxiliary"]
+    for width in range(300, 400, 10):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(DIVIDED) == [], width
+    page.close()
 
 
 def test_the_contents_are_folded_on_a_phone_only(browser: Any, pages: dict[str, Path]) -> None:

@@ -189,7 +189,7 @@
   }
 
   /* "WHO-5" and "(1.6 to 2.9)" stay on one line. */
-  const WHOLE = /[A-Z]{2,}-\d+|\([\d.,−%]+ to [\d.,−%]+\)/gu;
+  const WHOLE = /[A-Z]{2,}-\d+|\([\d.,−%]+ to [\d.,−%]+\)|--[a-z-]+/gu;
   function keepWhole(root) {
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     const found = [];
