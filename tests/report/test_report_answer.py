@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
@@ -332,6 +334,20 @@ def test_what_a_mean_is_of_is_said_where_a_family_has_another(
     report = rendered(fit, effects=effects(fit), checks=checks_of(), sections=["limitations"])
     found = [one for one in report.numbers["limitations"]["sentences"] if one.startswith("Means and differences")]
     assert found == ([said] if said else [])
+
+
+def test_when_a_row_is_is_neither_raised_nor_measured_with_error(checks_of: Callable[..., CheckReport]) -> None:
+    fit = fitted(ROWS, formula="who5_followup ~ days_in_care", draws=100, spec={"focal": "days_in_care"})
+    known = {"person": "participant_id", "time": "days_in_care", "unit": "day"}
+    for info, timed in ((fit.info, False), ({**fit.info, "long": known}, True)):
+        page = rendered(replace(fit, info=info), effects=effects(fit), checks=checks_of(), sections=["limitations"])
+        said = " ".join(page.numbers["limitations"]["sentences"])
+        assert ("Days in care is taken as measured without error." in said) is not timed
+        text = " ".join(BeautifulSoup(page.html, "html.parser").get_text(" ").split())
+        assert ("That raising days in care would change the outcome." in text) is not timed
+        assert (
+            "That days in care by itself changes the outcome. Whatever else changed meanwhile is in" in text
+        ) is timed
 
 
 def test_withheld_conclusions_have_no_answer(withheld: Rendered) -> None:

@@ -115,10 +115,16 @@ def limits_of_measures(fit: FittedModel, small: int) -> list[str]:
         "measures",
         same_raters=rated and is_who5(fit.design.scales.get(outcome)),
         alliance=focal == "alliance" and one_value_each(fit, focal),
-        focal=None if focal is None else column_name(focal),
+        # When a row is stands in a calendar.
+        focal=None if focal is None or focal == time_of(fit) else column_name(focal),
         error="" if focal is None or focal not in error_of(fit) else derived(error_of(fit)[focal]),
     )
     return [*ends, *filter(None, [after_care_began(fit)]), *sentences]
+
+
+def time_of(fit: FittedModel) -> str | None:
+    """The column that says when a row of a person is; None where rows are people."""
+    return dict(fit.info.get("long") or {}).get("time")
 
 
 def _unknown_change(view: View) -> Iterable[str]:
@@ -240,6 +246,7 @@ def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
     sentences = SENTENCES.all(
         "not_to_conclude",
         focal=None if focal is None or fit.design.is_indicator(focal) else column_name(focal),
+        time=focal is not None and focal == time_of(fit),
         alliance=focal in ("alliance", fit.spec.alliance),
         arms=_arms(fit),
         provider_types="provider_type" in fit.design.formula.columns,
