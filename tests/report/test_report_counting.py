@@ -231,12 +231,7 @@ def test_a_row_is_hidden_by_what_its_measure_says_that_it_tells(tells: Tells, hi
 
         @override
         def estimates(self, analysis: Analysis) -> Iterator[Estimate]:
-            about = {
-                "x": {"term": "x"},
-                "f": {"factor": "x"},
-                "Intercept": {"term": "Intercept"},
-                "age": {"term": "age"},
-            }
+            about = {"x": {"term": "x"}, "f": {"factor": "x", "level": "5"}, "Intercept": {"term": "Intercept"}}
             for note, of in about.items():
                 yield self.row(analysis, "own", np.zeros(analysis.n_draws), note=note, **of)
 
