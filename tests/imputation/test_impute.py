@@ -328,6 +328,59 @@ def test_levels_of_many_are_drawn(data: pd.DataFrame) -> None:
         assert set(own) == {one for one in site if one is not None}
 
 
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | site)", "y ~ x + (x || site) + (1 | sex)", "y ~ x + (1 | sex:site)"])
+def test_levels_written_as_numbers_are_those_written_as_text(data: pd.DataFrame, formula: str) -> None:
+    """Sites 1 to 3, sex 0 and 1: what the formula pools over has levels, with gaps and without."""
+    rng = np.random.default_rng(4)
+    columns = {"site": rng.integers(1, 4, len(data)), "sex": rng.integers(0, 2, len(data))}
+    lost = {name: rng.random(len(data)) < 0.15 for name in columns}
+    numbers = {name: np.where(lost[name], np.nan, code) for name, code in columns.items()}
+    text = {
+        name: [None if gap else f"l{k}" for k, gap in zip(code, lost[name], strict=True)]
+        for name, code in columns.items()
+    }
+    found = []
+    for given in (numbers, text):
+        cohort = ab.read_cohort(data.assign(**given))
+        fit = ab.Model(formula, missing="impute").fit(cohort, seed=1, draws=20, progress=False)
+        assert fit.flow.analysed == len(data)
+        assert {name: fit.info["imputation"]["columns"].get(name) for name in given if name in formula} == {
+            name: int(lost[name].sum()) for name in given if name in formula
+        }
+        found.append(fit)
+    for name, values in found[0].posterior.items():
+        assert np.array_equal(values, found[1].posterior[name]), name
+    levels = found[0].design.factors[0].levels
+    assert [level.replace("l", "") for level in found[1].design.factors[0].levels] == list(levels)
+    assert found[0].slopes().equals(found[1].slopes())
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ x + (1 | arm:site)", "y ~ x + (1 | arm/site)", "y ~ x + (1 | site) + (1 | site:arm)"]
+)
+def test_who_could_have_a_combination_that_nobody_has_is_left_out(data: pd.DataFrame, formula: str) -> None:
+    """A site drawn for somebody of another arm would be one more level, in some tables and not in others."""
+    rng = np.random.default_rng(4)
+    site, whole = rng.integers(0, 6, len(data)), data.dropna()
+    frame = data.assign(arm=np.where(site < 3, "a", "b"), site=[f"s{k}" for k in site]).loc[whole.index]
+    gap = pd.Series(rng.random(len(frame)) < 0.1, index=frame.index)
+    frame["site"] = frame["site"].mask(gap)
+    fits = [
+        ab.Model(formula, missing=missing).fit(ab.read_cohort(frame), seed=1, draws=20, progress=False)
+        for missing in ("impute", "drop")
+    ]
+    assert [fit.flow.analysed for fit in fits] == [len(frame) - gap.sum()] * 2
+    assert fits[0].posterior.equals(fits[1].posterior)
+    # Where every combination has somebody, those who lack a part are analysed, and what follows has all levels.
+    crossed = frame.assign(site=frame["site"].replace({"s3": "s0", "s4": "s1", "s5": "s2"}))
+    fit = ab.Model("y ~ x + (1 | arm:site)", missing="impute").fit(
+        ab.read_cohort(crossed), seed=1, draws=20, progress=False
+    )
+    assert fit.flow.analysed == len(frame)
+    assert len(fit.design.factors[0].levels) == fit.posterior.sizes["arm:site"] == 6
+    assert len(fit.slopes()) > 0
+
+
 def test_nobody_is_drawn_to_have_no_provider_where_there_is_something_to_pool() -> None:
     """Therapists in one arm: those of the arm who lack one have one of the therapists, and the others have none."""
     rng, n = np.random.default_rng(6), 90

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from alliance_bayes.imputation.table import MOST_DRAWN, MOST_LEVELS, Column, col
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from alliance_bayes.model.grammar import in_formula, shown
 from alliance_bayes.model.layout import posterior_dataset
+from alliance_bayes.model.levels import labels_of
 from alliance_bayes.model.scales import is_measured, sample_scale, scale_of
 from alliance_bayes.remedies import setting
 
@@ -42,8 +44,8 @@ def incomplete(spec: ModelSpec, gaps: Gaps) -> list[str]:
 def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
     """The rows that are analysed with values drawn for what they lack, who is left out, and by which columns.
 
-    People are left out who lack what is not drawn: a level of a factor of very many, whose a row is, trials, the row
-    that a lag is of.
+    People are left out who lack what is not drawn: a level of a factor of very many, or of one crossed with others in
+    which nobody has some combination, whose a row is, trials, the row that a lag is of.
 
     Parameters
     ----------
@@ -62,6 +64,7 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
     """
     # As where incomplete rows are left out: whatever there is no column for, or cannot be read.
     cohort.complete([*spec.columns, *(name for name in spec.auxiliary if name in cohort.aside)])
+    cohort = replace(cohort, data=_in_levels(spec, cohort.data))
     data, faults = cohort.data, list(_faults(spec, cohort))
     if faults:
         raise ModelError(" ".join(faults))
@@ -72,6 +75,7 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
         if categorical and data[name].nunique() > MOST_DRAWN:
             demanded.append(name)
     demanded = list(dict.fromkeys(name for name in demanded if name is not None))
+    demanded += _crossed(spec, data[data[demanded].notna().all(axis=1)], demanded)
     # Ids are text, and the model may pool over them.
     text = dict.fromkeys((name for name in spec.columns if pd.api.types.is_string_dtype(data[name].dtype)), "category")
     frame, flow = cohort.complete(demanded)
@@ -83,6 +87,30 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
     analysed = np.flatnonzero(data[demanded].notna().all(axis=1))
     rows = data.reset_index(drop=True)
     return Gaps(rows, analysed, parts, cohort.person, cohort.time, of_persons), flow, demanded
+
+
+def _crossed(spec: ModelSpec, data: pd.DataFrame, beside: Collection[str]) -> list[str]:
+    """Incomplete parts of factors that are crossed or nested, where nobody has some combination that they could have.
+
+    One that is drawn at times only would have an effect at times only; where factors are nested, most are impossible.
+    """
+    out: dict[str, None] = {}
+    for group in spec.parsed.groups:
+        parts = group.factor.split(":")
+        gaps = [name for name in parts if data[name].isna().any()]
+        could_be = math.prod(data[name].nunique() for name in parts)
+        if len(parts) > 1 and gaps and len(data[parts].dropna().drop_duplicates()) < could_be:
+            out |= dict.fromkeys(gaps)
+    return [name for name in out if name not in beside]
+
+
+def _in_levels(spec: ModelSpec, data: pd.DataFrame) -> pd.DataFrame:
+    """The table with labels in place of numbers that the model takes for levels (sites 1 to 12)."""
+    named = spec.parsed.grouping | spec.levels.keys()
+    numbers = [name for name in spec.columns if name in named and pd.api.types.is_numeric_dtype(data[name].dtype)]
+    labels = {name: labels_of(data[name].dropna()) for name in numbers}
+    index = {name: data.index[data[name].notna()] for name in numbers}
+    return data.assign(**{name: pd.Series(labels[name], index=index[name]).reindex(data.index) for name in numbers})
 
 
 def _faults(spec: ModelSpec, cohort: Cohort) -> Iterable[str]:

@@ -97,6 +97,11 @@ class Formula:
         return "Intercept" in self.common
 
     @property
+    def grouping(self) -> frozenset[str]:
+        """Columns that grouping factors are made of: they have levels, written as numbers or not."""
+        return frozenset(part for group in self.groups for part in group.factor.split(":"))
+
+    @property
     def components(self) -> frozenset[str]:
         """Names of what the terms, common and pooled, and the offsets are made of."""
         sums = (self.common, *(group.terms for group in self.groups))

@@ -204,9 +204,8 @@ def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -
 
 def ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
     """The frame with every categorical or grouping column as an ordered categorical without unused levels."""
-    grouping = {part for group in formula.groups for part in group.factor.split(":")}
     for name in frame.columns:
-        if name in grouping or not pd.api.types.is_numeric_dtype(frame[name]):
+        if name in formula.grouping or not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = labels_of(frame[name])
     return frame
 
