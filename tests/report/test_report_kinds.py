@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.moments import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
@@ -112,3 +113,23 @@ def test_few_people_are_nowhere_counted(made: tuple[str, Rendered]) -> None:
 
 def test_the_formula_is_that_of_the_demonstration(made: tuple[str, Rendered]) -> None:
     assert made[1].numbers["meta"]["formula"] == OUTCOME_FORMULA
+
+
+def test_a_step_of_one_sd_is_told_from_a_contrast_of_low_and_high() -> None:
+    """Of the same rows: what is negligible for a step need not be between the percentiles, which are further apart."""
+    fit = fitted(rows(240), means={"beta": [50.0, 2.2, 0.0, 0.0, 0.0]}, sds={"beta": 0.05}, draws=400)
+    design, moments = design_of_moments(moments_of(fit.design, spec=fit.spec), fit.spec)
+    passed = CheckReport((), Gate(True, ()))
+    ratings, cells = fit.design.frame["alliance"].to_numpy(float), []
+    for one in (fit, replace(fit, design=design, moments=moments)):
+        page = parsed(rendered(one, sections=["effects"], checks=passed).html)
+        cells.append([cell.text for cell in page.by_id("table-summary").all("tr")[1].all("th", "td")][-1])
+        section = page.by_id("effects").text
+        assert ("a step of one SD of alliance" in section) is (one is not fit)
+        assert ("a low and a high alliance; the other rows" in section) is (one is fit)
+        assert "(ROPE) is ±2 WHO-5 points" in section
+    sd, span = ratings.std(ddof=1), float(np.diff(np.quantile(ratings, (0.1, 0.9)))[0])
+    assert 2.2 * sd < 2 < 2.2 * span
+    assert cells[0].endswith("; more than negligible, short of relevant")
+    assert cells[1].endswith("; negligible for one SD")
+    assert f"with alliance one SD ({sd:.3g}) higher than with it as it is: by " in page.by_id("findings").text

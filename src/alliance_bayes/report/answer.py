@@ -38,6 +38,7 @@ from alliance_bayes.report.text import (
     clean,
     column_name,
     count,
+    derived,
     ends_words,
     exact,
     factor_name,
@@ -239,7 +240,7 @@ def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
     term = str(row["term"])
     name = column_name(term)
     if row["estimand"] == "slope_per_sd":
-        ends = (SENTENCES("sd_high", term=name), SENTENCES("sd_low"))
+        ends = (SENTENCES("sd_high", term=name, sd=derived(fit.design.sd(term))), SENTENCES("sd_low"))
         return _Ends(*ends, ends)
     between = row["estimand"] == "slope_p10_p90"
     low, high = contrast_values(fit, row) if row["estimand"] in CONTRASTED else (0.0, 1.0)

@@ -19,7 +19,7 @@ from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.groups import FEW_PAIRS, MOST_PAIRS, in_order, pair_name
 from alliance_bayes.report.halfeye import halfeye
-from alliance_bayes.report.phrases import contrast_of, expected_words, outcome_words
+from alliance_bayes.report.phrases import contrast_of, expected_words, outcome_words, slope_contrast
 from alliance_bayes.report.rows import (
     Column,
     effect_table,
@@ -111,7 +111,7 @@ def effect_sizes(view: View) -> Section:
         slope = estimates.first("slope", term=focal)
         # The declared contrast, in points, is what margins are of; moments tell no percentiles.
         contrast = contrast_of(estimates, focal)
-        margins = next((row for row in (contrast, slope) if row is not None), None)
+        margins = slope_contrast(fit, estimates, focal)
         # The curve and the histogram below it are drawn over the range of the rows.
         told = fit.moments is None and not context["untold"]
         drawn = slope_painter(fit, focal, prob=prob, small=view.small) if told else None
@@ -122,6 +122,7 @@ def effect_sizes(view: View) -> Section:
             "forest": effect_forest(view, focal),
             "rope": None if margins is None else rope_words(fit, margins),
             "relevance": None if margins is None else relevance_words(fit, margins),
+            "step": margins is not None and margins["estimand"] == "slope_per_sd",
             "outcome": column_name(fit.design.outcome.name),
             "expected": expected_words(fit),
         }

@@ -230,7 +230,7 @@ def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) 
     """Direction and size in everyday words."""
     way = SENTENCES("plain", settled=direction.settled, way=direction.pick(*better_words(fit)), where=where)
     size = size_words(row, settled=direction.settled)
-    return f"{way}; {size}" if size else way
+    return SENTENCES("plain_size", way=way, size=size, sd=row["estimand"] == "slope_per_sd")
 
 
 def size_words(row: Row, *, settled: bool = True) -> str:
