@@ -14,8 +14,9 @@ from scipy import special
 
 from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import Context
-from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, legend
+from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, called, legend
 from alliance_bayes.effects.table import steady
+from alliance_bayes.model import Design
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +103,10 @@ class Calibration(Check):
             "warn" if fires and not small else "pass",
             sentence + unit + context.of_a_sample(low.size),
             table,
-            plots=(pit_difference(shape, context.rate), interval_coverage(table)),
+            plots=(
+                pit_difference(context.fit.design, shape, context.rate),
+                interval_coverage(context.fit.design, table),
+            ),
             details=pd.DataFrame(
                 {"point": shape.points, "ecdf": shape.ecdf, "lower": shape.lower, "upper": shape.upper}
             ),
@@ -259,11 +263,13 @@ def _departures(n: int) -> np.ndarray:
     return np.sort(_departure(cells.cumsum(axis=1)[:, :-1], n))
 
 
-def pit_difference(shape: Uniformity, rate: float) -> Plot:
+def pit_difference(design: Design, shape: Uniformity, rate: float) -> Plot:
     """Empirical distribution of the LOO-PIT values minus the uniform one, with its band.
 
     Parameters
     ----------
+    design
+        For labels.
     shape
         The values' distribution and band.
     rate
@@ -280,7 +286,7 @@ def pit_difference(shape: Uniformity, rate: float) -> Plot:
             x, lower, upper, color=BAND, alpha=0.6, linewidth=0, label=f"calibrated in {percent(1 - rate)} of data sets"
         )
         axes.axhline(0, color=GREY, linewidth=1)
-        axes.plot(x, line, color=OBSERVED, linewidth=1.5, label="observed")
+        axes.plot(x, line, color=OBSERVED, linewidth=1.5, label=called(design))
         axes.set_xlabel("LOO-PIT value (probability of a lower outcome)")
         axes.set_ylabel("Share of rows up to it,\nminus the expected share")
         legend(figure, axes)
@@ -297,11 +303,13 @@ def pit_difference(shape: Uniformity, rate: float) -> Plot:
     )
 
 
-def interval_coverage(table: pd.DataFrame) -> Plot:
+def interval_coverage(design: Design, table: pd.DataFrame) -> Plot:
     """Coverage of predictive intervals against what is stated.
 
     Parameters
     ----------
+    design
+        For labels.
     table
         Columns ``interval``, ``coverage``, ``lower``, ``upper``.
     """
@@ -313,7 +321,7 @@ def interval_coverage(table: pd.DataFrame) -> Plot:
         axes.vlines(
             x, 100 * table["lower"], 100 * table["upper"], color=BAND, linewidth=7, label="limits, each by itself"
         )
-        axes.plot(x, 100 * table["coverage"], "o", color=OBSERVED, markersize=5, label="observed")
+        axes.plot(x, 100 * table["coverage"], "o", color=OBSERVED, markersize=5, label=called(design))
         axes.set_xticks(x)
         axes.set_xlabel("Stated probability of the predictive interval (%)")
         axes.set_ylabel("Outcomes inside (%)")

@@ -10,7 +10,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BAND", "CHAINS", "EXPECTED", "GREY", "OBSERVED", "TEXT", "axes_of", "label_of", "legend", "short", "slug"]
+__all__ = [
+    "BAND",
+    "CHAINS",
+    "EXPECTED",
+    "GREY",
+    "OBSERVED",
+    "TEXT",
+    "axes_of",
+    "called",
+    "called_and",
+    "label_of",
+    "legend",
+    "short",
+    "slug",
+]
 
 # Okabe and Ito's palette: told apart with every kind of colour vision, and by lightness in print. The light ones are
 # darkened here, so that every line has a contrast of 3:1 on white.
@@ -53,6 +67,16 @@ def label_of(design: Design, column: str, *, prefix: str = "") -> str:
     if scale is None or scale.unit == "unit":
         return prefix + column
     return f"{prefix}{column} ({scale.unit}s)"
+
+
+def called(design: Design) -> str:
+    """What values of the outcome are called."""
+    return "observed or imputed" if design.outcome.drawn else "observed"
+
+
+def called_and(design: Design) -> str:
+    """The same before another kind of values."""
+    return f"{called(design)}{',' if design.outcome.drawn else ''} and"
 
 
 def short(text: str, most: int = 28) -> str:

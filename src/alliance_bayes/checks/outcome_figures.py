@@ -11,11 +11,23 @@ import pandas as pd
 from alliance_bayes.bins import bin_counts, bin_numbers
 from alliance_bayes.checks.check import Plot, percent
 from alliance_bayes.checks.context import FEWEST_ROWS
-from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, label_of, legend, short, slug
+from alliance_bayes.checks.drawing import (
+    BAND,
+    EXPECTED,
+    OBSERVED,
+    axes_of,
+    called,
+    called_and,
+    label_of,
+    legend,
+    short,
+    slug,
+)
 from alliance_bayes.cohort.flow import counted
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
 from alliance_bayes.rounding import ON_LEVEL
+from alliance_bayes.wording import capital
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -131,7 +143,7 @@ def outcome_shares(
     if len(starts) < 2:
         return None
     fewest = FEWEST_ROWS if people is None else FEWEST_PEOPLE
-    each = f"{FEWEST_ROWS} observed rows" + ("" if people is None else f" of {FEWEST_PEOPLE} people")
+    each = f"{FEWEST_ROWS} {called(design)} rows" + ("" if people is None else f" of {FEWEST_PEOPLE} people")
     edges = np.r_[bins.edges[starts], bins.edges[-1]]
     # Per level or bin, so that a joined bar stands for its rows by its area.
     bars = np.add.reduceat(bins.units, starts)
@@ -141,7 +153,7 @@ def outcome_shares(
 
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
-        axes.stairs(100 * observed, edges, color=OBSERVED, linewidth=1.4, label="observed")
+        axes.stairs(100 * observed, edges, color=OBSERVED, linewidth=1.4, label=called(design))
         axes.vlines(middle, lower, upper, color=BAND, linewidth=3.0, zorder=1, label="replicated, 95 % of data sets")
         axes.plot(middle, median, "o", color=EXPECTED, markersize=3, label="replicated, median")
         axes.set_ylim(bottom=0)
@@ -151,8 +163,8 @@ def outcome_shares(
 
     return Plot(
         "predictive-distribution",
-        "Observed and replicated outcomes",
-        f"Histogram of the {design.n:,} observed values of {design.outcome.name}, with the median and 95 % "
+        f"{capital(called_and(design))} replicated outcomes",
+        f"Histogram of the {design.n:,} {called(design)} values of {design.outcome.name}, with the median and 95 % "
         "range of histograms of outcomes "
         f"replicated from the fitted model. Every bar is of at least {each}."
         + (
@@ -198,7 +210,7 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
                 color=BAND,
                 label="limits, all statistics at once",
             )
-            axes.plot(rows["observed"], y, "o", color=OBSERVED, markersize=5, label="observed")
+            axes.plot(rows["observed"], y, "o", color=OBSERVED, markersize=5, label=called(design))
             share = name.startswith("share")
             axes.set_xlabel(
                 name.capitalize()
@@ -218,9 +230,9 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
     some = f" The {MOST_LEVELS} levels furthest out are shown." if len(worst) > MOST_LEVELS else ""
     return Plot(
         f"predictive-by-{slug(factor)}",
-        f"Observed and predicted outcomes by {factor}",
+        f"{capital(called_and(design))} predicted outcomes by {factor}",
         f"{panels[0][0].upper()}{' and '.join(panels)[1:]} of {design.outcome.name} in {counted(len(worst), 'level')} "
-        f"of {factor}, observed and with "
+        f"of {factor}, {called_and(design)} with "
         f"predictive limits. {outside or 'None'} of the {counted(len(statistics), 'statistic')} "
         f"of {'this level' if len(worst) == 1 else 'these levels'} "
         f"{'is' if outside == 1 else 'are'} outside.{some}",

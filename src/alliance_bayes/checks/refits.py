@@ -99,7 +99,10 @@ def of_one_table(fit: FittedModel) -> FittedModel:
     settings = SamplerSettings(draws=max(1, DRAWS_OF_TABLE // chains), chains=chains, cores=1, seed=seed)
     tree, ran = sample(fit.design, fit.priors, settings, draws=settings.draws)
     info = {name: value for name, value in fit.info.items() if name != "imputation"}
-    return replace(fit, tree=tree, info=info | without_times(ran)[0])
+    outcome = fit.design.outcome
+    if fit.imputation is not None and outcome.name in fit.imputation.places:
+        outcome = replace(outcome, drawn=True)
+    return replace(fit, tree=tree, info=info | without_times(ran)[0], design=replace(fit.design, outcome=outcome))
 
 
 def is_asked(fit: FittedModel) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import pandas as pd
 
 from alliance_bayes.checks.absent import Absent
 from alliance_bayes.checks.calibration import Calibration
-from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
+from alliance_bayes.checks.check import Check, CheckResult, Verdict
 from alliance_bayes.checks.context import Context, Draws
 from alliance_bayes.checks.convergence import Convergence
 from alliance_bayes.checks.copies import Copies
@@ -37,15 +36,13 @@ from alliance_bayes.notebook import listed, overview, table
 from alliance_bayes.readonly import ReadOnly
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
-__all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "named", "or_imputed", "run_checks", "run_gate"]
+__all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "named", "run_checks", "run_gate"]
 
 _CONVERGENCE = Convergence()
 #: What precedes sentences of checks that look at one completed table.
 OF_ONE_TABLE = "Of one completed table"
-# What values of the outcome are called where some of them were drawn.
-_OBSERVED = re.compile(r"\b(o|O)bserved\b(?! or imputed)( and\b)?")
 #: Every check by its name, in the order in which they are run and shown.
 CHECKS: Mapping[str, Check] = ReadOnly(
     {
@@ -261,7 +258,7 @@ def run_checks(
         if others:
             again = replace(context, fit=of_one_table(fit), effects=None)
             for check, result in zip(others, _results(again, others), strict=True):
-                whole[check] = _of_one_table(result, fit)
+                whole[check] = _of_one_table(result)
         results = tuple(whole[check] for check in chosen)
     if (nameless := Nameless.of(fit)).numbers:
         results = tuple(result.naming_nobody(nameless) for result in results)
@@ -278,38 +275,11 @@ def run_checks(
     return CheckReport(results, Gate.of(results), f"{fit.spec.formula} ({fit.design.family.title})", request)
 
 
-def _of_one_table(result: CheckResult, fit: FittedModel) -> CheckResult:
+def _of_one_table(result: CheckResult) -> CheckResult:
     """What a check found in one completed table, said so; of what was not looked at there is no table."""
     if not len(result.table) and not len(result.details):
         return result
-    assert fit.imputation is not None
-    drawn = fit.design.outcome.name in fit.imputation.places
-    plots = tuple(_completed(plot) if drawn else plot for plot in result.plots)
-    return replace(result, sentence=f"{OF_ONE_TABLE}: {result.sentence}", plots=plots)
-
-
-def or_imputed(text: str) -> str:
-    """A text about outcomes of a completed table, which calls none observed that was drawn."""
-    return _OBSERVED.sub(lambda match: f"{match[1]}bserved or imputed{',' if match[2] else ''}{match[2] or ''}", text)
-
-
-def _completed(plot: Plot) -> Plot:
-    """A figure of a completed table, with what it draws called so."""
-
-    def draw(figure: Figure) -> None:
-        plot.draw(figure)
-        for axes in figure.axes:
-            # Levels, which ticks name, are the data's.
-            drawn: tuple[Any, ...] = (*axes.lines, *axes.collections, *axes.patches, *axes.containers)
-            for artist in drawn:
-                artist.set_label(or_imputed(str(artist.get_label())))
-            for label in (axes.xaxis.label, axes.yaxis.label):
-                label.set_text(or_imputed(label.get_text()))
-        for key in figure.legends:
-            for text in key.get_texts():
-                text.set_text(or_imputed(text.get_text()))
-
-    return replace(plot, title=or_imputed(plot.title), description=or_imputed(plot.description), draw=draw)
+    return replace(result, sentence=f"{OF_ONE_TABLE}: {result.sentence}")
 
 
 def run_gate(fit: Draws, effects: pd.DataFrame | None = None) -> CheckReport:

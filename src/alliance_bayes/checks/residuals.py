@@ -11,10 +11,11 @@ import pandas as pd
 from alliance_bayes.bins import bin_numbers
 from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import Context
-from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, label_of, legend, short, slug
+from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, called, label_of, legend, short, slug
 from alliance_bayes.checks.lack_of_fit import LackOfFit, lack_of_fit, level_basis, spline_basis
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
+from alliance_bayes.wording import capital
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -242,15 +243,15 @@ def residuals_along(design: Design, column: str, parts: pd.DataFrame) -> Plot:
         axes.axhline(0, color=GREY, linewidth=1)
         axes.plot(x, parts["residual"], "o-", color=OBSERVED, markersize=5, linewidth=1.2, label="mean residual")
         axes.set_xlabel(label_of(design, column))
-        axes.set_ylabel(label_of(design, design.outcome.name, prefix="Observed minus expected\n"))
+        axes.set_ylabel(label_of(design, design.outcome.name, prefix=f"{capital(called(design))} minus expected\n"))
         legend(figure, axes)
 
     outside = int((parts["residual"].abs() > parts["limit"]).sum())
     return Plot(
         f"residuals-{slug(column)}",
         f"Residuals along {column}",
-        f"Mean of observed minus expected {design.outcome.name} in {len(parts)} parts of the range of {column}, with "
-        "a band that the means keep within "
+        f"Mean of {called(design)} minus expected {design.outcome.name} in {len(parts)} parts of the range of "
+        f"{column}, with a band that the means keep within "
         f"when the model is right. {_outside(outside, len(parts), 'part')}",
         draw,
         column=column,
@@ -283,7 +284,7 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
         axes.axvline(0, color=GREY, linewidth=1)
         axes.plot(shown["residual"], y, "o", color=OBSERVED, markersize=5, label="mean residual")
         axes.set_yticks(y, [f"{short(str(row.level))} ({row.n:,})" for row in shown.itertuples()])
-        axes.set_xlabel(label_of(design, design.outcome.name, prefix="Observed minus expected\n"))
+        axes.set_xlabel(label_of(design, design.outcome.name, prefix=f"{capital(called(design))} minus expected\n"))
         axes.set_ylabel(f"{short(column)} (rows)")
         axes.margins(y=0.12 if len(shown) < 6 else 0.02)
         legend(figure, axes)
@@ -293,8 +294,8 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
     return Plot(
         f"residuals-by-{slug(column)}",
         f"Residuals by {column}",
-        f"Mean of observed minus expected {design.outcome.name} of the {len(levels)} levels of {column}, with bars "
-        "that all of them keep within when the "
+        f"Mean of {called(design)} minus expected {design.outcome.name} of the {len(levels)} levels of {column}, with "
+        "bars that all of them keep within when the "
         f"model is right. {_outside(outside, len(levels), 'level')}{some}",
         draw,
         (4.8, 2.05 + 0.27 * len(shown)),

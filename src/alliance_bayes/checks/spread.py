@@ -13,12 +13,12 @@ import pandas as pd
 from alliance_bayes.bins import bin_numbers
 from alliance_bayes.checks.check import Check, CheckResult, Plot, percent, some
 from alliance_bayes.checks.context import Context
-from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, label_of, legend, slug
+from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, called, label_of, legend, slug
 from alliance_bayes.checks.lack_of_fit import Basis, discrepancies, judged, orthonormal, spline_basis
 from alliance_bayes.checks.residuals import edges_of, fired_of, named
 from alliance_bayes.model import Design, ModelSpec
 from alliance_bayes.model.grammar import in_formula, windowed_named
-from alliance_bayes.wording import Wording
+from alliance_bayes.wording import Wording, capital
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -231,7 +231,7 @@ def spread_along(design: Design, column: str, parts: pd.DataFrame) -> Plot:
         axes.axhline(1, color=GREY, linewidth=1)
         axes.plot(x, parts["spread"], "o-", color=OBSERVED, markersize=5, linewidth=1.2, label="size of residuals")
         axes.set_xlabel(label_of(design, column))
-        axes.set_ylabel("Observed over expected\nsize of residuals")
+        axes.set_ylabel(f"{capital(called(design))} over expected\nsize of residuals")
         legend(figure, axes)
 
     outside = int(((parts["spread"] - 1).abs() > parts["limit"]).sum())

@@ -170,7 +170,7 @@ def attrition(
     taken = read(cohort, reading)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError(f"'{cohort.name}' holds moments, which hold nobody who was left out. Give a table.")
-    with naming_card_of(of) if of.endswith(".toml") else nullcontext():
+    with naming_card_of(of) if isinstance(needed, ab.Model) else nullcontext():
         result = ab.attrition(taken, needed, formula=formula, small=small, **sampling.arguments(), progress=progress())
     if output is not None:
         ab.write_cohort(result.weighted(), output)

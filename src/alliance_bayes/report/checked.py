@@ -14,7 +14,7 @@ import pandas as pd
 
 from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot
 from alliance_bayes.checks.refits import FEW_LEVELS, called_difference
-from alliance_bayes.checks.registry import named, or_imputed
+from alliance_bayes.checks.registry import named
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
@@ -224,7 +224,7 @@ def _item(
     )
     headings = dict(_SHOWN_AS.get(result.name, {}))
     if fit.design.outcome.name in lacking(fit):
-        headings |= {"observed": or_imputed("observed")}
+        headings |= {"observed": "observed or imputed"}
     captions = (("table", title, frame, kept), ("details", f"{title}: details", details, result.details))
     tables = [
         frame_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -92,11 +93,12 @@ def effect_sizes(view: View) -> Section:
         rows = differences(estimates, factor)
         first = rows.iloc[0] if len(rows) else None
         # Differences of the factor alone have a figure of their own.
-        beside = any(row["factor"] != factor for _, row in comparable(view, factor))
+        compared = comparable(view, factor)
+        beside = any(row["factor"] != factor for _, row in compared)
         context |= {
             "arms": arms(view, factor, on_axis=beside),
             "density": None,
-            "forest": effect_forest(view, factor) if beside else None,
+            "forest": effect_forest(view, compared) if beside else None,
             "rope": "" if first is None else rope_words(fit, first),
             "relevance": "" if first is None else relevance_words(fit, first),
             "outcome": column_name(fit.design.outcome.name),
@@ -119,7 +121,7 @@ def effect_sizes(view: View) -> Section:
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
             "slope_picture": None if drawn is None else _slope_picture(fit, focal, drawn, view.small),
             "density": _contrast_density(view, contrast, slope),
-            "forest": effect_forest(view, focal),
+            "forest": effect_forest(view, comparable(view, focal)),
             "rope": None if margins is None else rope_words(fit, margins),
             "relevance": None if margins is None else relevance_words(fit, margins),
             "step": margins is not None and margins["estimand"] == "slope_per_sd",
@@ -343,9 +345,8 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
     return effects
 
 
-def effect_forest(view: View, focal: str) -> Picture | None:
-    """The figure; None where there are fewer than two effects to compare."""
-    effects = comparable(view, focal)
+def effect_forest(view: View, effects: Sequence[tuple[str, pd.Series]]) -> Picture | None:
+    """The figure of what is `comparable`; None where there are fewer than two effects to compare."""
     if len(effects) < 2:
         return None
     estimates = view.estimates

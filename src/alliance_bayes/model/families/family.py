@@ -68,6 +68,8 @@ class Outcome:
         Censoring limits of ``censored_gaussian``, ends of the scale otherwise (None where open).
     trials
         Shape (n,): how many trials each value is the share of successes of; None where it is no share.
+    drawn
+        Whether some of them were not observed: of a completed table.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Outcome:
     lower: float | None
     upper: float | None
     trials: np.ndarray | None = None
+    drawn: bool = False
 
     def take(self, at: slice | np.ndarray) -> Outcome:
         """The outcome of some rows, by place."""
