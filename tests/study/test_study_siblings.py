@@ -225,6 +225,8 @@ def test_a_bend_is_said_alike_in_the_sentence_and_in_the_summary(
         {"model": models, "elpd_difference": [0.0, -gap], "se_difference": [np.nan, se], "weight": weights}
     )
     bend = bend_of(table)
+    # The row of the summary names the better one, and the weight beside it is of that one.
+    assert bend.weight_of_better == pytest.approx(table["weight"].iloc[0])
     open_ = gap < 4 or gap < 2 * se
     assert bend.sentence.startswith("Whether the association bends") == open_ == (bend.words == "Not settled")
     if not open_:

@@ -45,6 +45,11 @@ class Bend:
         return VERDICTS("bend_short", verdict=self.verdict)
 
     @property
+    def weight_of_better(self) -> float:
+        """The weight of whichever predicts better, which a row names."""
+        return self.weight if self.ahead else 1.0 - self.weight
+
+    @property
     def sentence(self) -> str:
         """With its figures."""
         gap, se = number(self.gap, 1), number(self.se, 1)

@@ -299,7 +299,7 @@ class _Summary:
             SENTENCES("curve_estimate", gap=number(bend.gap, 1), se=number(bend.se, 1), ahead=bend.ahead),
             "–",
             "–",
-            SENTENCES("curve_sure", weight=percent(bend.weight)),
+            SENTENCES("curve_sure", weight=percent(bend.weight_of_better)),
             bend.words,
             marks_of(self._view(block, "dose_response"), lambda called: False),
             tuple(str(name) for name in block.rows.under(block.name).index),
