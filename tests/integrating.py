@@ -49,7 +49,12 @@ def normal(x: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     return np.asarray(-0.5 * ((x - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi))
 
 
+def gaussian(y: np.ndarray, eta: np.ndarray, own: dict[str, np.ndarray]) -> np.ndarray:
+    return normal(y, eta, own["sigma"])
+
+
 DENSITIES: dict[str, RowDensity] = {
+    "gaussian": gaussian,
     "bernoulli": bernoulli,
     "poisson": poisson,
     "student_t": student_t,
@@ -66,6 +71,7 @@ def table(family: str, seed: int = 11, n: int = 90) -> pd.DataFrame:
     y = {
         "bernoulli": lambda: rng.random(n) < special.expit(1.5 * eta),
         "poisson": lambda: rng.poisson(np.exp(0.5 * eta)),
+        "gaussian": lambda: eta + np.exp(0.4 * x - 0.5 * z) * rng.normal(size=n),
         "student_t": lambda: eta + rng.standard_t(3, n),
         "negative_binomial": lambda: rng.poisson(np.exp(0.5 * eta) * rng.gamma(3, 1 / 3, n)),
     }[family]().astype(float)
@@ -104,8 +110,12 @@ class Posterior:
 
 
 def posterior(fit: Fit, data: pd.DataFrame, *, seed: int = 0) -> Posterior:
-    """Of the coefficients and the family's parameters of a fit of :data:`FORMULA` with the auxiliary column."""
-    names = [*fit.design.terms, *fit.design.family.parameters]
+    """Of the coefficients and the family's parameters of a fit of :data:`FORMULA` with the auxiliary column.
+
+    The residual SD may differ along the number and the indicator.
+    """
+    along = () if fit.design.sigma is None else fit.design.sigma.parameters
+    names = [*fit.design.terms, *fit.design.family.parameters, *along]
     log_density, size = _log_density(fit, data)
     rng = np.random.default_rng(seed)
     start = np.zeros(size)
@@ -124,7 +134,7 @@ def posterior(fit: Fit, data: pd.DataFrame, *, seed: int = 0) -> Posterior:
         mean = kept @ q
         root = np.linalg.cholesky((kept[:, None] * (q - mean)).T @ (q - mean) + 1e-8 * np.eye(size))
     k = len(fit.design.terms)
-    values = np.concatenate([q[:, :k], np.exp(q[:, size - len(names) + k :])], axis=1)
+    values = np.concatenate([q[:, :k], np.exp(q[:, k + 12 : size - len(along)]), q[:, size - len(along) :]], axis=1)
     return Posterior(dict(zip(names, values.T, strict=True)), weight)
 
 
@@ -132,7 +142,8 @@ def _log_density(fit: Fit, data: pd.DataFrame) -> tuple[Callable[[np.ndarray], n
     """Of coefficients, of the indicator's, the number's and the auxiliary column's regressions, and of the family."""
     design, priors, own = fit.design, fit.priors, tuple(fit.design.family.parameters)
     density, k = DENSITIES[design.family.name], len(fit.design.terms)
-    size = k + 2 + 4 + 6 + len(own)
+    along = () if design.sigma is None else design.sigma.labels
+    size = k + 2 + 4 + 6 + len(own) + len(along)
     _, columns, _ = begin(fit.spec, Gaps.of(data), seed=0)
     seen = {name: columns[name].standard(data[name].to_numpy(float)) for name in ("x", "z", "w", "y", "aux")}
     raw = {name: data[name].to_numpy(float) for name in ("x", "z", "w", "y")}
@@ -140,6 +151,8 @@ def _log_density(fit: Fit, data: pd.DataFrame) -> tuple[Callable[[np.ndarray], n
     nodes, weights = np.polynomial.hermite_e.hermegauss(_POINTS)
     log_weights = np.log(weights / weights.sum())
     prior = [_log_prior(str(priors[name].prior)) for name in (*design.terms, *own)]
+    of_sigma = () if design.sigma is None else design.sigma.parameters
+    prior += [_log_prior(str(priors[name].prior)) for name in of_sigma]
 
     def rows(q: np.ndarray, at: np.ndarray, z: np.ndarray, y: np.ndarray, known: bool) -> np.ndarray:
         """Log density of some rows, shape (draws, n), with indicators and outcomes given, over numbers or at them."""
@@ -161,6 +174,9 @@ def _log_density(fit: Fit, data: pd.DataFrame) -> tuple[Callable[[np.ndarray], n
         z_c, w_c = (z - centre["z"])[:, None], (raw["w"][at] - centre["w"])[:, None]
         value = {"Intercept": np.ones_like(x_c), "x": x_c, "z": z_c, "w": w_c, "x:z": x_c * z_c}
         eta = sum(value[name] * beta[:, place] for place, name in enumerate(design.terms))
+        if along:
+            gamma = q[:, size - len(along) :, None, None]
+            family["sigma"] = family["sigma"] * np.exp(sum(value[one] * gamma[:, j] for j, one in enumerate(along)))
         inner = density(y[:, None], np.asarray(eta), family)
         expected = b_a[:, 0, None, None] + b_a[:, 1, None, None] * x
         others = (z_s, w, columns["y"].standard(y))
@@ -177,6 +193,7 @@ def _log_density(fit: Fit, data: pd.DataFrame) -> tuple[Callable[[np.ndarray], n
     def _of_block(q: np.ndarray) -> np.ndarray:
         total = sum(prior[j](q[:, j]) for j in range(k))
         total = total + sum(prior[k + j](np.exp(q[:, k + 12 + j])) + q[:, k + 12 + j] for j in range(len(own)))
+        total = total + sum(prior[k + len(own) + j](q[:, size - len(along) + j]) for j in range(len(along)))
         coefficients = np.concatenate([q[:, k : k + 5], q[:, k + 6 : k + 11]], axis=1)
         total = total + stats.norm.logpdf(coefficients, 0, COEFFICIENT_SD).sum(axis=1)
         shape, scale = VARIANCE_PRIOR

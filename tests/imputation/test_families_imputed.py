@@ -101,18 +101,28 @@ def test_drawn_values_are_those_that_a_family_can_have(family: str) -> None:
     assert ("hyperparameters" in fit.info["imputation"]["accepted"]) == collapsed
 
 
+def values_of(fit: ab.Fit, name: str) -> object:
+    """Draws of a parameter by its name among the priors."""
+    if name in fit.design.terms:
+        return fit.posterior["beta"].sel(term=name)
+    if name.startswith("gamma["):
+        return fit.posterior["gamma"].sel(sigma_term=name.removeprefix("gamma[").removesuffix("]"))
+    return fit.posterior[name]
+
+
 @pytest.mark.parametrize("family", list(integrating.DENSITIES))
 def test_posterior_is_that_of_the_density_with_values_integrated_out(family: str, record_property: Record) -> None:
     data = integrating.table(family)
-    imputing = ab.Model(integrating.FORMULA, family=family, missing="impute", auxiliary=("aux",))
+    # That of a Gaussian model with one residual SD is tested against a graph.
+    sigma = "~ x + z" if family == "gaussian" else None
+    imputing = ab.Model(integrating.FORMULA, family=family, sigma=sigma, missing="impute", auxiliary=("aux",))
     # Deviations are counted in errors that go by the number of draws.
     fit = imputing.fit(ab.read_cohort(data), seed=1, draws=200, progress=False)
     reference = integrating.posterior(fit, data)
     assert reference.worth > 400
     furthest = 0.0
     for name in reference.draws:
-        found = fit.posterior["beta"].sel(term=name) if name in fit.design.terms else fit.posterior[name]
-        own = np.asarray(found)
+        own = np.asarray(values_of(fit, name))
         size = convergence(own[None], np.quantile(own, [[0.055, 0.945]]))["ess_mean"][0]
         mean, sd = reference.mean_and_sd(name)
         error = float(np.hypot(own.std() / np.sqrt(size), sd / np.sqrt(reference.worth)))

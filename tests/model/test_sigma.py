@@ -153,13 +153,6 @@ def test_priors_are_of_one_sd_of_the_column_or_another_level_and_can_be_given() 
         ),
         (
             "~ alliance",
-            {"missing": "impute"},
-            "sigma='~ alliance' and missing='impute' do not go together: values are drawn from models whose residual "
-            "SD is everybody's or a level's. Use residual_by, give completed tables, or leave incomplete rows out: "
-            "missing='drop'.",
-        ),
-        (
-            "~ alliance",
             {"weights": "w", "weights_kind": "sampling"},
             "sigma='~ alliance' and weights_kind='sampling' do not go together: the width that unequal weights make is "
             "known for residual SDs of levels only. Use residual_by, or take one of them out.",

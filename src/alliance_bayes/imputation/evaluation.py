@@ -101,6 +101,7 @@ class ChangingDesign:
         if not _alike(here, moved):
             return ""
         terms = [*self.design.formula.common, *(term for one in self.design.formula.groups for term in one.terms)]
+        terms += [] if self.design.sigma is None else self.design.sigma.formula.common
         unknown = self.moved - {name}
         with_others = any(name in term.split(":") and set(term.split(":")) & unknown for term in terms)
         # Other values in the same rows, of columns inside a call too: those of the row before.

@@ -163,7 +163,8 @@ def begin(spec: ModelSpec, gaps: Gaps, *, seed: int) -> tuple[ModelSpec, dict[st
         if spec.autoscale and scale_of(name, scales) is None and is_measured(name):
             scales[name] = sample_scale(values.dropna().to_numpy(float), None, name)
         # What a column is made into by a call has a centre of its own.
-        if name in spec.parsed.components and spec.parsed.is_centred(name):
+        formulas = [one for one in (spec.parsed, spec.parsed_sigma) if one is not None and name in one.components]
+        if formulas and all(one.is_centred(name) for one in formulas):
             centre.setdefault(name, float(values.mean()))
     filled = hot_deck(columns, frame, np.random.default_rng(seed))
     if spec.trials is not None:

@@ -173,6 +173,22 @@ class _Normal(OutcomeRows):
         return self.coded[:, inside]
 
 
+class _NormalAlong(_Normal):
+    """Of a residual SD that differs along columns: tails are heavier than those of the SD in the middle."""
+
+    @override
+    def noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        return rng.standard_t(_DF, shape)
+
+    @override
+    def log_noise(self, square: np.ndarray) -> np.ndarray:
+        return _log_t(square)
+
+
+def _log_t(square: np.ndarray) -> np.ndarray:
+    return np.asarray(-0.5 * (_DF + 1) * np.log1p(square / _DF))
+
+
 class _OfFamily(OutcomeRows):
     @override
     def log_density(self, eta: np.ndarray, inside: np.ndarray, own: Own) -> np.ndarray:
@@ -227,7 +243,7 @@ class _OfFamily(OutcomeRows):
 
     @override
     def log_noise(self, square: np.ndarray) -> np.ndarray:
-        return np.asarray(-0.5 * (_DF + 1) * np.log1p(square / _DF))
+        return _log_t(square)
 
     @override
     def draw(
@@ -273,4 +289,6 @@ class _OfFamily(OutcomeRows):
 
 def outcome_of(design: Design, at: np.ndarray, chains: int) -> OutcomeRows:
     """The outcomes of the rows that change."""
-    return (_Normal if design.family.conjugate else _OfFamily)(design, at, chains)
+    if not design.family.conjugate:
+        return _OfFamily(design, at, chains)
+    return (_Normal if design.sigma is None else _NormalAlong)(design, at, chains)

@@ -27,6 +27,7 @@ from alliance_bayes.imputation.table import Column, as_designed
 from alliance_bayes.imputation.together import Blocks, Together
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NOBODY
+from alliance_bayes.model.sigma import GAMMA
 
 __all__ = ["Imputer"]
 
@@ -476,10 +477,17 @@ class Imputer:
     def _family(self, rows: Rows) -> dict[str, np.ndarray]:
         """The family's parameters by chain, the residual SD by rows of every chain, shape (chains, n)."""
         own = {name: self._values[name] for name in self.design.family.parameters}
-        if "sigma" in own:
+        if rows.sigma is not None:
+            own["sigma"] = self._residual_sd(rows.sigma)
+        elif "sigma" in own:
             strata = rows.strata.reshape(self.chains, -1)
             own["sigma"] = np.take_along_axis(own["sigma"].reshape(self.chains, -1), strata, axis=1)
         return own
+
+    def _residual_sd(self, columns: np.ndarray) -> np.ndarray:
+        """The residual SD of rows of every chain by the columns that it differs along, shape (chains, n)."""
+        by_log = np.einsum("cnk,ck->cn", columns.reshape(self.chains, -1, columns.shape[1]), self._values[GAMMA])
+        return np.asarray(self._values["sigma"].reshape(self.chains, 1) * np.exp(by_log))
 
     def _draw_values(self) -> None:
         for regression in self.regressions.values():
@@ -647,7 +655,7 @@ class Imputer:
             def rows_at(values: np.ndarray) -> tuple[np.ndarray, Rows | None]:
                 return np.asarray(eta + along * touch.spread(values - now)), None
 
-            there, _ = rows_at(middle)
+            there, rows_there = rows_at(middle)
         else:
 
             def rows_at(values: np.ndarray) -> tuple[np.ndarray, Rows | None]:
@@ -655,24 +663,39 @@ class Imputer:
                     rows = self.changing.at(at(values), places, here)
                     return self._predictor(rows), rows
 
-            there, _ = rows_at(middle)
+            there, rows_there = rows_at(middle)
             along = (rows_at(middle + _STEP)[0] - there) / _STEP
+
+        def family_at(values: np.ndarray, rows: Rows | None) -> dict[str, np.ndarray]:
+            """The family's parameters, with the residual SD that goes with the values."""
+            if self.design.sigma is None or not self.design.sigma.variables & touch.by.keys():
+                return family
+            if rows is None:
+                assert change is not None
+                assert here.sigma is not None
+                assert change.sigma is not None
+                by = (touch.spread(values - now) * column.scale).reshape(-1, 1)
+                return family | {"sigma": self._residual_sd(here.sigma + by * change.sigma)}
+            assert rows.sigma is not None
+            return family | {"sigma": self._residual_sd(rows.sigma)}
+
         # The model's density as a Normal one, from which the value is proposed.
         with np.errstate(all="ignore"):
-            centre, proposed_precision = self.outcomes.proposal(middle, precision, there, along, touch, family)
+            own = family_at(middle, rows_there)
+            centre, proposed_precision = self.outcomes.proposal(middle, precision, there, along, touch, own)
             unusable = ~np.isfinite(centre) | ~np.isfinite(proposed_precision)
         centre = np.where(unusable, middle, centre)
         proposed_precision = np.where(unusable, precision, proposed_precision)
         proposed = centre + self.outcomes.noise(centre.shape, self.rng) / np.sqrt(proposed_precision)
         new, rows = rows_at(proposed)
 
-        def log_ratio(values: np.ndarray, at_values: np.ndarray) -> np.ndarray:
-            said = touch.gathered(self.outcomes.log_density(at_values, inside, family))
-            own = -0.5 * precision * (values - middle) ** 2 + said
-            return np.asarray(own - self.outcomes.log_noise(proposed_precision * (values - centre) ** 2))
+        def log_ratio(values: np.ndarray, at_values: np.ndarray, own: dict[str, np.ndarray]) -> np.ndarray:
+            said = touch.gathered(self.outcomes.log_density(at_values, inside, own))
+            whole = -0.5 * precision * (values - middle) ** 2 + said
+            return np.asarray(whole - self.outcomes.log_noise(proposed_precision * (values - centre) ** 2))
 
         with np.errstate(all="ignore"):
-            gain = log_ratio(proposed, new) - log_ratio(now, eta)
+            gain = log_ratio(proposed, new, family_at(proposed, rows)) - log_ratio(now, eta, family)
         accepted = np.log(self.rng.random(gain.shape)) < np.nan_to_num(gain, nan=-np.inf)
         self._count(name, accepted)
         value = np.where(accepted, proposed, now)

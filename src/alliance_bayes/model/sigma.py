@@ -106,25 +106,19 @@ def sigma_text(text: object) -> str:
     return f"~ {_LEFT.sub('', text, count=1).strip()}"
 
 
-def check_sigma(text: str, weights_kind: str | None, *, imputes: bool) -> None:
+def check_sigma(text: str, weights_kind: str | None) -> None:
     """Refuse what does not go together with a residual SD that differs along columns.
 
     Raises
     ------
     ModelError
-        Sampling weights, or values that are drawn together with the parameters.
+        Sampling weights.
     """
     written = setting("sigma", text)
     if weights_kind == "sampling":
         raise ModelError(
             f"{written} and {setting('weights_kind', 'sampling')} do not go together: the width that unequal weights "
             f"make is known for residual SDs of levels only. Use {setting('residual_by')}, or take one of them out."
-        )
-    if imputes:
-        raise ModelError(
-            f"{written} and {setting('missing', 'impute')} do not go together: values are drawn from models whose "
-            f"residual SD is everybody's or a level's. Use {setting('residual_by')}, give completed tables, or leave "
-            f"incomplete rows out: {setting('missing', 'drop')}."
         )
 
 

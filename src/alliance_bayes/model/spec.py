@@ -124,7 +124,7 @@ class ModelSpec:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         if self.sigma is not None:
             object.__setattr__(self, "sigma", sigma_text(self.sigma))
-            check_sigma(self.sigma, self.weights_kind, imputes=self.missing == "impute")
+            check_sigma(self.sigma, self.weights_kind)
         check_trials(self.trials, self.parsed, self.observation)
         check_weights(self.weights, self.weights_kind, self.columns, imputes=self.missing == "impute")
         for name in ("error", "reliability"):

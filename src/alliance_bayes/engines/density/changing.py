@@ -125,7 +125,10 @@ class ChangingDensity:
         data.y[at] = coded
         if rows.offset is not None:
             data.offset[at] = rows.offset
-        data.sigma_index[at] = rows.strata
+        if rows.sigma is None:
+            data.sigma_index[at] = rows.strata
+        else:
+            data.sigma_x[:, at] = rows.sigma.T
         block = 0
         for number, factor in enumerate(self.design.factors):
             z = rows.z[factor.name]
@@ -226,7 +229,7 @@ class ChangingDensity:
 
 def _copied(data: ModelData) -> ModelData:
     """With arrays of its own, where those of single rows are written."""
-    names = ("x", "y", "offset", "sigma_index", "level", "z", "basis")
+    names = ("x", "y", "offset", "sigma_index", "sigma_x", "level", "z", "basis")
     return data._replace(**{name: getattr(data, name).copy() for name in names})
 
 
