@@ -9,7 +9,7 @@ import pytest
 from alliance_bayes.effects import effects
 from alliance_bayes.report.spoken import quantity_words
 from alliance_bayes.report.tables import frame_table
-from alliance_bayes.report.text import MINUS, proportion
+from alliance_bayes.report.text import MINUS, proportion, range_of
 from builders import fitted, rows
 
 
@@ -30,6 +30,29 @@ from builders import fitted, rows
 )
 def test_a_share_is_none_or_all_only_where_it_is(value: float, places: int, printed: str) -> None:
     assert proportion(value, places) == printed
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "places", "printed"),
+    [
+        # On one side of zero, which words of certainty follow from.
+        (0.31, 16.2, 0, "(0.3 to 16)"),
+        (-16.2, -0.031, 0, f"({MINUS}16 to {MINUS}0.03)"),
+        (0.004, 0.52, 1, "(0.004 to 0.5)"),
+        # On both, or at it.
+        (-0.31, 16.2, 0, "(0 to 16)"),
+        (0.0, 16.2, 0, "(0 to 16)"),
+        (0.6, 16.2, 0, "(1 to 16)"),
+        # So near that nobody would read it.
+        (1e-9, 16.2, 0, "(0 to 16)"),
+        (float("nan"), float("nan"), 0, "–"),
+        (3.1, float("inf"), 0, "(3 to ∞)"),
+    ],
+)
+def test_an_interval_beside_zero_is_not_printed_as_one_that_includes_it(
+    lower: float, upper: float, places: int, printed: str
+) -> None:
+    assert range_of(lower, upper, places) == printed
 
 
 def cells_of(**columns: list[float]) -> list[list[str]]:

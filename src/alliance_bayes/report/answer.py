@@ -39,6 +39,7 @@ from alliance_bayes.report.text import (
     column_name,
     count,
     derived,
+    ends_of_interval,
     ends_words,
     exact,
     factor_name,
@@ -268,7 +269,7 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         whole = None if scale is None or scale.lower != 0 or scale.upper is None else exact(scale.upper)
         points = SENTENCES("points", whole=whole or "", unit=units(unit_of(fit.design, fit.design.outcome.name)))
         places = estimates.places(row)
-    size, lower, upper = (number(end, places) for end in figures)
+    size, (lower, upper) = number(figures[0], places), ends_of_interval(figures[1], figures[2], places)
     interval = f"{interval_name(row['interval'], float(row['prob']))} {lower} to {upper}"
     return answer_words(
         fit,

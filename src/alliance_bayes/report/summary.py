@@ -26,6 +26,7 @@ from alliance_bayes.report.text import (
     column_name,
     count,
     derived,
+    ends_of_interval,
     exact,
     factor_name,
     is_probability,
@@ -231,8 +232,8 @@ def span_words(estimates: Estimates, rows: Sequence[Row], unit: str = "") -> str
     else:
         means = [float(row["mean"]) for row in rows]
         mean, (low, high) = "", (min(means), max(means))
-    ends = {"low": number(scale * low, places), "high": number(scale * high, places)}
-    return SENTENCES("span", mean=mean, **ends, unit=unit)
+    lower, upper = ends_of_interval(scale * low, scale * high, places)
+    return SENTENCES("span", mean=mean, low=lower, high=upper, unit=unit)
 
 
 def _pairs_of(view: View, factor: str, of: str) -> pd.DataFrame:
@@ -246,11 +247,12 @@ def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> st
     """Mean and interval with their unit: "3.6 (2.4 to 4.8) WHO-5 points"."""
     if fit.design.family.event:
         places = max(0, min(1, estimates.places(row) - 2))
-        mean, lower, upper = (number(100 * float(row[name]), places) for name in ("mean", "lower", "upper"))
+        mean = number(100 * float(row["mean"]), places)
+        lower, upper = ends_of_interval(100 * float(row["lower"]), 100 * float(row["upper"]), places)
         points = SENTENCES("percentage_points")
         return f"{mean} ({lower} to {upper}) {points}"
     places = estimates.places(row)
-    lower, upper = (number(float(row[end]), places) for end in ("lower", "upper"))
+    lower, upper = ends_of_interval(float(row["lower"]), float(row["upper"]), places)
     head, per, rest = words_of(row, "unit").partition(" per ")
     head = head.partition(" from ")[0]
     return f"{estimates.mean(row)} ({lower} to {upper}) {units(head)}{per}{rest}"

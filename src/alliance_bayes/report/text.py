@@ -32,6 +32,7 @@ __all__ = [
     "count",
     "decimals",
     "derived",
+    "ends_of_interval",
     "ends_words",
     "equations",
     "exact",
@@ -173,7 +174,21 @@ def range_of(lower: float, upper: float, places: int) -> str:
     """The ends of an interval in brackets: "(1.6 to 2.9)"."""
     if math.isnan(lower) and math.isnan(upper):
         return "–"
-    return f"({number(lower, places)} to {number(upper, places)})"
+    low, high = ends_of_interval(lower, upper, places)
+    return f"({low} to {high})"
+
+
+def ends_of_interval(lower: float, upper: float, places: int) -> tuple[str, str]:
+    """The ends of an interval; one on the side of zero that the other is on has the decimals that tell it from zero.
+
+    Whether an interval includes zero is what words of certainty follow from.
+    """
+
+    def shown(end: float) -> str:
+        digits = (number(end, digits) for digits in range(places, places + 3))
+        return next((text for text in digits if lower * upper <= 0 or text.strip("0.")), number(end, places))
+
+    return shown(lower), shown(upper)
 
 
 def percent(value: float, places: int = 0) -> str:
