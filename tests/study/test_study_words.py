@@ -250,6 +250,12 @@ def test_forest_plots_keep_small_factors_together_and_large_ones_apart() -> None
     described = countries.split("<desc")[1].split("</desc>")[0]
     # Many levels are ordered by their means, the largest first.
     assert re.findall(r"C\d", described) == [f"C{k}" for k in reversed(range(7))]
+    assert [picture.caption for picture in pictures] == ["Words.", "Words. 7 levels."]
+    many = table_of(*(row_of(k, 1.0, factor="country", level=f"C{k}") for k in range(35)))
+    (picture,) = block_forests("p", "Slopes", many, axis="points", caption="Words.")
+    # The caption counts the lines, and those that have a label.
+    assert picture.caption == "Words. 35 levels, of which the 6 at either end are named."
+    assert len(re.findall(r">C\d+</text>", picture.markup)) == 12
     assert block_forests("p", "Slopes", rows[:0], axis="points", caption="Words.") == []
 
 
