@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 
 import numpy as np
 
@@ -37,3 +38,21 @@ def test_python_knows_a_samplers_thread_from_one_call_to_the_next() -> None:
     run_nutpie(NutpieDensity(1, density, lambda seed: np.ones(1)), SETTINGS, None)
     # One thread runs both chains, or each has its own.
     assert longest >= calls / 2 > 1000
+
+
+def test_numbers_out_of_range_are_no_warning() -> None:
+    """Where it overflows the density says so, and the sampler turns back; a page is made beside it."""
+    told = 0
+
+    def density(q: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal told
+        if abs(q[0]) > 1.5:
+            told += 1
+            huge = np.array([1e308, -1e308])
+            return float(huge[0] * -10.0), np.array([huge @ huge, 0.0]) + (np.inf - huge * 10)
+        return float(-0.5 * q @ q), -q
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_nutpie(NutpieDensity(2, density, lambda seed: np.full(2, 0.5)), SETTINGS, None)
+    assert told > 0

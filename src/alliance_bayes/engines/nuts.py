@@ -424,7 +424,9 @@ class _Chain:
         if self._model._stopped:
             raise SamplingError("sampling was stopped.")
         _keep_thread_state()
-        return self._function(q)
+        # Where a step leads out of range the sampler turns back, without being told.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._function(q)
 
 
 def _keep_thread_state() -> None:

@@ -58,10 +58,8 @@ class Recentring:
     def gradient(self, by_unconstrained: np.ndarray) -> np.ndarray:
         """Derivatives by what is sampled from those by the unconstrained vector, both of shape (size,)."""
         gradient = by_unconstrained.copy()
-        # Where the density is out of range so are these, and the sampler turns back without being told.
-        with np.errstate(invalid="ignore"):
-            for targets, sources, slopes in reversed(self.shears):
-                gradient[sources] -= slopes.T @ gradient[targets]
+        for targets, sources, slopes in reversed(self.shears):
+            gradient[sources] -= slopes.T @ gradient[targets]
         return gradient
 
 
