@@ -687,19 +687,19 @@ class Fit(FitWithEffects):
             The page, its numbers, and what it found.
         """
         from alliance_bayes.report import Report
-        from alliance_bayes.report.page import check_target, key_of
+        from alliance_bayes.report.page import check_target, page_key
 
         key_file = options.pop("key", None)
         if path is not None:
             check_target(path, key=key_file)
-        key = key_of(None if path is None else Path(path), key_file)
-        effects = options.pop("effects", None)
-        effects = self.effects() if effects is None else effects
-        checks = options.pop("checks", None)
-        checks = self.check(effects=effects) if checks is None else checks
-        rendered = Report(**options).render(self, effects=effects, checks=checks, key=key)
-        if path is not None:
-            rendered.write(path)
+        with page_key(None if path is None else Path(path), key_file) as key:
+            effects = options.pop("effects", None)
+            effects = self.effects() if effects is None else effects
+            checks = options.pop("checks", None)
+            checks = self.check(effects=effects) if checks is None else checks
+            rendered = Report(**options).render(self, effects=effects, checks=checks, key=key)
+            if path is not None:
+                rendered.write(path)
         return rendered
 
     def to_arviz(self, *, seed: int = 0) -> xr.DataTree:

@@ -135,12 +135,13 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         {},
         [
             (
-                "table, row 3: has 2 cells where the header has 3 (line 3 of the file). Put text that contains "
-                "commas or line breaks in double quotation marks."
+                "table, row 3: has 2 cells where the header has 3 (line 3 of the file). Give it a cell for "
+                "each column, also where one is empty (two commas in a row), and put text that contains line breaks in "
+                "double quotation marks."
             ),
             (
                 "table, row 4: has 4 cells where the header has 3 (line 4 of the file). Put text that contains "
-                "commas or line breaks in double quotation marks."
+                "commas in double quotation marks."
             ),
         ],
     ),
@@ -149,8 +150,9 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         {},
         [
             (
-                "table, row 4: has 2 cells where the header has 3 (line 5 of the file). Put text that contains "
-                "commas or line breaks in double quotation marks."
+                "table, row 4: has 2 cells where the header has 3 (line 5 of the file). Give it a cell for "
+                "each column, also where one is empty (two commas in a row), and put text that contains line breaks in "
+                "double quotation marks."
             ),
         ],
     ),

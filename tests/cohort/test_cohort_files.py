@@ -51,6 +51,7 @@ def test_encodings_that_are_read(tmp_path: Path, content: bytes, encoding: str |
     assert cohort.data["sex"].tolist() == ["weiblich", "männlich"]
 
 
+LEAVE_OUT = "Leave encoding out: the file is UTF-8."
 SAVE = "Save the file as UTF-8, or say how it is written: encoding='cp1252' (Windows), encoding='latin-1', ..."
 
 
@@ -58,7 +59,18 @@ SAVE = "Save the file as UTF-8, or say how it is written: encoding='cp1252' (Win
     ("content", "encoding", "problem"),
     [
         (TEXT.encode("latin-1"), None, f"has bytes on line 3 that are not UTF-8: 0xE4. {SAVE}"),
-        (TEXT.encode("utf-8"), "ascii", f"has bytes on line 3 that are not ASCII: 0xC3. {SAVE}"),
+        (TEXT.encode("utf-8"), "ascii", f"has bytes on line 3 that are not ASCII: 0xC3. {LEAVE_OUT}"),
+        # An even number of bytes would be read as letters of other scripts, an odd one has a byte too many.
+        (b"pid,ab\n1,30\n", "utf-16", f"is not UTF-16 text: it has no byte of 0. {LEAVE_OUT}"),
+        (b"pid,abc\n1,30\n", "utf-16-be", f"is not UTF-16-BE text: it has no byte of 0. {LEAVE_OUT}"),
+        (b"pid,ab\n1,30\n", "utf-32", f"is not UTF-32 text: it has no byte of 0. {LEAVE_OUT}"),
+        (b"pid,\xfcb\n1,30\n", "utf-16", f"is not UTF-16 text: it has no byte of 0. {SAVE}"),
+        (
+            b"pid,\x81b\n1,30\n",
+            "cp1252",
+            "has bytes on line 1 that are not CP1252: 0x81. Save the file as UTF-8, or say how it is written: "
+            "encoding='latin-1', ...",
+        ),
         (
             "participant_id,age\n1,30\n".encode("utf-16-le"),
             None,
@@ -122,7 +134,7 @@ def test_a_row_of_many_cells_is_one_problem(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "a.csv: 1 problem found; nothing was analysed.\n"
         "  - table, row 2: has 20001 cells where the header has 2 (line 2 of the file). "
-        "Put text that contains commas or line breaks in double quotation marks."
+        "Put text that contains commas in double quotation marks."
     )
 
 

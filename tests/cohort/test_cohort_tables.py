@@ -351,7 +351,8 @@ def test_broken_files_are_named_beside_broken_cells(tmp_path: Path) -> None:
     assert fail(tmp_path, PARTICIPANTS, "", "participant_id,date\n8,2021-01-01\n1\n") == [
         "table: sessions is empty. Check that the export finished; a header row is needed.",
         "table, row 3: surveys has 1 cell where the header has 2 (line 3 of the file). "
-        "Put text that contains commas or line breaks in double quotation marks.",
+        "Give it a cell for each column, also where one is empty (two commas in a row), and put text that contains "
+        "line breaks in double quotation marks.",
     ]
 
 

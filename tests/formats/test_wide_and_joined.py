@@ -222,7 +222,30 @@ def test_what_is_wrong_between_two_tables(tmp_path: Path) -> None:
         "sheet 'Staff', or leave the cell empty.",
     ]
     lacking = problems(WIDE.drop(columns="therapist_id"), join={"therapist_id": (path, "Staff")})
-    assert "column 'therapist_id': is not in the table" in " ".join(lacking)
+    columns = "pid, who5_t1, who5_t2, who5_t10, phq9_t1, phq9_t2, who5_total"
+    assert lacking == [
+        "column 'therapists.therapist_id', row 3: 1 is already in row 2. Keep one row for each therapist_id.",
+        f"column 'therapist_id': is not in the table, and joins it to therapists. Columns: {columns}.",
+    ]
+
+
+def test_a_key_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    first, second = tmp_path / "clinic.csv", tmp_path / "sites.csv"
+    for has_first, has_second, told in (
+        (False, True, "column 'site': is not in the table, and joins it to sites. Columns: place, age."),
+        (True, False, "column 'sites.site': is not in the table. Columns: place, beds."),
+        (
+            False,
+            False,
+            "column 'site': is neither in the table nor in sites, which it should join. Columns: place, age. Columns "
+            "of sites: place, beds.",
+        ),
+    ):
+        first.write_text(f"{'site' if has_first else 'place'},age\n1,30\n2,40\n", encoding="utf-8")
+        second.write_text(f"{'site' if has_second else 'place'},beds\n1,3\n2,4\n", encoding="utf-8")
+        with pytest.raises(ab.DataError) as caught:
+            ab.read_cohort(first, join={"site": second})
+        assert [str(problem) for problem in caught.value.problems] == [told]
 
 
 def test_a_key_of_persons_is_never_shown() -> None:

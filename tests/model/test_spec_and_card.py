@@ -408,3 +408,25 @@ def test_the_numbers_behind_a_prior_sets_name_belong_to_the_format_of_cards() ->
             lines += [f"{family} {named} {name} {stated.prior}" for name, stated in spec.priors.items()]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     assert (FORMAT, len(lines), digest) == (4, 320, "b024571d29dc1fb40bff10e1db433e54de87351a438fd162a172863afb7f9021")
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("outcom", "Did you mean 'outcome'? Check the path; "),
+        ("depresion.toml", "Did you mean 'depression.toml'? Check the path; "),
+        ("zzz", "Check the path; "),
+        ("y x", "A formula has '~' between the outcome and its predictors: 'y ~ x'; "),
+        ("y = x + age", "A formula has '~' between the outcome and its predictors: 'y ~ x'; "),
+    ],
+)
+def test_what_is_no_card_is_answered_with_what_may_be_meant(
+    given: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("depression.toml").write_text('format = 4\nformula = "y ~ x"\n', encoding="utf-8")
+    with pytest.raises(FileFormatError) as caught:
+        read_card(given)
+    known = ", ".join(sorted(path.stem for path in (Path(__file__).parents[2] / "models").glob("*.toml")))
+    message = f"model card '{given}' does not exist. {hint}the cards that come with the package are {known}."
+    assert str(caught.value) == message

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from alliance_bayes.errors import FileFormatError
-from alliance_bayes.report.page import find_key, key_of, read_key
+from alliance_bayes.errors import FileFormatError, WriteError
+from alliance_bayes.report.page import find_key, page_key, read_key
+
+
+def key_of(page: Path | None, key: Path | None) -> bytes | None:
+    with page_key(page, key) as secret:
+        return secret
 
 
 def test_a_key_is_made_once_and_found_beside_its_page(tmp_path: Path) -> None:
@@ -44,3 +50,35 @@ def test_what_is_no_key_is_refused_and_left_as_it_is(tmp_path: Path, kind: str) 
     if kind != "none":
         with pytest.raises(FileFormatError):
             key_of(tmp_path / "a.html", None)
+
+
+@pytest.mark.parametrize("failure", [WriteError("no space"), KeyboardInterrupt(), SystemExit(143)])
+def test_a_page_that_fails_leaves_no_key_of_its_own(tmp_path: Path, failure: BaseException) -> None:
+    def failing() -> None:
+        with page_key(tmp_path / "a.html", None) as secret:
+            assert secret == read_key(tmp_path / "a.key")
+            raise failure
+
+    with pytest.raises(type(failure)):
+        failing()
+    assert list(tmp_path.iterdir()) == []
+    # One that was there before is another page's, too.
+    made = key_of(tmp_path / "a.html", None)
+    with pytest.raises(type(failure)):
+        failing()
+    assert read_key(tmp_path / "a.key") == made
+
+
+def test_a_key_that_another_run_has_taken_meanwhile_stays(tmp_path: Path) -> None:
+    path, taken = tmp_path / "both.key", []
+
+    def failing() -> None:
+        with page_key(tmp_path / "a.html", path) as secret:
+            time.sleep(0.05)
+            taken.append(key_of(tmp_path / "b.html", path))
+            assert taken == [secret]
+            raise WriteError("no space")
+
+    with pytest.raises(WriteError):
+        failing()
+    assert [read_key(path)] == taken

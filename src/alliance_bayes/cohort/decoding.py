@@ -136,6 +136,9 @@ def decode(path: Path, data: bytes, encoding: str | None) -> str:
     elif encoding is None and (guess := _ZEROS.get(tuple(byte == 0 for byte in data[:4]))):
         what = f"seems to be {guess[:6].upper()} text without a byte-order mark, not UTF-8"
         raise unreadable(path, what, f"Pass {argument('encoding', guess)}, or save the file as UTF-8.")
+    elif encoding is not None and _wide(encoding) and b"\0" not in data:
+        # Letters that are none would be read, and not a separator among them.
+        raise unreadable(path, f"is not {encoding.upper()} text: it has no byte of 0", _remedy(data, encoding))
     try:
         text = data.decode(encoding or "utf-8").removeprefix("\ufeff")
     except LookupError:
@@ -143,15 +146,9 @@ def decode(path: Path, data: bytes, encoding: str | None) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"has bytes on line {line} that are not {(encoding or 'UTF-8').upper()}: 0x{data[error.start]:02X}"
-        remedy = (
-            f"Save the file as UTF-8, or say how it is written: {argument('encoding', 'cp1252')} (Windows), "
-            f"{argument('encoding', 'latin-1')}, ..."
-        )
-        raise unreadable(path, what, remedy) from None
+        raise unreadable(path, what, _remedy(data, encoding)) from None
     except UnicodeError as error:
-        what = f"is not text in {encoding}: {error}"
-        remedy = f"Say how it is written: {argument('encoding', 'utf-8')}, {argument('encoding', 'cp1252')}, ..."
-        raise unreadable(path, what, remedy) from None
+        raise unreadable(path, f"is not text in {encoding}: {error}", _remedy(data, encoding)) from None
     if "\x1a" in text[-4:]:
         # How files ended under DOS.
         text = text.rstrip("\x1a\r\n")
@@ -163,6 +160,32 @@ def decode(path: Path, data: bytes, encoding: str | None) -> str:
         what = f"has a second byte-order mark on line {line}: two files were put one after the other"
         raise unreadable(path, what, "Put them together without the mark and the header of the second.")
     return text
+
+
+def _wide(encoding: str) -> bool:
+    """Whether every character takes several bytes, of which those of a separator are mostly 0."""
+    try:
+        return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    except LookupError:
+        return False
+
+
+def _remedy(data: bytes, encoding: str | None) -> str:
+    """What to do about bytes that are not what they were read as."""
+    if encoding is not None:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        else:
+            return f"Leave {argument('encoding')} out: the file is UTF-8."
+    others = {"cp1252": " (Windows)", "latin-1": ""}
+    named = [
+        f"{argument('encoding', name)}{whose}"
+        for name, whose in others.items()
+        if encoding is None or codecs.lookup(name) != codecs.lookup(encoding)
+    ]
+    return f"Save the file as UTF-8, or say how it is written: {', '.join(named)}, ..."
 
 
 def _agrees(encoding: str, name: str, order: str) -> bool:
@@ -415,9 +438,15 @@ def _misfits(rows: Rows, others: Sequence[_Other], sep: str) -> list[Problem]:
             problems.append(Problem(None, other.row, filled[0][:_SHOWN], what, "Remove it, and what is below it."))
             break
         what = f"has {_count(other.width, 'cell')} where the header has {width} (line {other.line} of the file)"
-        remedy = f"Put text that contains {_NAMES.get(sep, repr(sep))} or line breaks in double quotation marks."
-        if other.width < width and sep == " ":
-            remedy += " Write NA where a cell is empty: among spaces it cannot be seen."
+        if other.width > width:
+            remedy = f"Put text that contains {_NAMES.get(sep, repr(sep))} in double quotation marks."
+        elif sep == " ":
+            remedy = "Write NA where a cell is empty: among spaces it cannot be seen."
+        else:
+            remedy = (
+                f"Give it a cell for each column, also where one is empty (two {_NAMES.get(sep, repr(sep))} in a row), "
+                "and put text that contains line breaks in double quotation marks."
+            )
         problems.append(Problem(None, other.row, None, what, remedy))
     return problems
 

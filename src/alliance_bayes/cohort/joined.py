@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 from alliance_bayes.cohort.cells import level_label, likeness
 from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.cohort.files import read_raw
+from alliance_bayes.cohort.header import LACKING
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, parse_table, prefixed
 from alliance_bayes.cohort.schema import ColumnRule
@@ -147,13 +148,14 @@ class JoinedTables:
         """
         problems: list[Problem] = []
         for key, table in self.tables.items():
+            lacks = [each for each in (parsed, table) if key not in each.names and key not in each.raw.aside]
+            if lacks and lacks[0] is parsed:
+                # Once, whichever of them asks for it.
+                problems += prefixed([one for one in table.problems if one.what != LACKING], self.names[key])
+                problems.append(_no_key(key, self.names[key], lacks))
+                continue
             problems += prefixed(table.problems, self.names[key])
             if key not in parsed.data or key not in table.data:
-                if key not in parsed.names:
-                    what = f"is not in the table, and joins it to {self.names[key]}"
-                    problems.append(
-                        Problem(key, None, None, what, f"Columns: {', '.join(map(str, parsed.raw.cells))}.")
-                    )
                 continue
             columns = [str(name) for name in table.data if name != key]
             taken = [name for name in (*columns, *table.aside) if name in data or name in parsed.aside]
@@ -213,6 +215,15 @@ class JoinedTables:
             what = f"has {len(lacking) - _TOLD:,} more keys without a row in {table.raw.source}"
             problems.append(Problem(parsed.names[key], None, None, what, "Check that the two tables belong together."))
         return places, problems
+
+
+def _no_key(key: str, second: str, lacks: Sequence[ParsedTable]) -> Problem:
+    """The problem of a key that the first table, or neither of two tables, has."""
+    columns = [", ".join(map(str, each.raw.cells)) for each in lacks]
+    if len(lacks) > 1:
+        what = f"is neither in the table nor in {second}, which it should join"
+        return Problem(key, None, None, what, f"Columns: {columns[0]}. Columns of {second}: {columns[1]}.")
+    return Problem(key, None, None, f"is not in the table, and joins it to {second}", f"Columns: {columns[0]}.")
 
 
 def _of_key(problem: Problem, key: str, *, private: bool) -> Problem:

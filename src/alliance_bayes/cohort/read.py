@@ -15,7 +15,7 @@ from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.flow import ROW, check_unit
-from alliance_bayes.cohort.header import check_mapping
+from alliance_bayes.cohort.header import LACKING, check_mapping
 from alliance_bayes.cohort.items import (
     BUILT_IN_SCORES,
     Prorate,
@@ -219,7 +219,9 @@ def read_cohort(
     )
     parsed = parse_table(raw, rules, reading, joined.options, set_aside=set_aside)
     data = parsed.data.copy()
-    problems, aside = list(parsed.problems), {**joined.aside, **parsed.aside}
+    aside = {**joined.aside, **parsed.aside}
+    # What joins is told with the table that it joins.
+    problems = [one for one in parsed.problems if not (one.what == LACKING and one.column in second)]
     data, between = joined.beside(data, parsed)
     problems += between
     if person is not None and person in data:

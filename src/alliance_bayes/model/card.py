@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import difflib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -249,16 +252,26 @@ def open_card(path: str | os.PathLike[str]) -> tuple[dict[str, Any], str, str]:
     """
     path = Path(path)
     source = card_called(path)
-    if path.name == str(path) and not path.suffix and not path.exists():
+    if not path.exists():
         cards = shipped_cards()
-        if path.name not in cards:
-            raise FileFormatError(
-                f"{source} does not exist. Check the path; the cards that come with the package are {', '.join(cards)}."
-            )
+        if path.name != str(path) or path.name not in cards:
+            raise FileFormatError(f"{source} does not exist. {_meant(path, cards)}")
         return parse_toml(cards[path.name].read_text(encoding="utf-8"), what=source), source, path.name
     # Some editors mark a file as UTF-8 by three bytes at its start, which are no TOML.
     text = read_text(path, what=source, limit=TOML_BYTES).removeprefix("\ufeff")
     return parse_toml(text, what=source), source, path.stem
+
+
+def _meant(path: Path, cards: Collection[str]) -> str:
+    """What may have been meant by what is no card: another card, or a formula without its mark."""
+    known = f"the cards that come with the package are {', '.join(cards)}."
+    if path.suffix.casefold() != ".toml" and re.search(r"[\s=+*|()]", str(path)):
+        return f"A formula has '~' between the outcome and its predictors: 'y ~ x'; {known}"
+    beside: list[str] = []
+    with contextlib.suppress(OSError, ValueError):
+        beside = sorted(other.name for other in path.parent.glob("*.toml"))
+    near = difflib.get_close_matches(path.name, [*beside, *cards], n=1)
+    return f"{f'Did you mean {near[0]!r}? ' if near else ''}Check the path; {known}"
 
 
 def formula_table(formula: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -25,6 +25,7 @@ from alliance_bayes.atomic import check_outputs, replacing
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import parse_json, read_text
+from alliance_bayes.interrupts import undisturbed
 from alliance_bayes.report.bundle.content import Content
 from alliance_bayes.report.glossary import explained
 from alliance_bayes.report.records import kept, plain
@@ -49,8 +50,8 @@ __all__ = [
     "faults",
     "find_key",
     "frozen",
-    "key_of",
     "page",
+    "page_key",
     "read_key",
     "read_manifest",
     "rows_by_id",
@@ -516,8 +517,11 @@ def find_key(page: Path, key: str | os.PathLike[str] | None) -> bytes | None:
     return read_key(beside) if beside.is_file() else None
 
 
-def key_of(page: Path | None, key: str | os.PathLike[str] | None) -> bytes | None:
+@contextmanager
+def page_key(page: Path | None, key: str | os.PathLike[str] | None) -> Iterator[bytes | None]:
     """The key for a page that is to be written, from its file; a file that is not there is written with a new key.
+
+    A new one is gone again where the block fails: it would be the key of no page.
 
     Parameters
     ----------
@@ -534,17 +538,32 @@ def key_of(page: Path | None, key: str | os.PathLike[str] | None) -> bytes | Non
         The file cannot be written.
     """
     if key is None and page is None:
-        return None
+        yield None
+        return
     path = Path(key) if page is None else key_path(page, key)  # type: ignore[arg-type]
-    if path.exists():
-        return read_key(path)
-    secret = secrets.token_bytes(_BYTES)
+    secret, made = _taken(path)
     try:
-        with replacing(path, again=False) as (draft,):
-            # Readable by its owner alone.
-            draft.touch(mode=0o600)
-            draft.write_text(f"{secret.hex()}\n", encoding="ascii")
-    except FileExistsError:
+        yield secret
+    except BaseException:
+        with undisturbed(), suppress(OSError):
+            # Whoever takes it for another page marks it by the time.
+            if made is not None and path.stat().st_mtime_ns == made:
+                path.unlink()
+        raise
+
+
+def _taken(path: Path) -> tuple[bytes, int | None]:
+    """The key in a file, and when the file was made, if it is a new one."""
+    if not path.exists():
+        secret = secrets.token_bytes(_BYTES)
         # Of two runs at once, one writes it.
-        return read_key(path)
-    return secret
+        with suppress(FileExistsError):
+            with replacing(path, again=False) as (draft,):
+                # Readable by its owner alone.
+                draft.touch(mode=0o600)
+                draft.write_text(f"{secret.hex()}\n", encoding="ascii")
+            return secret, path.stat().st_mtime_ns
+    secret = read_key(path)
+    with suppress(OSError):
+        os.utime(path)
+    return secret, None

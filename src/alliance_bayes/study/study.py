@@ -99,13 +99,14 @@ class Study(Answers):
         Rendered
             The page, its numbers, and what it found.
         """
-        from alliance_bayes.report.page import check_target, key_of
+        from alliance_bayes.report.page import check_target, page_key
 
         if path is not None:
             check_target(path, key=key)
-        rendered = study_report(self, key=key_of(None if path is None else Path(path), key))
-        if path is not None:
-            rendered.write(path)
+        with page_key(None if path is None else Path(path), key) as secret:
+            rendered = study_report(self, key=secret)
+            if path is not None:
+                rendered.write(path)
         return rendered
 
 
