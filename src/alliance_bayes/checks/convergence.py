@@ -323,7 +323,7 @@ def imputed_values(fit: Draws) -> Criterion | None:
     )
 
 
-def enough_tables(fit: Draws, judged: pd.DataFrame) -> Criterion | None:
+def enough_tables(fit: Draws) -> Criterion | None:
     """Enough of the tables that were imputed elsewhere, by the parameters' fractions of missing information."""
     about = fit.info.get("imputation")
     imputed = getattr(fit, "imputation", None)
@@ -365,7 +365,7 @@ def _criteria(fit: Draws, judged: pd.DataFrame) -> Sequence[Criterion]:
         acceptance(statistics),
         proposal_tail(statistics),
         imputed_values(fit),
-        enough_tables(fit, judged),
+        enough_tables(fit),
         fallback(fit.info),
     )
     return [criterion for criterion in candidates if criterion is not None]

@@ -36,12 +36,10 @@ CHAINS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B87A00", "#3A96CF", "#00
 TEXT = 9.5
 
 
-def axes_of(
-    figure: Figure, rows: int = 1, columns: int = 1, *, share_x: bool = False, share_y: bool = False
-) -> list[Axes]:
+def axes_of(figure: Figure, rows: int = 1, columns: int = 1, *, share_x: bool = False) -> list[Axes]:
     """Axes in reading order, without the frame's upper and right sides, in text of a size legible at 640 pixels."""
     figure.set_layout_engine("constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=share_x)
     for axes in grid.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=TEXT)

@@ -76,7 +76,7 @@ class Order(Check):
             return self.result("info", SENTENCES("sorted"))
         bases: dict[tuple[str, str], Basis] = {}
         for name, values in orders.items():
-            bases |= {(name, look): basis for look, basis in _bases(name, values)}
+            bases |= {(name, look): basis for look, basis in _bases(values)}
         by_look = discrepancies(
             context, {f"{name}: {look}": basis for (name, look), basis in bases.items()}, tangent(context)
         )
@@ -134,7 +134,7 @@ def _orders(context: Context) -> dict[str, np.ndarray]:
     return orders
 
 
-def _bases(name: str, values: np.ndarray) -> Iterator[tuple[str, Basis]]:
+def _bases(values: np.ndarray) -> Iterator[tuple[str, Basis]]:
     known = np.isfinite(values)
     yield "trend", spline_basis(values)
     order = np.full(values.size, -1)

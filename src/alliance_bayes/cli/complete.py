@@ -23,9 +23,9 @@ def _beginning(names: object, incomplete: str) -> list[str]:
     return [str(name) for name in names if str(name).startswith(incomplete)]  # type: ignore[attr-defined]
 
 
-def _after_name(names: object, incomplete: str, mark: str = "=") -> list[str]:
+def _after_name(names: object, incomplete: str) -> list[str]:
     """Of NAME=CHOICE the choices, once the name is there."""
-    name, equals, begun = incomplete.partition(mark)
+    name, equals, begun = incomplete.partition("=")
     return [f"{name}{equals}{choice}" for choice in _beginning(names, begun)] if equals else []
 
 

@@ -99,7 +99,7 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
     design = dataclasses.replace(spec, centre=centres).design(
         pd.DataFrame(frame), weights=weights, smooths=smooths, points=True
     )
-    return _with_columns(design, moments, points, place), moments
+    return _with_columns(design, points, place), moments
 
 
 def weighted_points(moments: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -193,7 +193,7 @@ def _smooth(name: str, column: str, declared: bool, moments: Moments) -> Smooth:
     )
 
 
-def _with_columns(design: Design, moments: Moments, points: np.ndarray, place: Mapping[str, int]) -> Design:
+def _with_columns(design: Design, points: np.ndarray, place: Mapping[str, int]) -> Design:
     """The design with the points' own columns: a product of two columns' points is not the product's point."""
     labels = [*design.terms, *(term for factor in design.factors for term in factor.terms)]
     labels += [f"{smooth.name}[{label}]" for smooth in design.smooths for label in smooth.labels]

@@ -45,7 +45,7 @@ def adjusting(view: View) -> Section | None:
         remake = lru_cache(maxsize=1)(partial(_rows, prob=view.prob))
         rows = remake(fit)
         estimates = view.estimated(_ID, rows)
-        content += [_said(view, estimates), _caterpillar(view, estimates)]
+        content += [_said(estimates), _caterpillar(view, estimates)]
         numbers = {"multiverse": estimates.records()}
     if after := after_care_began(fit):
         content.append(after)
@@ -72,7 +72,7 @@ def after_care_began(fit: FittedModel) -> str:
     return SENTENCES("after", focal=column_name(focal), **words)
 
 
-def _said(view: View, estimates: Estimates) -> str:
+def _said(estimates: Estimates) -> str:
     table = estimates.table
     declared = table[table["term"] == DECLARED].iloc[0]
     places = estimates.places(declared)

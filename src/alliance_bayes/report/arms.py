@@ -136,7 +136,7 @@ def arms(view: View, factor: str, *, on_axis: bool) -> dict[str, Any]:
 def _in_sample(view: View, factor: str, rows: pd.DataFrame) -> Table:
     """The differences over those levels of sampled factors that are in the data."""
     sampled = [one for one in view.fit.design.factors if not one.exhaustive and one.name != factor]
-    which = levels_words(view.fit.design, sampled)
+    which = levels_words(sampled)
     return effect_table(
         "table-sample-pairs",
         f"{capital(factor_name(factor))}: the same differences over the {which} in the data, "

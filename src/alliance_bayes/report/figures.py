@@ -27,6 +27,8 @@ __all__ = [
 
 # Letters of a line above a panel.
 _PANEL = 26
+# Panels side by side.
+_COLUMNS = 2
 
 Painter = Callable[["Figure"], None]
 
@@ -157,14 +159,14 @@ def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 16
     return (edges[1:] + edges[:-1]) / 2, density
 
 
-def prior_panels(panels: Sequence[Panel], *, columns: int = 2) -> tuple[Painter, tuple[float, float]]:
+def prior_panels(panels: Sequence[Panel]) -> tuple[Painter, tuple[float, float]]:
     """Prior against posterior of several parameters, and the inches it needs."""
-    rows = -(-len(panels) // columns)
+    rows = -(-len(panels) // _COLUMNS)
     # Room for the names that need more lines than one.
-    lines = [max(len(_title(panel)) for panel in panels[row * columns : (row + 1) * columns]) for row in range(rows)]
+    lines = [max(len(_title(panel)) for panel in panels[row * _COLUMNS : (row + 1) * _COLUMNS]) for row in range(rows)]
 
     def paint(figure: Figure) -> None:
-        axes = np.atleast_1d(figure.subplots(rows, min(columns, len(panels)), squeeze=False)).ravel()
+        axes = np.atleast_1d(figure.subplots(rows, min(_COLUMNS, len(panels)), squeeze=False)).ravel()
         for position, (ax, panel) in enumerate(zip(axes, panels, strict=False)):
             _panel(ax, panel)
             if position == 0:
@@ -172,7 +174,7 @@ def prior_panels(panels: Sequence[Panel], *, columns: int = 2) -> tuple[Painter,
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
 
-    return paint, (2.35 * min(columns, len(panels)), 0.3 + 1.2 * rows + 0.16 * sum(lines))
+    return paint, (2.35 * min(_COLUMNS, len(panels)), 0.3 + 1.2 * rows + 0.16 * sum(lines))
 
 
 def _title(panel: Panel) -> list[str]:

@@ -183,7 +183,7 @@ def _beside(
         return
     text = SENTENCES(
         "in_sample",
-        levels=levels_words(fit.design, [factor for factor in fit.design.factors if not factor.exhaustive]),
+        levels=levels_words([factor for factor in fit.design.factors if not factor.exhaustive]),
         mean=f"{estimates.figures(row)[0]}{points}",
         interval=estimates.spoken(row),
         surer=ratio < 1 - DIFFERENT,

@@ -183,8 +183,6 @@ def half_eye_of(
     row: pd.Series,
     *,
     axis: str,
-    rope: tuple[float, float] | None = None,
-    relevant: float | None = None,
 ) -> HalfEye | None:
     """A row of an effects table as a painter; as for :func:`halfeye`."""
     draws = estimates.table.draws
@@ -196,8 +194,8 @@ def half_eye_of(
         return None
     margin = tuple(float(row[column]) for column in ("rope_low", "rope_high"))
     scale = 100.0 if is_probability(str(row["unit"])) else 1.0
-    rope = rope or (None if np.isnan(margin).any() else (margin[0], margin[1]))
-    relevant = float(row["relevant"]) if relevant is None and pd.notna(row["relevant"]) else relevant
+    rope = None if np.isnan(margin).any() else (margin[0], margin[1])
+    relevant = float(row["relevant"]) if pd.notna(row["relevant"]) else None
     return HalfEye(
         scale * values,
         mean=scale * float(row["mean"]),
@@ -217,10 +215,6 @@ def halfeye(
     row: pd.Series,
     *,
     axis: str,
-    caption: str = "",
-    rope: tuple[float, float] | None = None,
-    relevant: float | None = None,
-    size: tuple[float, float] = HALFEYE_SIZE,
     shown: Callable[[str], str] = str,
 ) -> Picture | None:
     """A row of an effects table as a half-eye; None where its draws are not at hand.
@@ -235,16 +229,10 @@ def halfeye(
         One of its rows.
     axis
         What the horizontal axis measures, with its unit.
-    caption
-        Its words; by default what the drawing does not say itself.
-    rope, relevant
-        Ends of what is negligible, and the smallest relevant change; by default the row's own.
-    size
-        Inches.
     shown
         What is done to every text in the drawing.
     """
-    painter = half_eye_of(estimates, row, axis=axis, rope=rope, relevant=relevant)
+    painter = half_eye_of(estimates, row, axis=axis)
     if painter is None:
         return None
     values, rope, relevant = painter.draws, painter.rope, painter.relevant
@@ -274,9 +262,9 @@ def halfeye(
         painter,
         name=name,
         title=title,
-        caption=caption or SENTENCES("caption", **words),
+        caption=SENTENCES("caption", **words),
         description=SENTENCES("description", **words),
-        size=size,
+        size=HALFEYE_SIZE,
         data=data,
         shown=shown,
     )

@@ -97,7 +97,7 @@ def adjusted_for(fit: FittedModel, focal: str) -> str:
     """What an association is adjusted for; not persons and providers, nor what some have no level of."""
     besides = {focal, *persons_of(fit), *fit.design.rows.lacking, *fit.provider_columns, *_of_offsets(fit)}
     others = [column_name(name) for name in fit.design.formula.columns[1:] if name not in besides]
-    allowed = levels_words(fit.design, [factor for factor in fit.design.factors if _of_others(fit, factor, focal)])
+    allowed = levels_words([factor for factor in fit.design.factors if _of_others(fit, factor, focal)])
     between = f", with differences between {allowed} allowed for" if allowed else ""
     return (f", adjusted for {join(others)}" if others else "") + between + _offset_words(fit)
 

@@ -97,7 +97,7 @@ def provider_part(view: View, factor: PooledFactor, estimates: Estimates, positi
     """A part of the section about groups: the spread of a factor's levels, none of which is named or ranked."""
     design = view.fit.design
     rows = estimates.table[estimates.table["factor"] == factor.name]
-    who = levels_words(design, [factor])
+    who = levels_words([factor])
 
     def quantity(row: Row) -> str:
         term = str(row["term"])
@@ -135,7 +135,7 @@ def said_of_providers(fit: FittedModel, estimates: Estimates) -> Iterator[tuple[
             text = SENTENCES(
                 "finding",
                 share=share,
-                who=levels_words(fit.design, [factor]),
+                who=levels_words([factor]),
                 interval=f"{estimates.interval_heading()} {ends.strip('()')}",
             )
             yield f"providers: {factor.name}", capital(factor_name(factor.name)), text, str(row.name)

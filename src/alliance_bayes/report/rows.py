@@ -190,7 +190,6 @@ def effect_table(
     *,
     note: str = "",
     at_once: int | None = None,
-    ends: bool = False,
     folded: bool = False,
 ) -> Table:
     """Rows of an effects table as a table of the page.
@@ -205,8 +204,6 @@ def effect_table(
         What is said of every row.
     at_once
         Rows that are shown before more are asked for; all by default.
-    ends
-        Whether those shown are the first and the last ones, in equal parts, and not the first.
     folded
         Whether the whole is shown only when asked for.
     """
@@ -215,15 +212,13 @@ def effect_table(
         return [[clean(column.cell(row)) for column in columns] for row in rows_of(some)]
 
     listed, few = cells(rows.iloc[:MOST_ROWS]), len(rows) if at_once is None else min(at_once, len(rows))
-    last = few // 2 if ends and few < len(rows) else 0
-    shown = listed[: few - last] + cells(rows.iloc[len(rows) - last :])
     if len(rows) > MOST_ROWS:
         note = f"{note} The page lists the first {count(MOST_ROWS)}; all are in the JSON file.".strip()
     return Table.of(
         name,
         caption,
         [column.heading for column in columns],
-        shown,
+        listed[:few],
         words=[place for place, column in enumerate(columns) if column.words],
         note=note,
         more=listed if few < len(rows) else (),

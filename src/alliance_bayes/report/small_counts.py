@@ -127,7 +127,7 @@ def averaged_words(fit: FittedModel, population: str, factor: str | None = None)
     whom = "those analysed who have one" if factor in fit.design.rows.lacking else rows
     whom += " by their weights" if is_weighed(fit) else ""
     if population == "average" and others:
-        return f"averaged over {whom} and over all {levels_words(fit.design, others)} that there could be"
+        return f"averaged over {whom} and over all {levels_words(others)} that there could be"
     if population == "equal":
         return "averaged over all levels equally"
     if population == "new":

@@ -104,7 +104,7 @@ def in_sentences(design: Design, beside: Iterable[str] = ()) -> Spoken:
 
     def spread(match: re.Match[str]) -> str:
         of = "level" if match["term"] == "Intercept" else varying(design, match["term"])
-        return f"the SD of the {of} over {levels_words(design, [factors[match['factor']]])}"
+        return f"the SD of the {of} over {levels_words([factors[match['factor']]])}"
 
     return lambda text: columns(parameters(pattern.sub(spread, text)))
 

@@ -318,7 +318,7 @@ def levels_of(column: str) -> str:
     return _PLURALS.get(column, f"levels of {column_name(column)}")
 
 
-def levels_words(design: Design, factors: Iterable[PooledFactor]) -> str:
+def levels_words(factors: Iterable[PooledFactor]) -> str:
     """What the levels of some pooled factors are called: "countries", "persons and levels of ward"."""
     words = [
         _PLURALS.get(factor.name)
@@ -331,7 +331,7 @@ def levels_words(design: Design, factors: Iterable[PooledFactor]) -> str:
 
 def over_words(design: Design, population: str, factor: str | None = None) -> str:
     """Over which levels of the sampled factors, besides one, an average is, after "on average"; empty without any."""
-    sampled = levels_words(design, [one for one in design.factors if not one.exhaustive and one.name != factor])
+    sampled = levels_words([one for one in design.factors if not one.exhaustive and one.name != factor])
     if not sampled:
         return ""
     return {
@@ -340,11 +340,6 @@ def over_words(design: Design, population: str, factor: str | None = None) -> st
         "equal": f" over the {sampled} in the data, each counting the same",
         "new": f" in one further level of each of the {sampled}",
     }.get(population, "")
-
-
-def is_small_step(design: Design, predictor: str) -> bool:
-    """Whether one unit of a predictor is less than half an SD, so that little goes with it whatever the association."""
-    return design.sd(predictor) > 2
 
 
 def term_name(term: str) -> str:

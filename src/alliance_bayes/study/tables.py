@@ -89,7 +89,6 @@ def block_table(
     *,
     label: Label = level_name,
     heading: str = "Quantity",
-    note: str = "",
     direction: bool | None = None,
     further: Sequence[Column] = (),
     at_once: int | None = AT_ONCE,
@@ -98,7 +97,7 @@ def block_table(
 
     Parameters
     ----------
-    name, caption, note
+    name, caption
         See :class:`Table`.
     rows
         What is shown.
@@ -124,8 +123,7 @@ def block_table(
     columns = [Column(heading, label), *estimated, *further]
     columns = [replace(column, heading=_heading(column.heading, rows)) for column in columns]
     columns += [Column("Unit", _unit, words=True)] if units else []
-    note = " ".join(filter(None, (note, notes_of(rows, label))))
-    return effect_table(name, caption, rows, columns, note=note, at_once=at_once)
+    return effect_table(name, caption, rows, columns, note=notes_of(rows, label), at_once=at_once)
 
 
 def judged_once(rows: EffectTable) -> EffectTable:

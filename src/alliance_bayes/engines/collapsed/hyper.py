@@ -89,12 +89,6 @@ class Hyper:
         log_priors(np.ascontiguousarray(theta, dtype=float), *self.prior, out)
         return out
 
-    def grad_log_prior(self, theta: np.ndarray) -> np.ndarray:
-        """Gradient of the log prior density at one theta, shape (size,)."""
-        out = np.empty(self.size)
-        prior_slope(np.asarray(theta, dtype=float), *self.prior, out)
-        return out
-
 
 def hyperparameters(design: Design, priors: PriorTable) -> Hyper:
     """Hyperparameters of a design."""
