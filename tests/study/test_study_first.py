@@ -15,7 +15,7 @@ from alliance_bayes.report import Rendered
 from alliance_bayes.report.page import read_manifest, rows_by_id
 from alliance_bayes.study import Study, run_study
 from alliance_bayes.study.called import called
-from alliance_bayes.study.checking import COLUMNS, DRAWS, REPLICATES, checked_models, findings_of
+from alliance_bayes.study.checking import DRAWS, GRID, REPLICATES, checked_models, findings_of
 from report import test_report_page as house
 from study.test_study_whole import people
 
@@ -227,12 +227,12 @@ def test_the_grid_has_what_the_checks_of_each_model_say(page: Rendered, study: S
     names = called(study.fitted)
     assert [row[0] for row in grid] == list(names.values())
     cells = {name: [verdict_of(cell) for cell in row[1:]] for name, row in zip(names, grid, strict=True)}
-    assert len(head) == 1 + len(COLUMNS)
+    assert len(head) == 1 + len(GRID)
     for name in ("alliance_gaussian", "outcome_everybody", "change_elevated"):
         fit = study.fitted[name].fit
         assert isinstance(fit, ab.Fit)
         some = fit.thinned(max(1, fit.shape[0] * fit.shape[1] // DRAWS))
-        for column, made in zip(COLUMNS.items(), cells[name], strict=True):
+        for column, made in zip(GRID.items(), cells[name], strict=True):
             if made == "not examined":
                 assert column[0] in ("priors", "groups")
                 continue
@@ -281,7 +281,7 @@ def test_no_check_made_from_bad_draws_shows_a_pass(study: Study) -> None:
     assert [(check["name"], check["verdict"]) for check in model["checks"]] == [("convergence", "fail")]
     parsed, title = house.parsed(found.html), "Alliance and follow-up well-being, elevated symptoms"
     row = next(row for row in house.cells(parsed.by_id("table-checks")) if row[0] == title)
-    assert [verdict_of(cell) for cell in row[1:]] == ["fail", *["withheld"] * (len(COLUMNS) - 1)]
+    assert [verdict_of(cell) for cell in row[1:]] == ["fail", *["withheld"] * (len(GRID) - 1)]
     # What rests on it says so, and the limitations too.
     assert "fail" in parsed.by_id("association").text
     assert f"Convergence of the sampler ({title})" in parsed.by_id("limitations").text

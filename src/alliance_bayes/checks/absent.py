@@ -36,6 +36,7 @@ class Absent(Check):
     """
 
     name = "absent"
+    judges = "unused"
     sees_rows = False
     holds_estimates = False
     title = "People left out and people analysed"

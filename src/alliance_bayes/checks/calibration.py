@@ -58,6 +58,8 @@ class Calibration(Check):
     """
 
     name = "calibration"
+    judges = "predictive"
+    tabled = True
     title = "Calibration of predictions (LOO-PIT)"
     looks_at = "calibration of single predictions (LOO-PIT)"
     meaning = "Single predictions are more, or less, certain than they claim to be."

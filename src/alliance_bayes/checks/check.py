@@ -6,7 +6,7 @@ import math
 import re
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -17,6 +17,7 @@ from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.checks.subsample import FEWEST_OF_POPULATION
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
+from alliance_bayes.readonly import ReadOnly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from alliance_bayes.checks.context import Context
     from alliance_bayes.fit import FittedModel
 
-__all__ = ["SUBJECTS", "Check", "CheckResult", "Plot", "Verdict", "count", "percent", "some"]
+__all__ = ["JUDGED", "SUBJECTS", "Check", "CheckResult", "Plot", "Verdict", "count", "percent", "some"]
 
 Verdict = Literal["pass", "warn", "fail", "info"]
 #: What findings are about: the association, differences between groups, what the variance is made of, and how many
 #: people reach an end point.
 SUBJECTS = ("effects", "groups", "variance", "endpoints")
+#: What checks judge of a model: the draws, predictions, those of rows left out, what residuals show, what it does not
+#: use, the priors, and groups without which it is fitted again.
+JUDGED = ("converged", "predictive", "loo", "residuals", "unused", "priors", "groups")
 _CELLS = (str, bool, int, float, np.bool_, np.integer, np.floating, type(pd.NA))
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -258,6 +262,12 @@ class Check(ABC):
     #: Section of the page that has it, and another one that repeats its sentence.
     section: ClassVar[Literal["checks", "sensitivity"]] = "checks"
     repeated_in: ClassVar[str] = ""
+    #: What it judges (`JUDGED`) where verdicts on many models stand side by side; empty where it is not among them.
+    judges: ClassVar[str] = "residuals"
+    #: Whether its table says how large something is and is small, so that it stands beside those of other models.
+    tabled: ClassVar[bool] = False
+    #: What a page calls columns of its table whose names say less there than in the JSON.
+    shown_as: ClassVar[Mapping[str, str]] = ReadOnly({})
     #: Items of reporting guidelines that it answers ("BARG 1E").
     answers: ClassVar[tuple[str, ...]] = ()
     #: References of the package's list that the methods text names beside it.
@@ -292,6 +302,8 @@ class Check(ABC):
             faults.append(f"concerns should be some of {SUBJECTS} but is {self.concerns!r:.80}")
         if self.section not in (known := ("checks", "sensitivity")):
             faults.append(f"section should be one of {known} but is {self.section!r:.80}")
+        if self.judges not in ("", *JUDGED):
+            faults.append(f"judges should be one of {JUDGED} or empty but is {self.judges!r:.80}")
         if faults:
             raise TypeError(f"{type(self).__name__}: {'; '.join(faults)}")
 

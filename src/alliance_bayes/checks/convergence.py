@@ -86,6 +86,8 @@ class Convergence(Check):
     """
 
     name = "convergence"
+    judges = "converged"
+    tabled = True
     sees_rows = False
     title = "Convergence of the sampler"
     looks_at = "convergence of the chains and effective sample size of every parameter and every effect"

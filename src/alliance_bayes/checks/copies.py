@@ -36,6 +36,7 @@ class Copies(Check):
     """
 
     name = "copies"
+    judges = "unused"
     sees_rows = False
     holds_estimates = False
     title = "Identical rows and repeated values"

@@ -48,6 +48,7 @@ class LeaveOneOut(Check):
     """
 
     name = "loo"
+    judges = "loo"
     title = "Leave-one-out predictions (PSIS-LOO)"
     looks_at = "leave-one-out predictions (PSIS-LOO)"
     meaning = (

@@ -80,6 +80,7 @@ class PosteriorPredictive(Check):
     """
 
     name = "posterior_predictive"
+    judges = "predictive"
     title = "Posterior predictive check"
     looks_at = "posterior predictive check"
     meaning = (

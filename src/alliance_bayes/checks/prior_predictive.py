@@ -75,6 +75,8 @@ class PriorPredictive(Check):
     """
 
     name = "prior_predictive"
+    judges = ""
+    tabled = True
     sees_rows = False
     title = "Prior predictive check"
     looks_at = "prior predictive check"

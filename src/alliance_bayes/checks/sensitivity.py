@@ -33,6 +33,7 @@ from alliance_bayes.effects.table import EffectTable, steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.scales import Scale
+from alliance_bayes.readonly import ReadOnly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,6 +66,8 @@ class PriorSensitivity(Check):
     """
 
     name = "prior_sensitivity"
+    judges = "priors"
+    tabled = True
     sees_rows = False
     title = "Sensitivity to the prior"
     looks_at = "sensitivity of what findings state to the priors"
@@ -141,6 +144,10 @@ class Influence(Check):
     """
 
     name = "influence"
+    judges = "groups"
+    tabled = True
+    # These people are not those whom the row is of.
+    shown_as = ReadOnly({"n": "left_out"})
     sees_rows = False
     title = "Sensitivity to the lowest ratings and to single groups"
     looks_at = "sensitivity of the focal estimate to the lowest ratings and to the largest levels of sampled factors"

@@ -36,6 +36,7 @@ class UnusedColumns(Check):
     """
 
     name = "unused_columns"
+    judges = "unused"
     title = "Columns that the model does not use"
     looks_at = "columns of the table that the model does not use"
     meaning = (

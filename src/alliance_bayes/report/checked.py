@@ -41,8 +41,6 @@ from alliance_bayes.report.untold import untold
 
 __all__ = ["CAUTIONS", "WITHHELD", "Checked", "Item", "may_show", "quiet", "told"]
 
-# Columns whose name says less on a page than in the JSON: these people are not those whom the row is of.
-_SHOWN_AS: Mapping[str, Mapping[str, str]] = {"influence": {"n": "left_out"}}
 # Columns of which each cell is the name of a quantity.
 _QUANTITIES = ("quantity", "where")
 _ROWS = re.compile(r"; rows? [\d, andto]*counted from 0")
@@ -222,7 +220,7 @@ def _item(
         _shown(part, redact) if shown else pd.DataFrame()
         for part in (kept, grouped_only(fit, result.details, small) if len(result.details) else result.details)
     )
-    headings = dict(_SHOWN_AS.get(result.name, {}))
+    headings = dict(result.check.shown_as)
     if fit.design.outcome.name in lacking(fit):
         headings |= {"observed": "observed or imputed"}
     captions = (("table", title, frame, kept), ("details", f"{title}: details", details, result.details))

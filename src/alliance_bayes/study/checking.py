@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Gate, run_checks
+from alliance_bayes.checks.check import JUDGED
 from alliance_bayes.checks.refits import NUMBERS, called_difference
 from alliance_bayes.machine import processors
 from alliance_bayes.report.checked import CAUTIONS, Checked, Item, quiet
@@ -39,27 +40,20 @@ from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.tables import joined, shown_rows
 from alliance_bayes.wording import Wording
 
-__all__ = ["COLUMNS", "ModelChecks", "cautions", "checked_models", "checking", "findings_of", "undone"]
+__all__ = ["GRID", "ModelChecks", "cautions", "checked_models", "checking", "findings_of", "undone"]
 
 SENTENCES = Wording("alliance_bayes.study", "checking.toml")
 #: Columns of the grid, and the checks that each is about.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "converged": ("convergence",),
-    "predictive": ("posterior_predictive", "calibration"),
-    "loo": ("loo",),
-    "residuals": ("curvature", "groups", "spread", "interactions", "order"),
-    "unused": ("unused_columns", "copies", "absent"),
-    "priors": ("prior_sensitivity",),
-    "groups": ("influence",),
+GRID: Mapping[str, tuple[str, ...]] = {
+    column: tuple(name for name, check in CHECKS.items() if check.judges == column) for column in JUDGED
 }
 # What no draws are fitted again for, made of every model.
 _OF_ALL = tuple(
-    name for name, check in CHECKS.items() if not check.gate and name not in (*COLUMNS["priors"], *COLUMNS["groups"])
+    name for name, check in CHECKS.items() if not check.gate and name not in (*GRID["priors"], *GRID["groups"])
 )
 #: Draws, and data sets simulated from them, by which these are judged: a quarter of the time, and the same verdicts.
 DRAWS, REPLICATES = 1000, 300
-# Checks whose table says how large something is; that of the leave-one-out predictions counts the rows.
-_TABLED = ("convergence", "prior_predictive", "calibration", "prior_sensitivity", "influence")
+_TABLED = tuple(name for name, check in CHECKS.items() if check.tabled)
 # Columns by which people could be counted.
 _COUNTS = ("n", "excluded", "factor", "level")
 _ORDER = ("fail", "warn", "pass")
@@ -264,7 +258,7 @@ def checking(models: Mapping[str, ModelChecks], small: int, *, imputed: bool = F
     imputed
         Whether values were drawn in some of them.
     """
-    headings = [SENTENCES("model"), *map(SENTENCES, COLUMNS)]
+    headings = [SENTENCES("model"), *(SENTENCES(f"judged_{column}") for column in GRID)]
     grid = Table.of(
         "table-checks",
         SENTENCES("caption"),
@@ -272,7 +266,7 @@ def checking(models: Mapping[str, ModelChecks], small: int, *, imputed: bool = F
         [
             (
                 Markup('<a href="#checks-{}">{}</a>').format(name, model.title),
-                *(_cell(model, column) for column in COLUMNS),
+                *(_cell(model, column) for column in GRID),
             )
             for name, model in models.items()
         ],
@@ -326,7 +320,7 @@ def _ends(models: Mapping[str, ModelChecks], small: int) -> Table | None:
 
 def _cell(model: ModelChecks, column: str) -> str | Markup:
     """A verdict with a link to its evidence; "withheld" where the draws failed."""
-    item = model.worst(COLUMNS[column])
+    item = model.worst(GRID[column])
     if item is not None:
         return Mark(column, item.verdict, item.id).markup
     return Mark(column).markup if model.gate.passed else SENTENCES("withheld")
