@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,12 @@ from alliance_bayes.errors import SamplingError
 from alliance_bayes.imputation.agreement import agree
 from alliance_bayes.imputation.drawn import Drawn, State
 from alliance_bayes.imputation.evaluation import ChangingDesign
+from alliance_bayes.imputation.explained import ExplainedColumns
 from alliance_bayes.imputation.linked import Gaps, Touch, touches
 from alliance_bayes.imputation.outcome import outcome_of
 from alliance_bayes.imputation.parameters import Found, by_chain, joined, parameters_of
-from alliance_bayes.imputation.persons import PersonMeans, ranks
-from alliance_bayes.imputation.regressions import Factor, NormalRegression, ProbitRegression
-from alliance_bayes.imputation.shares import Shares, explained_by
+from alliance_bayes.imputation.persons import ranks
+from alliance_bayes.imputation.regressions import NormalRegression
 from alliance_bayes.imputation.table import Column, as_designed
 from alliance_bayes.imputation.together import Blocks, Together
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
@@ -91,41 +90,18 @@ class Imputer:
         frame = as_designed(gaps.frame, design, columns)
         columns = {name: column.ordered_as(frame) for name, column in columns.items()}
         chains, outcome, auxiliary = settings.chains, spec.parsed.outcome, spec.auxiliary
-        predictors = [name for name in columns if name not in (outcome, *auxiliary)]
         self.columns, self.filled, self.outcome, self.design, self.rng = columns, frame, outcome, design, rng
         self.chains, self._gaps = chains, gaps
         # Place of each row among the analysed ones; -1 of one that is none.
         self._analysed = np.full(len(frame), -1, dtype=np.int64)
         self._analysed[gaps.analysed] = np.arange(len(gaps.analysed))
-        # Those with the fewest unknown values first, so that most is known of what explains the others; of persons
-        # before those of rows, so that no mean of a person has unknown values in it but for auxiliary columns.
-        unknown = sorted((name for name in predictors if columns[name].unknown.size), key=self._n_unknown)
-        unknown.sort(key=lambda name: columns[name].whose is None)
-        known = [name for name in predictors if not columns[name].unknown.size]
-        self.unknown = unknown
-        self._state(frame)
-        self.regressions: dict[str, NormalRegression | ProbitRegression | Shares] = {}
-        given = [name for name in known if columns[name].shared]
-        if shared := [name for name in unknown if columns[name].shared]:
-            for name in shared:
-                self.regressions[name] = self._shares(name, given)
-                given.append(name)
-            for name in known:
-                if name not in given:
-                    if not gaps.of_persons or name != gaps.person:
-                        self.regressions[name] = self._regression(name, given)
-                    given.append(name)
-            known = given
-        for name in unknown:
-            if name not in shared:
-                self.regressions[name] = self._regression(name, known)
-                known = [*known, name]
-        for place, name in enumerate(auxiliary):
-            self.regressions[name] = self._regression(name, [*predictors, outcome, *auxiliary[:place]])
+        self.explained = ExplainedColumns(columns, frame, outcome, auxiliary, gaps, self._analysed >= 0, chains)
+        self.standard, self.codes = self.explained.standard, self.explained.codes
+        self.unknown, self.regressions = self.explained.unknown, self.explained.regressions
         self.auxiliary = [name for name in auxiliary if self._among_analysed(name).size]
         # The analysed rows that change, by their places among all of them, and where they stand among all rows.
         self.lost = self._among_analysed(outcome)
-        by = {name: self._followed(name, frame) for name in unknown}
+        by = {name: self._followed(name, frame) for name in self.unknown}
         moved = {name: list(found) for name, found in by.items()}
         changed = [np.unique(one.nonzero()[0]) for found in by.values() for one in found.values()]
         blocks = {} if why_not_collapsed(design, priors) else dict(self._blocks(by))
@@ -153,9 +129,9 @@ class Imputer:
         frame = pd.concat([first] * chains, ignore_index=True)
         self.changing = ChangingDesign(design, frame, {one for names in moved.values() for one in names})
         self.rows = self.changing.rows
-        self._linear = {name: self._linearity(name, moved[name], frame) for name in unknown}
+        self._linear = {name: self._linearity(name, moved[name], frame) for name in self.unknown}
         self._changes: dict[str, Rows] = {
-            name: design.change(frame, name, self.rows) for name in unknown if self._linear[name] == "always"
+            name: design.change(frame, name, self.rows) for name in self.unknown if self._linear[name] == "always"
         }
         self._together = {
             name: Together(own, self._touches[name], rows, self.rows, self._steady(name))
@@ -165,14 +141,6 @@ class Imputer:
         self._asked: dict[str, list[int]] = {}
         self._values: dict[str, np.ndarray] = {}
 
-    @cached_property
-    def _first(self) -> np.ndarray:
-        """The first row of each row's person."""
-        return PersonMeans(self._gaps.whose, np.ones(self._n_rows, dtype=bool)).first
-
-    def _n_unknown(self, name: str) -> int:
-        return int(self.columns[name].unknown.size)
-
     def _among_analysed(self, name: str) -> np.ndarray:
         """Analysed rows with an unknown value of a column, by place among all rows."""
         at = self.columns[name].unknown
@@ -181,16 +149,12 @@ class Imputer:
     def _units(self, name: str) -> sparse.csr_matrix:
         """1 where a row has an unknown value of a column, shape (rows, values)."""
         at, unit = self.columns[name].unknown, self.columns[name].units
-        shape = self._n_rows, int(unit.max(initial=-1)) + 1
+        shape = self.explained.n_rows, int(unit.max(initial=-1)) + 1
         return sparse.csr_matrix((np.ones(len(at)), (at, unit)), shape=shape)
-
-    def _is_averaged(self, name: str) -> bool:
-        """Whether a mean over rows of persons explains another column, so that values of a person hang together."""
-        return any(not isinstance(child, Shares) and name in child.averaged for child in self._children(name))
 
     def _apart(self, name: str) -> np.ndarray | None:
         """Numbers of unknown values of which those of a person differ, where these hang together."""
-        return ranks(self._gaps.whose[self.columns[name].unknown]) if self._is_averaged(name) else None
+        return ranks(self._gaps.whose[self.columns[name].unknown]) if self.explained.is_averaged(name) else None
 
     def _followed(self, name: str, frame: pd.DataFrame) -> dict[str, sparse.csr_matrix]:
         """How the model's columns change with the unknown values of a column, by name, shape (rows, values)."""
@@ -203,11 +167,11 @@ class Imputer:
         rows, factors = self._gaps.analysed, {}
         for factor in self.design.factors:
             if not factor.exhaustive and not set(factor.name.split(":")) & set(self.unknown):
-                factors[factor.name] = np.full(self._n_rows, -1, dtype=np.int64)
+                factors[factor.name] = np.full(self.explained.n_rows, -1, dtype=np.int64)
                 factors[factor.name][rows] = self.design.rows.index[factor.name]
         analysed = sparse.diags((self._analysed >= 0).astype(float))
         for name in dict.fromkeys((*self._gaps.sources, *self._gaps.of_persons)):
-            if name not in by or self.columns[name].levels is not None or self._is_averaged(name):
+            if name not in by or self.columns[name].levels is not None or self.explained.is_averaged(name):
                 continue
             person = [self._gaps.person] if self.columns[name].whose is not None and self._gaps.person else []
             codes = {one: self._gaps.codes(one) for one in (*self._gaps.factors(name), *person)}
@@ -231,81 +195,6 @@ class Imputer:
             for factor, z in change.z.items():
                 out[factor] &= ~z.any(axis=0)
         return out
-
-    def _state(self, frame: pd.DataFrame) -> None:
-        """Each column in every chain: numbers in SDs, and level numbers."""
-        self.standard: dict[str, np.ndarray] = {}
-        self.codes: dict[str, np.ndarray] = {}
-        for name, column in self.columns.items():
-            if column.levels is not None:
-                self.codes[name] = np.tile(column.coded(frame[name]), (self.chains, 1))
-            if column.numeric:
-                self.standard[name] = np.tile(column.standard(frame[name].to_numpy(float)), (self.chains, 1))
-
-    def _regression(self, name: str, others: Sequence[str]) -> NormalRegression | ProbitRegression:
-        parts, places, factors, start = [np.ones((self.chains, self._n_rows, 1))], {}, {}, 1
-        # What was not analysed has no outcome by the model that an auxiliary column could tell of.
-        counts = (self._analysed >= 0).astype(float) if self.outcome in others else np.ones(self._n_rows)
-        of_persons, person = self._gaps.of_persons, self._gaps.person
-        means, averaged = None, {}
-        if name in of_persons:
-            means = PersonMeans(self._gaps.whose, counts > 0)
-            counts = means.counts
-            # Levels that differ between rows, as persons do, have no mean.
-            others = [one for one in others if one in of_persons or not (one == person or self.columns[one].pooled)]
-        for other in others:
-            column = self.columns[other]
-            if column.pooled:
-                assert column.levels is not None
-                factors[other] = Factor(self.codes[other], len(column.levels))
-                continue
-            part = self.standard[other][..., None] if column.numeric else column.by_level[self.codes[other]]
-            places[other] = slice(start, start + part.shape[2])
-            start += part.shape[2]
-            if means is not None and other not in of_persons:
-                averaged[other], part = part.copy(), means.of(part)
-            parts.append(part)
-        persons = [person] if of_persons and person is not None else []
-        for by in dict.fromkeys((*self._gaps.factors(name), *persons)):
-            if by == person and means is not None:
-                continue
-            # Persons differ in what is usual for them, whether or not the model pools over them.
-            if by not in others:
-                codes = self._gaps.codes(by)
-                levels = int(codes.max(initial=0)) + 1
-                factors[by] = Factor(np.tile(np.where(codes < 0, levels, codes), (self.chains, 1)), levels + 1)
-        x, column = np.concatenate(parts, axis=2), self.columns[name]
-        of: dict[str, Any] = {"means": means, "averaged": averaged}
-        if column.levels is None:
-            return NormalRegression(name, places, x, factors, counts, self.standard[name], **of)
-        return ProbitRegression(name, places, x, factors, counts, self.codes[name], len(column.levels), **of)
-
-    def _shares(self, name: str, others: Sequence[str]) -> Shares:
-        column, codes = self.columns[name], self.codes[name]
-        assert column.levels is not None
-        levels = len(column.levels)
-        counts, columns = None, {other: self.columns[other] for other in others}
-        if column.whose is not None:
-            counts = PersonMeans(column.whose, np.ones(self._n_rows, dtype=bool)).counts
-            columns = {name: column, **{other: one for other, one in columns.items() if one.whose is not None}}
-            columns = {one: own.of_rows(np.flatnonzero(counts)) for one, own in columns.items()}
-            column = columns.pop(name)
-        by = explained_by(column, list(columns.values()))
-        if by is None:
-            return Shares(name, codes, levels, None, np.zeros_like(codes), 1, counts)
-        groups = self.columns[by].levels
-        assert groups is not None
-        return Shares(name, codes, levels, by, self.codes[by], len(groups), counts)
-
-    @property
-    def _n_rows(self) -> int:
-        return len(next(iter(self.columns.values())).values)
-
-    def _children(self, name: str) -> Iterator[NormalRegression | ProbitRegression | Shares]:
-        """The regressions that a column is a regressor of."""
-        for regression in self.regressions.values():
-            if name in regression.columns or name in regression.factors:
-                yield regression
 
     def _linearity(self, name: str, moved: Sequence[str], frame: pd.DataFrame) -> str:
         """Whether the design arrays are straight lines in a number: "always" the same, or "given" the others.
@@ -504,53 +393,6 @@ class Imputer:
         for name in self.auxiliary:
             self._draw_auxiliary(name)
 
-    def _own(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Precision, and precision times mean, of a number given all but the model, shapes (chains, n)."""
-        regression = self.regressions[name]
-        assert isinstance(regression, NormalRegression)
-        precision = regression.counts[rows] / regression.variance[:, None]
-        return self._told(name, rows, precision, regression.mean(rows) * precision)
-
-    def _told(
-        self, name: str, rows: np.ndarray, precision: np.ndarray, sums: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A Normal density of a number times what the columns that it explains and its measurement say of it."""
-        column = self.columns[name]
-        precision, sums = self._pulled(name, rows, precision, sums)
-        if column.error:
-            seen = ~column.missing[rows]
-            if column.whose is not None:
-                # A person's value was measured once, in however many rows it stands.
-                seen = seen & (self._first[rows] == rows)
-            weight = seen * (column.scale / column.error) ** 2
-            precision = precision + weight
-            sums = sums + weight * np.where(seen, column.standard(column.values.to_numpy(float)[rows]), 0.0)
-        return precision, sums
-
-    def _pulled(
-        self, name: str, rows: np.ndarray, precision: np.ndarray, sums: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A Normal density of a number times what the columns that it explains say of it."""
-        for child in self._children(name):
-            # Shares are of levels by levels, which no number explains.
-            assert not isinstance(child, Shares)
-            more, pull = child.pulls(name, rows)
-            precision, sums = precision + more, sums + pull
-        return precision, sums
-
-    def _log_mass(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Log mass of each level of a column given all but the model, shape (chains, n, n_levels)."""
-        regression, column = self.regressions[name], self.columns[name]
-        assert isinstance(regression, ProbitRegression | Shares)
-        assert column.levels is not None
-        log_mass = regression.log_mass(rows)
-        if column.whose is not None:
-            assert regression.counts is not None
-            log_mass = log_mass * regression.counts[rows, None]
-        for child in self._children(name):
-            log_mass = log_mass + child.log_density(name, rows, column.by_level, range(len(column.levels)))
-        return log_mass
-
     def _places(self, inside: np.ndarray) -> np.ndarray:
         """Where some of the rows that change stand among those of all chains, chain after chain."""
         return (len(self.at) * np.arange(self.chains)[:, None] + inside).ravel()
@@ -592,7 +434,7 @@ class Imputer:
             self.rows.put(places, self.changing.at(moved, places, self.rows.take(places)))
         for one, values in moved.items():
             self.changing.put(one, places, values)
-        self._write(name, touch.own, value[:, touch.own_unit])
+        self.explained.put(name, touch.own, value[:, touch.own_unit])
 
     def _draw_together(self, name: str) -> None:
         """Draw values that change the same rows at once, with the effects of the levels that they hang together by."""
@@ -607,7 +449,7 @@ class Imputer:
             changes.append(change)
             slopes.append(self._predictor(replace(change, index=here.index)) * column.scale)
             nothing = np.zeros((self.chains, len(touch.own)))
-            precision, sums = map(touch.over_own, self._told(name, touch.own, nothing, nothing))
+            precision, sums = map(touch.over_own, self.explained.told(name, touch.own, nothing, nothing))
             told.append((precision, sums - precision * self.standard[name][:, touch.first]))
         weight = 1 / np.broadcast_to(self._family(self.rows)["sigma"], self._eta.shape) ** 2
         effects = {}
@@ -638,7 +480,7 @@ class Imputer:
 
     def _draw_number(self, name: str, touch: Touch) -> None:
         column, inside = self.columns[name], touch.inside
-        precision, sums = map(touch.over_own, self._own(name, touch.own))
+        precision, sums = map(touch.over_own, self.explained.given(name, touch.own))
         middle = sums / precision
         now, eta = self.standard[name][:, touch.first], self._eta[:, inside]
         places = self._places(inside)
@@ -708,7 +550,7 @@ class Imputer:
     def _draw_level(self, name: str, touch: Touch) -> None:
         column, inside = self.columns[name], touch.inside
         assert column.levels is not None
-        levels, log_mass = range(len(column.levels)), touch.over_own(self._log_mass(name, touch.own))
+        levels, log_mass = range(len(column.levels)), touch.over_own(self.explained.log_mass(name, touch.own))
         places = self._places(inside)
         here = self.rows.take(places)
         numbers = np.array(column.levels, dtype=float) if column.numeric else np.arange(len(levels))
@@ -731,7 +573,7 @@ class Imputer:
         self.rows.put(places, self.changing.at(chosen, places, here))
         for one, values in chosen.items():
             self.changing.put(one, places, values)
-        self._write(name, touch.own, codes[:, touch.own_unit])
+        self.explained.put(name, touch.own, codes[:, touch.own_unit])
         self._eta[:, inside] = np.take_along_axis(np.stack(etas, axis=-1), touch.spread(codes)[..., None], axis=-1)[
             ..., 0
         ]
@@ -743,7 +585,7 @@ class Imputer:
     @cached_property
     def _lost_at_once(self) -> list[np.ndarray]:
         """Places among the missing outcomes of those that can be drawn at once."""
-        if not self._is_averaged(self.outcome):
+        if not self.explained.is_averaged(self.outcome):
             return [np.arange(len(self.lost))]
         rank = ranks(self._gaps.whose[self.lost])
         return [np.flatnonzero(rank == one) for one in range(int(rank.max(initial=0)) + 1)]
@@ -751,38 +593,23 @@ class Imputer:
     def _draw_lost(self, at: np.ndarray, inside: np.ndarray) -> None:
         column = self.columns[self.outcome]
         nothing = np.zeros((self.chains, len(at)))
-        told = self._pulled(self.outcome, at, nothing, nothing)
+        told = self.explained.pulled(self.outcome, at, nothing, nothing)
         family = self._family(self.rows)
         if "sigma" in family:
             family["sigma"] = family["sigma"][:, inside]
         scale = column.centre, column.scale
         self.outcomes.draw(self._eta[:, inside], inside, family, told, scale, self.rng)
-        self._write(self.outcome, at, column.standard(self.outcomes.in_column(inside)))
+        self.explained.put(self.outcome, at, column.standard(self.outcomes.in_column(inside)))
 
     def _draw_auxiliary(self, name: str) -> None:
         for touch in self._touches[name]:
             if self.columns[name].levels is None:
-                precision, sums = map(touch.over_own, self._own(name, touch.own))
+                precision, sums = map(touch.over_own, self.explained.given(name, touch.own))
                 value = sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision)
             else:
-                log_mass = touch.over_own(self._log_mass(name, touch.own))
+                log_mass = touch.over_own(self.explained.log_mass(name, touch.own))
                 value = np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1)
-            self._write(name, touch.own, value[:, touch.own_unit])
-
-    def _write(self, name: str, at: np.ndarray, value: np.ndarray) -> None:
-        """Put drawn values (in SDs, or level numbers) wherever the column stands."""
-        column = self.columns[name]
-        if column.levels is None:
-            columns = value[..., None]
-            self.standard[name][:, at] = value
-        else:
-            self.codes[name][:, at] = value
-            columns = column.by_level[value]
-            if column.numeric:
-                self.standard[name][:, at] = columns[..., 0]
-        for child in self._children(name):
-            if not isinstance(child, Shares) and name in child.columns:
-                child.put(name, at, columns)
+            self.explained.put(name, touch.own, value[:, touch.own_unit])
 
     def _count(self, name: str, accepted: np.ndarray) -> None:
         moved, asked = self._asked.get(name, [0, 0])
