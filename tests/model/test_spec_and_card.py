@@ -414,7 +414,8 @@ def test_the_numbers_behind_a_prior_sets_name_belong_to_the_format_of_cards() ->
     ("given", "hint"),
     [
         ("outcom", "Did you mean 'outcome'? Check the path; "),
-        ("depresion.toml", "Did you mean 'depression.toml'? Check the path; "),
+        ("depresion.toml", "Did you mean 'depression.toml'? Check the path."),
+        ("none.toml", "Check the path."),
         ("zzz", "Check the path; "),
         ("y x", "A formula has '~' between the outcome and its predictors: 'y ~ x'; "),
         ("y = x + age", "A formula has '~' between the outcome and its predictors: 'y ~ x'; "),
@@ -428,5 +429,5 @@ def test_what_is_no_card_is_answered_with_what_may_be_meant(
     with pytest.raises(FileFormatError) as caught:
         read_card(given)
     known = ", ".join(sorted(path.stem for path in (Path(__file__).parents[2] / "models").glob("*.toml")))
-    message = f"model card '{given}' does not exist. {hint}the cards that come with the package are {known}."
-    assert str(caught.value) == message
+    listed = "" if given.endswith(".toml") else f"the cards that come with the package are {known}."
+    assert str(caught.value) == f"model card '{given}' does not exist. {hint}{listed}"

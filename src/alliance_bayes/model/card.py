@@ -271,7 +271,9 @@ def _meant(path: Path, cards: Collection[str]) -> str:
     with contextlib.suppress(OSError, ValueError):
         beside = sorted(other.name for other in path.parent.glob("*.toml"))
     near = difflib.get_close_matches(path.name, [*beside, *cards], n=1)
-    return f"{f'Did you mean {near[0]!r}? ' if near else ''}Check the path; {known}"
+    # A file is none of the package's.
+    rest = "Check the path." if path.suffix or path.name != str(path) else f"Check the path; {known}"
+    return f"{f'Did you mean {near[0]!r}? ' if near else ''}{rest}"
 
 
 def formula_table(formula: str) -> dict[str, Any]:
