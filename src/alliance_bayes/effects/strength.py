@@ -187,7 +187,9 @@ class Strength:
 
     def less(self, bias: np.ndarray, sign: npt.ArrayLike = 1.0) -> np.ndarray:
         """The contrast less a bias towards the side of its median."""
-        return np.asarray(self.contrast - self.side * np.asarray(sign) * bias * self.per_bias)
+        # No bias of an infinite residual variance is none that can be told; the row says so.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.contrast - self.side * np.asarray(sign) * bias * self.per_bias)
 
     @property
     def undefined(self) -> bool:

@@ -125,3 +125,20 @@ def test_a_panel_of_counts_mixes_in_the_usual_number_of_draws() -> None:
     # Without the map 300 to 440 of 6,000, fewer than the gate asks for.
     for term in ("baseline", "arm[b]"):
         assert effective_sample_size(posterior["beta"].sel(term=term).to_numpy()[None])[0] > 2_000
+
+
+def test_an_outcome_far_from_zero_is_no_warning() -> None:
+    """An intercept is a parameter as the SDs are, but no logarithm: that of costs of 80,000 was raised to a power."""
+    spec = ModelSpec("score ~ baseline", autoscale=True, family="student_t")
+    starts = []
+    for above in (0.0, 80_000.0):
+        frame = panel(60)
+        frame["score"] += above
+        design = spec.design(frame)
+        data = model_data_of(design, spec.priors_for(design))
+        assert all(np.isfinite(shear.slopes).all() for shear in recentring_of(design, data).shears)
+        starts.append(starting_point(data)(1))
+    # By what was added, and otherwise the same.
+    moved = np.flatnonzero(~np.isclose(starts[0], starts[1], rtol=1e-6))
+    assert moved.size == 1
+    np.testing.assert_allclose(starts[1][moved] - starts[0][moved], 80_000.0, rtol=1e-6)

@@ -19,6 +19,7 @@ __all__ = [
     "coefficients_of",
     "information",
     "model_data_of",
+    "on_their_scales",
     "scalar_names",
     "shared_terms",
     "starting_point",
@@ -302,12 +303,20 @@ def typical_point(data: ModelData) -> np.ndarray:
     return centre
 
 
+def on_their_scales(data: ModelData, unconstrained: np.ndarray) -> np.ndarray:
+    """Parameters that have a prior of their own, of their unconstrained values, both of shape (..., n_priors)."""
+    out, positive = unconstrained.copy(), data.priors[:, 0] >= FIRST_POSITIVE
+    with np.errstate(over="ignore"):  # infinite draws are told of by name
+        out[..., positive] = np.exp(out[..., positive])
+    return out
+
+
 def _reach(data: ModelData, centre: np.ndarray) -> np.ndarray:
     """How far from their typical values parameters begin, shape (size,): at most 1, and all columns together a unit."""
     reach = np.ones(data.size)
     link = list(FAMILIES.values())[data.family].link
     unit = max(float(data.y.std()), np.finfo(float).tiny) if link == "identity" else 1.0
-    tau = np.exp(centre[: len(data.priors)])
+    tau = on_their_scales(data, centre[: len(data.priors)])
     at, column, units = coefficients_of(data, tau)
     n_columns = len(data.x) + len(data.basis)
     at_smooths = data.size - data.stick_second.size - len(data.basis)
@@ -373,10 +382,7 @@ def variables_of(
     """
     names, shared = scalar_names(design, priors), shared_terms(design, priors)
     scalars = len(names)
-    natural = q[:, :scalars].copy()
-    positive = data.priors[:, 0] >= FIRST_POSITIVE
-    with np.errstate(over="ignore"):  # infinite draws are told of by name
-        natural[:, positive] = np.exp(natural[:, positive])
+    natural = on_their_scales(data, q[:, :scalars])
     value = dict(zip(names, natural.T, strict=True))
     at_shared = scalars + len(data.lkj)
     effects, at = _effects(data, natural, q, at_shared + len(shared))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alliance_bayes.engines.density.model_data import ModelData, coefficients_of, typical_point
+from alliance_bayes.engines.density.model_data import ModelData, coefficients_of, on_their_scales, typical_point
 from alliance_bayes.model import Design
 
 __all__ = ["Recentring", "recentring_of"]
@@ -73,7 +73,7 @@ def recentring_of(design: Design, data: ModelData) -> Recentring:
     data
         Its layout.
     """
-    typical = np.exp(typical_point(data)[: len(data.priors)])
+    typical = on_their_scales(data, typical_point(data)[: len(data.priors)])
     tau = typical[data.block_tau]
     units = tau / np.sqrt(1.0 + tau**2 * data.block_information)
     starts = len(data.priors) + len(data.lkj) + data.shared.size
