@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.checks import CheckReport
-from alliance_bayes.effects import Analysis, Estimand, Estimate, Measure, effects
+from alliance_bayes.effects import ESTIMANDS, Analysis, Estimand, Estimate, Measure, effects
 from alliance_bayes.effects.table import Tells
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import FEW_VALUES, few_valued, level_counts, solvable
@@ -237,6 +237,19 @@ def test_a_row_is_hidden_by_what_its_measure_says_that_it_tells(tells: Tells, hi
 
     rows = Mine()(fit)
     assert rows["note"][telling_rows(fit, rows, hidden_parameters(fit, SMALL), SMALL)].tolist() == hidden
+
+
+@pytest.mark.usefixtures("gate_alone", "undrawn")
+@pytest.mark.parametrize(("focal", "shown"), [("x", False), ("alliance", True)])
+def test_what_an_unmeasured_cause_must_explain_tells_no_sd(focal: str, shown: bool) -> None:
+    # The partial R2 over the squared slope is the predictor's variance given the others over the residual one.
+    fit = fitted(frame_of(1, x={0: 66, 1: 50, 2: 4}), formula=FORMULA.format("x"), spec={**OPTIONS, "focal": focal})
+    page = rendered(fit, effects=effects(fit, ["slopes", "confounding"]))
+    assert ("confounding" in page.numbers) is shown
+    told = [*page.numbers["effects"], *page.numbers.get("confounding", ())]
+    of_strength = {row["estimand"] for row in told if "x" in (row["term"], row["factor"])}
+    assert of_strength & set(ESTIMANDS["confounding"].measures) == set()
+    assert any(row["factor"] == "who5_baseline" for row in told) is shown
 
 
 def test_groups_of_which_a_number_tells_how_few_have_a_value_are_not_described() -> None:

@@ -150,14 +150,18 @@ class Confounding(Estimand):
     options = EffectOptions
     measures = ReadOnly(
         {
-            "partial_r2": Measure("Partial R² of {term} and outcome", "share"),
-            "robustness_value": Measure("Robustness value, to zero", "share"),
-            "robustness_to_margin": Measure("Robustness value, into the ROPE", "share"),
-            "e_value": Measure("E-value", "risk ratio"),
-            "benchmark_r2_predictor": Measure("{factor}: share of {term}", "share"),
-            "benchmark_r2_outcome": Measure("{factor}: share of the outcome", "share"),
-            "contrast_as_strong": Measure("With a cause as strong as {factor}", signed=True, judged=True),
-            "contrast_bias_adjusted": Measure("Adjusted for a cause of given strength", signed=True, judged=True),
+            "partial_r2": Measure("Partial R² of {term} and outcome", "share", tells="spread"),
+            "robustness_value": Measure("Robustness value, to zero", "share", tells="spread"),
+            "robustness_to_margin": Measure("Robustness value, into the ROPE", "share", tells="spread"),
+            "e_value": Measure("E-value", "risk ratio", tells="spread"),
+            "benchmark_r2_predictor": Measure("{factor}: share of {term}", "share", tells="spread"),
+            "benchmark_r2_outcome": Measure("{factor}: share of the outcome", "share", tells="spread"),
+            "contrast_as_strong": Measure(
+                "With a cause as strong as {factor}", signed=True, judged=True, tells="spread"
+            ),
+            "contrast_bias_adjusted": Measure(
+                "Adjusted for a cause of given strength", signed=True, judged=True, tells="spread"
+            ),
         }
     )
 

@@ -34,7 +34,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
-from alliance_bayes.report.untold import groups_told, is_two_valued, unsaid
+from alliance_bayes.report.untold import groups_told, is_two_valued, untold
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def confounding_effects(fit: FittedModel, *, contrast: pd.Series, small: int) ->
             rope=rope,
             relevant=None,
         )
-        hidden = set(unsaid(fit, small))
+        # What a covariate explains has its SD in it.
+        hidden = set(untold(fit, small))
         if of_levels:
             hidden |= {name for name in _covariates(table) if not _crossed(fit, name, predictor, small)}
         known[key] = table[[not (isinstance(name, str) and name in hidden) for name in table["factor"]]]
@@ -214,7 +215,10 @@ def contours_of(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> 
 def _contrast(view: View) -> pd.Series | None:
     """The row of the contrast that the section is about."""
     row = None if view.withheld else contrast_row(view.fit, view.estimates, small=view.small)
-    return None if row is None or row["population"] not in ("average", "sample") else row
+    if row is None or row["population"] not in ("average", "sample"):
+        return None
+    # What a cause must explain has the SD of the predictor in it, or percentiles.
+    return None if row["term"] in untold(view.fit, view.small) else row
 
 
 def _as_f(value: float) -> float:
