@@ -19,7 +19,7 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.errors import UsageError
 from alliance_bayes.imputation.imputed import GROUP, Imputed
-from alliance_bayes.kinds import is_whole
+from alliance_bayes.kinds import is_number, is_whole
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL, lies_within
 from alliance_bayes.model.new_rows import check_defined
@@ -244,7 +244,15 @@ class FittedModel:
         -------
         tuple of float
             One quantile for each share.
+
+        Raises
+        ------
+        UsageError
+            The model has no such column, or it holds levels; a share is not one.
         """
+        self._check_numbers(column)
+        if not all(is_number(share) and 0 <= share <= 1 for share in at):
+            raise UsageError(f"{argument('at')} should be shares from 0 to 1 but got {tuple(at)!r}.")
         weights = self.design.rows.weights
         of_tables = [weighted_quantiles(values, at, weights) for values in self._of_tables(column)]
         return tuple(map(float, np.mean(of_tables, axis=0)))
@@ -261,11 +269,26 @@ class FittedModel:
         -------
         float
             In units of the column.
+
+        Raises
+        ------
+        UsageError
+            The model has no such column, or it holds levels.
         """
+        self._check_numbers(column)
         of_trials = column == self.design.outcome.name and self.spec.trials is not None
-        if of_trials or not pd.api.types.is_numeric_dtype(self.design.frame[column].dtype):
+        if of_trials:
             return self.design.sd(column)
         return float(np.mean([self.design.sd_of(values) for values in self._of_tables(column)]))
+
+    def _check_numbers(self, column: str) -> None:
+        frame = self.design.frame
+        known = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name].dtype)]
+        if column not in known:
+            raise UsageError(
+                f"{argument('column')} should be a numeric column of the model but got {column!r}. It has "
+                f"{', '.join(map(str, known))}."
+            )
 
     def _of_tables(self, column: str) -> Iterator[np.ndarray]:
         """A numeric column of the analysed rows in each completed table, or as it is where none of it was drawn."""

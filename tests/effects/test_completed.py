@@ -51,6 +51,18 @@ def test_percentiles_and_sds_are_means_over_the_tables(fit: ab.Fit, given: list[
     assert min(abs(np.array(of_one) / (ends[1] - ends[0]) - 1)) > 1e-3
 
 
+@pytest.mark.parametrize("column", ["arm", "nowhere", None])
+def test_quantiles_and_sds_are_of_numbers_of_the_model(fit: ab.Fit, column: str) -> None:
+    """By name, and not by an error of pandas."""
+    for asked in (lambda: fit.quantiles(column, (0.5,)), lambda: fit.sd(column)):
+        with pytest.raises(
+            ab.UsageError, match=r"column should be a numeric column of the model but got .* It has y, x, w"
+        ):
+            asked()
+    with pytest.raises(ab.UsageError, match="at should be shares from 0 to 1"):
+        fit.quantiles("x", (10.0,))
+
+
 def test_shares_of_given_tables_are_those_of_a_loop(fit: ab.Fit, given: list[pd.DataFrame]) -> None:
     kept = fit.imputation
     assert kept is not None

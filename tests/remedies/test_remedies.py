@@ -43,7 +43,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "cli/files": ((ab.read_cohort, ab.read_tables), READERS),
     "cli/pages": ((ab.Model, ab.Model.fit, ab.read_cohort, ab.read_tables), ("report",)),
     "cohort": ((ab.read_cohort, ab.read_tables), READERS),
-    "fit": ((ab.Fit.imputed,), ()),
+    "fit": ((ab.Fit.imputed, ab.Fit.quantiles, ab.Fit.sd), ()),
     "formats": ((ab.read_cohort,), READERS),
     "simulation": ((ab.simulate_cohort,), ("simulate",)),
     "effects": (tuple(one for one in vars(effects).values() if inspect.isfunction(one)), ()),
