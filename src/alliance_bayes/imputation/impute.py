@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -75,7 +75,9 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
         if categorical and data[name].nunique() > MOST_DRAWN:
             demanded.append(name)
     demanded = list(dict.fromkeys(name for name in demanded if name is not None))
-    demanded += _crossed(spec, data[data[demanded].notna().all(axis=1)], demanded)
+    # Again, since with those who are left out another factor may lose a combination.
+    while more := _crossed(spec, data[data[demanded].notna().all(axis=1)]):
+        demanded += more
     # Ids are text, and the model may pool over them.
     text = dict.fromkeys((name for name in spec.columns if pd.api.types.is_string_dtype(data[name].dtype)), "category")
     frame, flow = cohort.complete(demanded)
@@ -89,7 +91,7 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
     return Gaps(rows, analysed, parts, cohort.person, cohort.time, of_persons), flow, demanded
 
 
-def _crossed(spec: ModelSpec, data: pd.DataFrame, beside: Collection[str]) -> list[str]:
+def _crossed(spec: ModelSpec, data: pd.DataFrame) -> list[str]:
     """Incomplete parts of factors that are crossed or nested, where nobody has some combination that they could have.
 
     One that is drawn at times only would have an effect at times only; where factors are nested, most are impossible.
@@ -101,7 +103,7 @@ def _crossed(spec: ModelSpec, data: pd.DataFrame, beside: Collection[str]) -> li
         could_be = math.prod(data[name].nunique() for name in parts)
         if len(parts) > 1 and gaps and len(data[parts].dropna().drop_duplicates()) < could_be:
             out |= dict.fromkeys(gaps)
-    return [name for name in out if name not in beside]
+    return list(out)
 
 
 def _in_levels(spec: ModelSpec, data: pd.DataFrame) -> pd.DataFrame:
