@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import UsageError, WriteError
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.trees import write_tree
 
@@ -178,3 +179,13 @@ def test_an_interrupted_write_leaves_the_earlier_file(tmp_path: Path, monkeypatc
     assert back is not None
     assert back["posterior"].to_dataset().identical(tree(0)["posterior"].to_dataset())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nc"]
+
+
+def test_a_first_write_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(xr.DataTree, "to_netcdf", full)
+    with pytest.raises(WriteError, match="no space left on device"):
+        PosteriorCache(tmp_path / "study.kept").store("a", tree(0), INFO)
+    assert list(tmp_path.iterdir()) == []

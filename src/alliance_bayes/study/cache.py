@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,5 +71,11 @@ class PosteriorCache:
         make_folder(self.folder)
         tree = tree.copy()
         tree.attrs = {**tree.attrs, "info": json.dumps(dict(info))}
-        with replacing(self.folder / f"{key}.nc") as (draft,):
-            write_tree(tree, draft)
+        try:
+            with replacing(self.folder / f"{key}.nc") as (draft,):
+                write_tree(tree, draft)
+        except BaseException:
+            # Of a full disk no empty folder is left behind; one that holds something stays.
+            with suppress(OSError):
+                self.folder.rmdir()
+            raise
