@@ -10,6 +10,8 @@ import pytest
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import parse_formula
 from alliance_bayes.model.formula import GroupChunk
+from alliance_bayes.model.grammar import FUNCTIONS
+from alliance_bayes.model.nodes import WINDOWS
 
 
 def test_double_bar_pools_independently_and_single_bar_jointly() -> None:
@@ -207,3 +209,30 @@ def test_a_call_that_is_not_supported_says_what_to_write(call: str, instead: str
     for shape in ("y ~ {}", "y ~ ({} || g)", "y ~ b * {}"):
         with pytest.raises(ModelError, match=re.escape(instead)):
             parse_formula(shape.format(call))
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "{x}",
+        *(f"{name}({{x}})" for name in (*WINDOWS, "s", "I", "center", "scale", "offset")),
+        *(f"{name}({', '.join(['{x}'] * count)})" for name, count in FUNCTIONS.items()),
+        "bs({x}, df=4)",
+        "poly({x}, 2)",
+        "s({x}, k=5)",
+        "s({x}, knots=(1, 2))",
+        "s(lag({x}))",
+        "z:{x}",
+        "({x} | {x} g)",
+        "(1 | {x}/g)",
+        "(1 | {x}:g)",
+    ],
+)
+def test_a_name_in_backquotes_stands_wherever_a_plain_one_does(term: str) -> None:
+    """What is made of a column called "a b" is what is made of one called "ab", and reads back."""
+    plain = parse_formula("y ~ " + term.replace("{x} g", "h").format(x="ab"))
+    quoted = parse_formula("y ~ " + term.replace("{x} g", "h").format(x="`a b`"))
+    for found, names in ((quoted.columns, plain.columns), (quoted.common, plain.common)):
+        assert found == tuple(re.sub(r"\bab\b", "`a b`" if "(" in name else "a b", name) for name in names)
+    again = parse_formula(str(quoted))
+    assert replace(again, text="") == replace(quoted, text="")

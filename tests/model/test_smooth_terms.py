@@ -22,6 +22,7 @@ from builders import rows
             (SmoothTerm("a", 1, (-1.0,)), SmoothTerm("b", 6)),
         ),
         ("y ~ s + bs(a, df=4) + np.abs(b) + (s || g)", ("Intercept", "s", "bs(a, df=4)", "abs(b)"), ()),
+        ("y ~ s(`a b`) + `s c`", ("Intercept", "a b", "s c"), (SmoothTerm("a b", 6),)),
         ("y ~ `s (a)` + b", ("Intercept", "s (a)", "b"), ()),
     ],
 )

@@ -581,7 +581,7 @@ class _Reader:
         column: Column
         if token.kind == "name" and token.text in WINDOWS and self.ahead().text == "(":
             column = self.windowed()
-        elif token.kind != "name" or self.ahead().text not in (",", ")"):
+        elif token.kind not in ("name", "quoted") or self.ahead().text not in (",", ")"):
             raise self.bad_call(start, "should name one column")
         else:
             column = self.column()
