@@ -163,7 +163,7 @@ def test_a_single_row_that_pulls_the_fit_is_found_among_many(seed: int, monkeypa
     assert found.details["row"].iloc[0] == whole.details["row"].iloc[0] == N // 3
     assert found.details["outcome"].iloc[0] == -400.0
     assert found.details["pareto_k"].iloc[0] == whole.details["pareto_k"].iloc[0]
-    assert f"rows {N // 3}, counted from 0" in found.sentence
+    assert f"; row {N // 3}, counted from 0" in found.sentence
 
 
 def test_a_row_that_the_fit_hangs_on_is_found_though_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,8 +97,9 @@ def test_the_forest_of_effects_has_one_unit_and_the_tables_numbers(
     pairs = table[(table["estimand"] == "contrast_of_means") & table["factor"].isin(["provider_type", "sex"])]
     countries = table[(table["estimand"] == "contrast_of_means") & (table["factor"] == "country")]
     assert len(countries) == 6
-    # Two rows of the slope and every pair of the two small factors: the largest of many is one that chance favours.
-    assert len(forest.data.rows) == 2 + len(pairs)
+    # The declared contrast and every pair of the two small factors: the largest of many is one that chance favours, and
+    # a step of one SD is no contrast that the band of what is negligible is about.
+    assert len(forest.data.rows) == 1 + len(pairs)
     assert not [row for row in forest.data.rows if row[0].startswith("Country")]
 
 
