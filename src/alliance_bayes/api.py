@@ -550,8 +550,8 @@ class Model(ModelSpec):
 
     def _declared_person(self, cohort: Cohort) -> str | None:
         """The column of a pooled factor that is known to be one of persons who have several rows."""
-        parts = {part for group in self.parsed.groups for part in group.factor.split(":")} & set(cohort.data)
-        known = [name for name in sorted(parts) if role_of(name, self.roles) == RoleOf("person", known=True)]
+        parts = sorted(set(self.parsed.grouping) & set(cohort.data))
+        known = [name for name in parts if role_of(name, self.roles) == RoleOf("person", known=True)]
         return next((name for name in known if cohort.data[name].duplicated().any()), None)
 
     def _shared(self, same_people: Sequence[ModelSpec | str]) -> list[str]:

@@ -108,7 +108,7 @@ def _crossed(spec: ModelSpec, data: pd.DataFrame) -> list[str]:
 
 def _in_levels(spec: ModelSpec, data: pd.DataFrame) -> pd.DataFrame:
     """The table with labels in place of numbers that the model takes for levels (sites 1 to 12)."""
-    named = spec.parsed.grouping | spec.levels.keys()
+    named = {*spec.parsed.grouping, *spec.levels}
     numbers = [name for name in spec.columns if name in named and pd.api.types.is_numeric_dtype(data[name].dtype)]
     labels = {name: labels_of(data[name].dropna()) for name in numbers}
     index = {name: data.index[data[name].notna()] for name in numbers}

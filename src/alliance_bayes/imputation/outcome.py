@@ -173,8 +173,8 @@ class _Normal(OutcomeRows):
         return self.coded[:, inside]
 
 
-class _NormalAlong(_Normal):
-    """Of a residual SD that differs along columns: tails are heavier than those of the SD in the middle."""
+class _Heavy(OutcomeRows):
+    """Of proposals with heavier tails than the density may have."""
 
     @override
     def noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -182,14 +182,14 @@ class _NormalAlong(_Normal):
 
     @override
     def log_noise(self, square: np.ndarray) -> np.ndarray:
-        return _log_t(square)
+        return np.asarray(-0.5 * (_DF + 1) * np.log1p(square / _DF))
 
 
-def _log_t(square: np.ndarray) -> np.ndarray:
-    return np.asarray(-0.5 * (_DF + 1) * np.log1p(square / _DF))
+class _NormalAlong(_Heavy, _Normal):
+    """Of a residual SD that differs along columns: tails are heavier than those of the SD in the middle."""
 
 
-class _OfFamily(OutcomeRows):
+class _OfFamily(_Heavy):
     @override
     def log_density(self, eta: np.ndarray, inside: np.ndarray, own: Own) -> np.ndarray:
         made = [
@@ -236,14 +236,6 @@ class _OfFamily(OutcomeRows):
             step = (touch.gathered(along * (above - below) / (2 * by)) - precision * moved) / whole
             moved = moved + np.clip(step, -far, far)
         return middle + moved, whole
-
-    @override
-    def noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        return rng.standard_t(_DF, shape)
-
-    @override
-    def log_noise(self, square: np.ndarray) -> np.ndarray:
-        return _log_t(square)
 
     @override
     def draw(

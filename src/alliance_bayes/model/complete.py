@@ -187,7 +187,7 @@ def _emptied(
     residual_by: str | None,
     sigma: Formula | None,
 ) -> Iterator[Emptied]:
-    grouping = formula.grouping | {residual_by}
+    grouping = {*formula.grouping, residual_by}
     factors = [group.factor for group in formula.groups] + ([] if residual_by is None else [residual_by])
     of_sigma = () if sigma is None else term_columns(sigma)
     for name in dict.fromkeys([*factors, *term_columns(formula), *of_sigma, formula.outcome]):

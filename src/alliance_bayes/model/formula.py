@@ -97,9 +97,9 @@ class Formula:
         return "Intercept" in self.common
 
     @property
-    def grouping(self) -> frozenset[str]:
-        """Columns that grouping factors are made of: they have levels, written as numbers or not."""
-        return frozenset(part for group in self.groups for part in group.factor.split(":"))
+    def grouping(self) -> tuple[str, ...]:
+        """Columns that grouping factors are made of, each once: they have levels, written as numbers or not."""
+        return tuple(dict.fromkeys(part for group in self.groups for part in group.factor.split(":")))
 
     @property
     def components(self) -> frozenset[str]:

@@ -204,8 +204,9 @@ def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -
 
 def ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
     """The frame with every categorical or grouping column as an ordered categorical without unused levels."""
+    grouping = formula.grouping
     for name in frame.columns:
-        if name in formula.grouping or not pd.api.types.is_numeric_dtype(frame[name]):
+        if name in grouping or not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = labels_of(frame[name])
     return frame
 

@@ -294,8 +294,7 @@ class ModelSpec:
         ModelError
             The model's roles say something else of that column.
         """
-        pooled = any(person in group.factor.split(":") for group in self.parsed.groups)
-        if not pooled or role_of(person, self.roles) == RoleOf("person", known=True):
+        if person not in self.parsed.grouping or role_of(person, self.roles) == RoleOf("person", known=True):
             return self
         if person in self.roles:
             raise ModelError(

@@ -212,8 +212,7 @@ class _Judge:
             self.rules[ID] = replace(self.rules[ID], kind="key")
         if outcome in self.rules and self.rules[outcome].kind != "number":
             del self.rules[outcome]
-        grouping = {part for group in formula.groups for part in group.factor.split(":")}
-        grouping |= {*spec.levels, *CATEGORICAL_COLUMNS, spec.residual_by or "", *levelled}
+        grouping = {*formula.grouping, *spec.levels, *CATEGORICAL_COLUMNS, spec.residual_by or "", *levelled}
         counted = {name for expression in expressions_of(formula).values() for name in columns_of(expression)}
         counted |= {*spec.centre, *(name for name in self.columns if scale_of(name, spec.scales) is not None)}
         counted |= {*numeric}

@@ -137,8 +137,8 @@ def check_belongs(moments: Moments, spec: ModelSpec) -> None:
     smooth = [term.name for term in wanted.smooths if term.name not in moments.bases]
     if smooth:
         differ.append(f"they lack the smooth(s) {', '.join(map(repr, smooth))}")
-    factors = [part for group in wanted.groups for part in group.factor.split(":")] + ([residual] if residual else [])
-    absent = [name for name in dict.fromkeys(factors) if name not in moments.keys]
+    factors = dict.fromkeys((*wanted.grouping, *([residual] if residual else [])))
+    absent = [name for name in factors if name not in moments.keys]
     if absent:
         differ.append(f"they lack the factor(s) {', '.join(map(repr, absent))}")
     if {name: dict(limit) for name, limit in spec.among.items()} != card.get("among", {}):

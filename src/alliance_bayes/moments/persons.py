@@ -69,9 +69,8 @@ class Persons:
         UsageError
             Somebody's rows do not say whose they are, or write it in two ways.
         """
-        pooled = [part for group in spec.parsed.groups for part in group.factor.split(":")]
         # A person who is said is one even if everybody has one row, as for rows that are read.
-        for name in dict.fromkeys(filter(None, (self.person, *pooled))):
+        for name in dict.fromkeys(filter(None, (self.person, *spec.parsed.grouping))):
             if name not in kinds.levels:
                 continue
             stated = self.said and name == self.person
