@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.text import Text
 
 import alliance_bayes as ab
 from alliance_bayes.checks.comparison import _of_observed
+from alliance_bayes.checks.convergence import imputed_values
 from alliance_bayes.engines.collapsed.changing import ChangingRows
 from alliance_bayes.engines.density import log_density
 from alliance_bayes.engines.density.changing import ChangingDensity
@@ -141,6 +143,31 @@ def test_checks_look_at_draws_and_at_one_completed_table(fit: ab.Fit) -> None:
         labels += [str(artist.get_label()) for axes in figure.axes for artist in (*axes.lines, *axes.patches)]
         for text in (plot.title, plot.description, *labels):
             assert not re.search(r"observed\b(?! or imputed)", text, re.IGNORECASE), text
+
+
+@pytest.mark.parametrize("name", ["x", "z"])
+def test_a_single_value_that_is_not_observed_withholds_nothing(data: pd.DataFrame, name: str) -> None:
+    """The SD of one value is 0 in every draw, in which chains agree; its R-hat is no number."""
+    whole = data.dropna().assign(participant_id=lambda frame: [f"p{k}" for k in range(len(frame))])
+    frame = whole.copy()
+    frame.loc[frame.index[7], name] = np.nan
+    fit = ab.Model("y ~ x + z + w", missing="impute").fit(ab.read_cohort(frame), seed=1, progress=False)
+    assert fit.info["imputation"]["columns"] == {name: 1}
+    (criterion,) = [one for one in (imputed_values(fit),) if one is not None]
+    assert criterion.where == f"mean of {name}"
+    assert (criterion.verdict, criterion.value < 1.05) == ("pass", True)
+    assert fit.check(replicates=200).gate.passed
+    # The same of every draw is agreement in one chain's value only if it is that of the others, too.
+    kept = fit.imputation
+    assert kept is not None
+    for trace, verdict in (
+        ([[1.0] * 9] * 4, None),
+        ([[1.0] * 9] * 3 + [[2.0] * 9], "fail"),
+        ([[np.nan] * 9] * 4, "fail"),
+    ):
+        stuck = SimpleNamespace(imputation=replace(kept, traces={"mean of x": np.array(trace)}))
+        found = imputed_values(stuck)  # type: ignore[arg-type]
+        assert (found and found.verdict) == verdict
 
 
 def test_refused_at_once() -> None:

@@ -302,18 +302,22 @@ def fallback(info: Mapping[str, Any]) -> Criterion | None:
 
 
 def imputed_values(fit: Draws) -> Criterion | None:
-    """Agreement of the chains about drawn values: their mean and SD by column; None where none were drawn.
+    """Agreement of the chains about drawn values: their mean and SD by column; None where none were drawn, or vary.
 
-    The limit is wider than that of parameters and effects, which are what is reported: chains hold a quarter as many
-    tables as draws.
+    What is the same number in all draws of all chains (the SD of a single value, the mean of levels that are certain)
+    is not in question. The limit is wider than that of parameters and effects, which are what is reported: chains hold
+    a quarter as many tables as draws.
     """
     imputed = getattr(fit, "imputation", None)
     if imputed is None or not imputed.traces:
         return None
-    draws = np.stack(list(imputed.traces.values()))
+    varying = {name: trace for name, trace in imputed.traces.items() if not (trace == trace.flat[0]).all()}
+    if not varying:
+        return None
+    names, draws = list(varying), np.stack(list(varying.values()))
     rhats = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)["rhat"]
     worst = int(np.argmax(np.nan_to_num(rhats, nan=np.inf)))
-    value, where = float(rhats[worst]), list(imputed.traces)[worst]
+    value, where = float(rhats[worst]), names[worst]
     words = (
         f"The {where} over the rows where it was imputed has an R-hat of {value:.3f} (limit {IMPUTED_LIMIT:g}), so the "
         f"chains disagree about what was not observed. {_LONGER}; if that does not help, take auxiliary columns that "
