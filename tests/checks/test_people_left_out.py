@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ from scipy import integrate, special, stats
 import alliance_bayes as ab
 from alliance_bayes.checks import Context
 from alliance_bayes.checks.comparison import compare
-from alliance_bayes.checks.people import leave_people_out, log_likelihood_of_people, why_rows
+from alliance_bayes.checks.people import _gaussian, _root, leave_people_out, log_likelihood_of_people, why_rows
 from alliance_bayes.checks.refits import refitted
 from alliance_bayes.fit import FittedModel
 from builders import fitted
@@ -178,3 +181,58 @@ def test_what_cannot_be_integrated_over_is_said() -> None:
     assert "3 effects each" in why_rows(three)
     assert why_rows(built(table, "y ~ time + I(time ** 2) + (time + I(time ** 2) || pid)")) == ""
     assert why_rows(fitted()) == ""
+
+
+def exact(y: np.ndarray, z: np.ndarray, root: np.ndarray, sigma: float) -> float:
+    """Log density of a normal vector whose covariance is z root root' z' + sigma^2, in fractions."""
+    n = len(y)
+    loaded = [[sum(Fraction(z[i, k]) * Fraction(root[k, j]) for k in range(2)) for j in range(2)] for i in range(n)]
+    rows = [
+        [sum(loaded[i][k] * loaded[j][k] for k in range(2)) + (Fraction(sigma) ** 2 if i == j else 0) for j in range(n)]
+        + [Fraction(y[i])]
+        for i in range(n)
+    ]
+    log_det, square = 0.0, Fraction(0)
+    for i in range(n):
+        pivot = rows[i][i]
+        log_det += math.log(pivot.numerator) - math.log(pivot.denominator)
+        square += rows[i][n] ** 2 / pivot
+        for j in range(i + 1, n):
+            share = rows[j][i] / pivot
+            rows[j] = [a - share * b for a, b in zip(rows[j], rows[i], strict=True)]
+    return -0.5 * float(square) - 0.5 * log_det - 0.5 * n * math.log(2 * math.pi)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e5, 1e8, 1e11])
+def test_effects_that_dwarf_residuals(scale: float) -> None:
+    """Sums of squares lose the residuals' part there, and had no root."""
+    rng = np.random.default_rng(5)
+    z = np.column_stack([np.ones(7), rng.normal(50, 1, 7)])
+    root = scale * np.array([[[2.0, 0.0], [0.3, 0.7]], [[1.0, 0.0], [-0.9, 1e-3]]])
+    sigma, starts = np.array([0.5, 2.0]), np.array([0, 4])
+    eta = np.zeros((2, 7))
+    y = z @ rng.normal(0, scale, 2) + rng.normal(0, 1, 7)
+    found = _gaussian(eta, {"sigma": sigma}, SimpleNamespace(coded=y), z, root, starts)  # type: ignore[arg-type]
+    expected = [[exact(y[own], z[own], root[d], sigma[d]) for own in (slice(4), slice(4, 7))] for d in range(2)]
+    # Eight digits of a residual, of which the products with effects keep as many as the scale leaves.
+    np.testing.assert_allclose(found, expected, rtol=max(1e-8, 1e-15 * 50 * scale))
+
+
+def test_values_without_a_density_have_none() -> None:
+    """They are no numbers, and no error of the decomposition."""
+    z, y = np.column_stack([np.ones(3), [1e300, 1.0, 2.0]]), np.array([1.0, 2.0, 3.0])
+    root = 1e10 * np.eye(2)[None]
+    with np.errstate(all="ignore"):
+        found = _gaussian(np.zeros((1, 3)), {"sigma": np.ones(1)}, SimpleNamespace(coded=y), z, root, np.array([0, 1]))  # type: ignore[arg-type]
+    assert np.isnan(found[0, 0])
+    assert np.isfinite(found[0, 1])
+
+
+def test_correlations_of_one_have_a_root() -> None:
+    """Of SDs of any size."""
+    sd = np.array([1e-30, 1e30])
+    covariance = np.outer(sd, sd)[None] * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    root = _root(covariance)
+    np.testing.assert_allclose(
+        root @ np.swapaxes(root, 1, 2) / np.outer(sd, sd), covariance / np.outer(sd, sd), atol=1e-9
+    )

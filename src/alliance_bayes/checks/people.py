@@ -25,6 +25,8 @@ _POINTS = {1: 25, 2: 11}
 _MOST, _FEWEST = 4 * 10**8, 1000
 # Draws x rows in memory at once.
 _BLOCK = 2 * 10**6
+# Sums of squared effects over residuals beyond which eight digits of a density would be lost.
+_LARGEST_SUM = 1e8
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,12 +125,23 @@ def log_likelihood_of_people(
         return np.add.reduceat(family.log_density(eta, pars, outcome), starts, axis=1)
     eta = fit.linear_predictor(rows, which=which, without=(pooled.name,))
     z = rows.z[pooled.name]
-    root = np.linalg.cholesky(fit.level_covariance(pooled.name)[which] + np.finfo(float).tiny * np.eye(z.shape[1]))
+    root = _root(fit.level_covariance(pooled.name)[which])
     if family.conjugate:
         return _gaussian(eta, pars, outcome, z, root, starts)
     u = fit.stacked[f"u_{pooled.name}"][which][:, rows.index[pooled.name][starts]]
     standard = np.linalg.solve(root[:, None], u[..., None])[..., 0]
     return _quadrature(family, eta, pars, outcome, z, root, starts, standard)
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """Lower roots of covariances, shape (n_draws, q, q), also of correlations that are one but for rounding."""
+    unit = np.eye(covariance.shape[-1])
+    try:
+        return np.linalg.cholesky(covariance + np.finfo(float).tiny * unit)
+    except np.linalg.LinAlgError:
+        # Of the SDs' size, so that the addition is as small for each of them.
+        sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1)) + np.sqrt(np.finfo(float).tiny)
+        return sd[..., None] * np.linalg.cholesky(covariance / (sd[..., None] * sd[..., None, :]) + 1e-10 * unit)
 
 
 def _gaussian(
@@ -141,11 +154,32 @@ def _gaussian(
     loaded = np.einsum("nq,dqr->dnr", z, root) / sigma[..., None]
     gram = np.add.reduceat(loaded[..., :, None] * loaded[..., None, :], starts, axis=1) + np.eye(q)
     cross = np.add.reduceat(loaded * residual[..., None], starts, axis=1)
+    # Where effects are many thousand times the residuals, the sums have lost the one that makes them regular.
+    large = ~(gram.max(axis=(0, 2, 3)) < _LARGEST_SUM)
+    gram[:, large] = np.eye(q)
     lower = np.linalg.cholesky(gram)
     solved = np.linalg.solve(lower, cross[..., None])[..., 0]
     alone = np.add.reduceat(-0.5 * residual**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi), starts, axis=1)
     log_det = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
-    return np.asarray(alone + 0.5 * (solved**2).sum(axis=-1) - log_det)
+    out = np.asarray(alone + 0.5 * (solved**2).sum(axis=-1) - log_det)
+    ends = np.append(starts, len(z))
+    for person in np.flatnonzero(large):
+        own = slice(ends[person], ends[person + 1])
+        out[:, person] = _by_orthogonal(loaded[:, own], residual[:, own]) - np.log(sigma[:, own]).sum(axis=1)
+    return out
+
+
+def _by_orthogonal(loaded: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    """Log densities of standardised residuals, shape (n_draws, n), whose covariance is loaded loaded' + 1."""
+    q = loaded.shape[-1]
+    stacked = np.concatenate([loaded, np.broadcast_to(np.eye(q), (len(loaded), q, q))], axis=1)
+    basis, upper = np.linalg.qr(stacked)
+    left = np.concatenate([residual, np.zeros((len(residual), q))], axis=1)[..., None]
+    # Twice: what is left may be far smaller than what is taken away.
+    for _ in range(2):
+        left = left - basis @ (np.swapaxes(basis, 1, 2) @ left)
+    log_det = np.log(np.abs(np.diagonal(upper, axis1=-2, axis2=-1))).sum(axis=-1)
+    return np.asarray(-0.5 * (left**2).sum(axis=(1, 2)) - log_det - 0.5 * residual.shape[1] * np.log(2 * np.pi))
 
 
 def _quadrature(
