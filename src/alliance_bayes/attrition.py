@@ -202,7 +202,8 @@ def attrition(
     outcome = _free(_OBSERVED, cohort.data.columns)
     data[outcome] = observed.astype(float)
     model = Model(f"{outcome} ~ {' + '.join(terms)}", family="bernoulli", focal=None)
-    fit = model.fit(Cohort(data, source=cohort.source, row_names=cohort.row_names), seed=seed, **options)
+    everybody = Cohort(data, source=cohort.source, row_names=cohort.row_names, joined_rows=cohort.joined_rows)
+    fit = model.fit(everybody, seed=seed, **options)
     if fit.design.rows.n != len(data):
         raise ModelError(
             f"formula {formula!r} has columns that some people lack, so that nothing can be said of how probable they "

@@ -91,6 +91,7 @@ class Problem:
         Column the problem is in; None when it concerns the table as a whole.
     row
         Row as a spreadsheet numbers it (the header is row 1) for files; the index label for a DataFrame.
+        That of a second table, for what was joined from it: "4 of staff.csv".
         None when the whole column is meant, a `Place` until the table says what the row is called.
     value
         The offending value, as read. None when there is none (a missing column, say).

@@ -240,6 +240,66 @@ def test_people_and_sessions_of_three_tables_have_the_rows_of_their_table(tmp_pa
     assert problems == [(f"{row} of sessions", "is not a finite number") for row in (4, 2)]
 
 
+@pytest.fixture
+def clinic(tmp_path: Path) -> tuple[Path, Path]:
+    """Twelve people of three therapists (one of nobody, in a row that lacks `x`), and a table of the therapists."""
+    people, therapists = tmp_path / "people.csv", tmp_path / "staff.csv"
+    whose = [f"t{place % 3}" for place in range(12)]
+    rows = [f"{'' if place == 4 else place % 5},{place},{therapist}" for place, therapist in enumerate(whose)]
+    people.write_text("\n".join(["x,y,therapist", *rows, "1,2,"]), encoding="utf-8")
+    # In another order than the first table has them.
+    therapists.write_text("therapist,years,w,cases\nt2,3,1,4\nt9,1,1,1\nt1,0,-4,2.5\nt0,7,2,5\n", encoding="utf-8")
+    return people, therapists
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "column", "fault"),
+    [
+        ("y ~ x", {"weights": "w", "weights_kind": "sampling"}, "w", "is negative, but a weight is 0 or more"),
+        ("y ~ x", {"weights": "w", "weights_kind": "frequency"}, "w", "is negative, but a weight is 0 or more"),
+        ("y ~ x + log(years)", {}, "log(years)", "is not a finite number"),
+        ("cases ~ x", {"family": "poisson"}, "cases", "is not a count (0, 1, 2, ...)"),
+    ],
+)
+@pytest.mark.parametrize("how", ["file", "frame"])
+def test_a_fault_in_a_joined_column_is_told_once_in_the_row_of_its_table(
+    clinic: tuple[Path, Path], formula: str, options: Mapping[str, Any], column: str, fault: str, how: str
+) -> None:
+    people, therapists = clinic
+    second = therapists if how == "file" else pd.read_csv(therapists).set_axis(list("abcd"))
+    cohort = ab.read_cohort(people, join={"therapist": second})
+    cohort = cohort if options else replace(cohort, data=cohort.data[2:])
+    with pytest.raises(ab.DataError) as caught:
+        ab.Model(formula, **options).fit(cohort, progress=False)
+    told = [(one.column, one.row, str(one.what)) for one in caught.value.problems]
+    where = "4 of staff.csv" if how == "file" else "c of the table of therapist"
+    # Who has no therapist has no weight: that cell is of the first table.
+    own = [("w", 14, "has no weight")] if column == "w" else []
+    assert told == [(column, where, fault), *own]
+
+
+def test_a_term_of_both_tables_is_told_in_the_row_of_the_first(clinic: tuple[Path, Path]) -> None:
+    people, therapists = clinic
+    cohort = ab.read_cohort(people, join={"therapist": therapists})
+    with pytest.raises(ab.DataError) as caught:
+        ab.Model("y ~ log(x * years)").fit(cohort, progress=False)
+    # Products of 0: those of t1 (in places 1, 7 and 10; one lacks x), and those whose x is 0.
+    assert [one.row for one in caught.value.problems] == [place + 2 for place in (0, 1, 5, 7, 10)]
+
+
+def test_the_command_line_tells_the_joined_table(
+    clinic: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people, therapists = clinic
+    asked = ["fit", "y ~ log(years)", str(people), "--join", f"therapist={therapists}", "-o", str(tmp_path / "o.nc")]
+    with pytest.raises(SystemExit) as caught:
+        main(asked)
+    assert caught.value.code == 1
+    told = capsys.readouterr().err
+    assert "people.csv: 1 problem found" in told
+    assert "column 'log(years)', row 4 of staff.csv: -inf is not a finite number." in told
+
+
 def test_no_name_of_a_row_is_kept_with_a_fit_or_changes_a_digest(tmp_path: Path) -> None:
     data = table()
     named = ab.read_cohort(data.set_axis([f"SECRET{place:03}" for place in range(N)]))

@@ -16,7 +16,7 @@ from alliance_bayes.cohort.flow import ROW, Flow, FlowStep, check_unit, counted,
 from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.items import Prorated
 from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, LISTED_LEVELS, MISSING_REASONS
-from alliance_bayes.cohort.row_names import names_of
+from alliance_bayes.cohort.row_names import JoinedRows, names_of
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.instruments.naming import called
 from alliance_bayes.remedies import PYTHON, Interface, Message, worded
@@ -93,6 +93,8 @@ class Cohort:
         program gives it. By default the index labels of `data`. No page and no saved fit has them.
     session_names
         The same of `sessions`.
+    joined_rows
+        The same of the second tables whose columns `data` has.
 
     Raises
     ------
@@ -119,9 +121,12 @@ class Cohort:
     join: Mapping[str, str] = field(default_factory=dict)
     row_names: pd.Index | None = None
     session_names: pd.Index | None = None
+    joined_rows: tuple[JoinedRows, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "row_names", names_of(self.data, self.row_names))
+        joined = tuple(rows for each in self.joined_rows if (rows := each.of(self.data)) is not None)
+        object.__setattr__(self, "joined_rows", joined)
         if self.reasons is not None:
             # Rows that were taken from a table keep their numbers until here.
             object.__setattr__(self, "reasons", self.reasons.reindex(self.data.index).reset_index(drop=True))

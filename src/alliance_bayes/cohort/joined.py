@@ -17,6 +17,7 @@ from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.header import LACKING
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, parse_table, prefixed
+from alliance_bayes.cohort.row_names import JoinedRows
 from alliance_bayes.cohort.schema import ColumnRule
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.remedies import argument
@@ -86,6 +87,10 @@ class JoinedTables:
         self._given = {
             key: "TABLE" if isinstance(source, pd.DataFrame) else Path(source).name + (f":{sheet}" if sheet else "")
             for key, (source, sheet) in join.items()
+        }
+        self._told = {
+            key: f"the table of {key}" if isinstance(source, pd.DataFrame) else self._given[key]
+            for key, (source, _) in join.items()
         }
         added: set[str] = set()
         for key, (source, sheet) in join.items():
@@ -181,6 +186,16 @@ class JoinedTables:
                 for name in second:
                     columns[name] = pd.Series(second[name].astype(object).array.take(places, allow_fill=True))
         return pd.DataFrame(columns) if columns else None
+
+    def rows(self, parsed: ParsedTable, data: pd.DataFrame) -> tuple[JoinedRows, ...]:
+        """Which rows of the other tables were joined to the first, once nothing is wrong between them."""
+        found = []
+        for key, table in self.tables.items():
+            columns = frozenset(str(name) for name in table.data if name != key and name in data)
+            places, _ = self._places(parsed, table, key, named=False)
+            names = np.array([*(f"{row} of {self._told[key]}" for row in table.raw.rows), None], dtype=object)
+            found.append(JoinedRows(columns, pd.Index(names[places], dtype=object)))
+        return tuple(found)
 
     def _places(
         self, parsed: ParsedTable, table: ParsedTable, key: str, *, named: bool

@@ -272,6 +272,7 @@ def read_cohort(
         join=joined.sources,
         reasons=_with_scores(joined.reasons(parsed.reasons, parsed), scores, data),
         row_names=pd.Index(parsed.raw.rows),
+        joined_rows=joined.rows(parsed, data),
     )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.flow import step_of
 from alliance_bayes.cohort.names import ID
-from alliance_bayes.cohort.row_names import row_name
+from alliance_bayes.cohort.row_names import once, row_of
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.remedies import setting
 
@@ -76,9 +76,9 @@ def weights_of(cohort: Cohort, name: str, kind: WeightsKind) -> np.ndarray:
         row = int(values.argmax())
         what = f"is {values[row] / values.max() / (values / values.max()).sum():.1%} of the sum of weights"
         remedy = "Estimates would be those of this row. Correct it, or cut weights off at one that is still plausible."
-        problems = [Problem(name, row_name(cohort.row_names, row), float(values[row]), what, remedy)]
+        problems = [Problem(name, row_of(cohort, name, row), float(values[row]), what, remedy)]
     if problems:
-        raise DataError(problems, source=cohort.source)
+        raise DataError(once(problems), source=cohort.source)
     return values
 
 
@@ -100,7 +100,7 @@ def _problems(cohort: Cohort, name: str, values: np.ndarray, kind: WeightsKind) 
                 "Correct it; or, if the weights are one over the probability of being drawn or observed, say so: "
                 f"{setting('weights_kind', 'sampling')}."
             )
-        yield Problem(name, row_name(cohort.row_names, row), value, what, remedy)
+        yield Problem(name, row_of(cohort, name, row), value, what, remedy)
 
 
 def effective_size(weights: np.ndarray) -> float:
@@ -216,6 +216,7 @@ def repeated(cohort: Cohort, name: str, person: str | None = None) -> Cohort:
         why_missing=why,
         reasons=reasons,
         row_names=row_names,
+        joined_rows=tuple(joined.take(at) for joined in cohort.joined_rows),
         session_names=session_names,
     )
 
@@ -242,7 +243,7 @@ def _check_alike(cohort: Cohort, name: str, weights: np.ndarray, codes: np.ndarr
     problems = [
         Problem(
             name,
-            row_name(cohort.row_names, row),
+            row_of(cohort, name, row),
             int(weights[row]),
             f"differs from the weight {int(reference[row])} of another row of the same person",
             "Give all rows of a person one weight: it says how many people of the same rows there are.",

@@ -162,7 +162,9 @@ def _regressed(cohort: Cohort, seed: int) -> dict[str, Posterior]:
     everybody = Model(EVERYBODY, priors="weak").fit(cohort, seed=seed, progress=False)
     elevated = (cohort.data["who5_baseline"] <= LIMIT).to_numpy(bool)
     low = Model(ELEVATED, priors="weak").fit(
-        Cohort(cohort.data[elevated], source=cohort.source, row_names=cohort.row_names), seed=seed, progress=False
+        Cohort(cohort.data[elevated], source=cohort.source, row_names=cohort.row_names, joined_rows=cohort.joined_rows),
+        seed=seed,
+        progress=False,
     )
     how = f"Gaussian model, weak priors: {EVERYBODY}"
     posteriors: dict[str, Posterior] = {"slope": (_slope(everybody, "alliance"), how), "r2": (_r2(everybody), how)}
