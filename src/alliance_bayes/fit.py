@@ -501,6 +501,34 @@ class FittedModel:
         known = self.design.factor(factor)
         return scale * (self.stacked[f"corr_{factor}"] if known.correlated else np.eye(len(known.terms)))
 
+    def level_root(self, factor: str) -> np.ndarray:
+        """Lower root of `level_covariance` in each draw.
+
+        Parameters
+        ----------
+        factor
+            Name of the pooled factor.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_draws, n_factor_terms, n_factor_terms).
+        """
+        return self.stacked[f"tau_{factor}"][:, :, None] * self._correlation_root(factor)
+
+    def _correlation_root(self, factor: str) -> np.ndarray:
+        """Lower root of the correlations of a level's effects, shape (n_draws or 1, n_factor_terms, n_factor_terms)."""
+        known = self.design.factor(factor)
+        unit = np.eye(len(known.terms))
+        if not known.correlated:
+            return unit[None]
+        corr = self.stacked[f"corr_{factor}"]
+        try:
+            return np.linalg.cholesky(corr)
+        except np.linalg.LinAlgError:
+            # A correlation that is one but for rounding.
+            return np.linalg.cholesky(corr + 1e-10 * unit)
+
     def _new_level(self, factor: str, label: str, seed: int) -> np.ndarray:
         """Effects of one level, shape (n_draws, n_factor_terms)."""
         tau = self.stacked[f"tau_{factor}"]
@@ -510,7 +538,7 @@ class FittedModel:
             stream += np.frombuffer(sha256(label.encode("utf-8", "surrogatepass")).digest(), dtype="<u4").tolist()
         z = np.random.default_rng(stream).normal(size=tau.shape)
         if self.design.factor(factor).correlated:
-            z = np.einsum("dij,dj->di", np.linalg.cholesky(self.stacked[f"corr_{factor}"]), z)
+            z = np.einsum("dij,dj->di", self._correlation_root(factor), z)
         return z * tau
 
     def _count(self, which: slice | np.ndarray) -> int:

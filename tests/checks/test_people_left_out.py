@@ -16,7 +16,7 @@ from scipy import integrate, special, stats
 import alliance_bayes as ab
 from alliance_bayes.checks import Context
 from alliance_bayes.checks.comparison import compare
-from alliance_bayes.checks.people import _gaussian, _root, leave_people_out, log_likelihood_of_people, why_rows
+from alliance_bayes.checks.people import _gaussian, leave_people_out, log_likelihood_of_people, why_rows
 from alliance_bayes.checks.refits import refitted
 from alliance_bayes.fit import FittedModel
 from builders import fitted
@@ -230,9 +230,11 @@ def test_values_without_a_density_have_none() -> None:
 
 def test_correlations_of_one_have_a_root() -> None:
     """Of SDs of any size."""
-    sd = np.array([1e-30, 1e30])
-    covariance = np.outer(sd, sd)[None] * np.array([[1.0, -1.0], [-1.0, 1.0]])
-    root = _root(covariance)
+    fit, sd = built(long_table(), "y ~ time + (1 + time | pid)"), np.array([1e-30, 1e30])
+    fit.stacked["corr_pid"][:] = [[1.0, -1.0], [-1.0, 1.0]]
+    fit.stacked["tau_pid"][:] = sd
+    covariance, root = fit.level_covariance("pid"), fit.level_root("pid")
+    np.testing.assert_allclose(covariance / np.outer(sd, sd), fit.stacked["corr_pid"], rtol=1e-14)
     np.testing.assert_allclose(
         root @ np.swapaxes(root, 1, 2) / np.outer(sd, sd), covariance / np.outer(sd, sd), atol=1e-9
     )

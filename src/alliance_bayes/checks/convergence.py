@@ -20,7 +20,7 @@ from alliance_bayes.effects.summary import missing_information
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.imputation.given import tables_wanted
-from alliance_bayes.rounding import ROUNDING
+from alliance_bayes.rounding import ROUNDING, is_constant
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -311,7 +311,7 @@ def imputed_values(fit: Draws) -> Criterion | None:
     imputed = getattr(fit, "imputation", None)
     if imputed is None or not imputed.traces:
         return None
-    varying = {name: trace for name, trace in imputed.traces.items() if not (trace == trace.flat[0]).all()}
+    varying = {name: trace for name, trace in imputed.traces.items() if not is_constant(trace, axis=(0, 1))}
     if not varying:
         return None
     names, draws = list(varying), np.stack(list(varying.values()))

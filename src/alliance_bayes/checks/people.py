@@ -125,23 +125,13 @@ def log_likelihood_of_people(
         return np.add.reduceat(family.log_density(eta, pars, outcome), starts, axis=1)
     eta = fit.linear_predictor(rows, which=which, without=(pooled.name,))
     z = rows.z[pooled.name]
-    root = _root(fit.level_covariance(pooled.name)[which])
+    # An SD of nothing has no root that can be solved with.
+    root = fit.level_root(pooled.name)[which] + np.sqrt(np.finfo(float).tiny) * np.eye(z.shape[1])
     if family.conjugate:
         return _gaussian(eta, pars, outcome, z, root, starts)
     u = fit.stacked[f"u_{pooled.name}"][which][:, rows.index[pooled.name][starts]]
     standard = np.linalg.solve(root[:, None], u[..., None])[..., 0]
     return _quadrature(family, eta, pars, outcome, z, root, starts, standard)
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """Lower roots of covariances, shape (n_draws, q, q), also of correlations that are one but for rounding."""
-    unit = np.eye(covariance.shape[-1])
-    try:
-        return np.linalg.cholesky(covariance + np.finfo(float).tiny * unit)
-    except np.linalg.LinAlgError:
-        # Of the SDs' size, so that the addition is as small for each of them.
-        sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1)) + np.sqrt(np.finfo(float).tiny)
-        return sd[..., None] * np.linalg.cholesky(covariance / (sd[..., None] * sd[..., None, :]) + 1e-10 * unit)
 
 
 def _gaussian(

@@ -84,13 +84,11 @@ class JoinedTables:
         self._private = {ID, person}
         self.tables: dict[str, ParsedTable] = {}
         self.names: dict[str, str] = {}
+        # Row of each table for each of the first, once they are put together.
+        self._rows: dict[str, np.ndarray] = {}
         self._given = {
-            key: "TABLE" if isinstance(source, pd.DataFrame) else Path(source).name + (f":{sheet}" if sheet else "")
+            key: None if isinstance(source, pd.DataFrame) else Path(source).name + (f":{sheet}" if sheet else "")
             for key, (source, sheet) in join.items()
-        }
-        self._told = {
-            key: f"the table of {key}" if isinstance(source, pd.DataFrame) else self._given[key]
-            for key, (source, _) in join.items()
         }
         added: set[str] = set()
         for key, (source, sheet) in join.items():
@@ -118,7 +116,7 @@ class JoinedTables:
     @property
     def sources(self) -> dict[str, str]:
         """Key -> the table that has it, without its directory: "therapists.xlsx:Staff"."""
-        return dict(self._given)
+        return {key: given or "TABLE" for key, given in self._given.items()}
 
     @property
     def notes(self) -> tuple[Problem, ...]:
@@ -171,29 +169,29 @@ class JoinedTables:
             problems += faults
             if taken or faults:
                 continue
+            self._rows[key] = places
             for name in columns:
                 taken_from = table.data[name].array.take(places, allow_fill=True)
                 data = data.assign(**{name: pd.Series(taken_from, index=data.index)})
         return data, problems
 
-    def reasons(self, first: pd.DataFrame | None, parsed: ParsedTable) -> pd.DataFrame | None:
-        """Why cells are empty, of all tables."""
+    def reasons(self, first: pd.DataFrame | None) -> pd.DataFrame | None:
+        """Why cells are empty, of all tables that are put together."""
         columns = {} if first is None else {name: first[name] for name in first}
         for key, table in self.tables.items():
             second = table.reasons
-            if second is not None and key in parsed.data:
-                places, _ = self._places(parsed, table, key, named=False)
+            if second is not None and key in self._rows:
                 for name in second:
-                    columns[name] = pd.Series(second[name].astype(object).array.take(places, allow_fill=True))
+                    columns[name] = pd.Series(second[name].astype(object).array.take(self._rows[key], allow_fill=True))
         return pd.DataFrame(columns) if columns else None
 
-    def rows(self, parsed: ParsedTable, data: pd.DataFrame) -> tuple[JoinedRows, ...]:
-        """Which rows of the other tables were joined to the first, once nothing is wrong between them."""
+    def rows(self, data: pd.DataFrame) -> tuple[JoinedRows, ...]:
+        """Which rows of the other tables were put beside those of the first, of whose columns these are left."""
         found = []
-        for key, table in self.tables.items():
+        for key, places in self._rows.items():
+            table, source = self.tables[key], self._given[key] or f"the table of {key}"
             columns = frozenset(str(name) for name in table.data if name != key and name in data)
-            places, _ = self._places(parsed, table, key, named=False)
-            names = np.array([*(f"{row} of {self._told[key]}" for row in table.raw.rows), None], dtype=object)
+            names = np.array([*(f"{row} of {source}" for row in table.raw.rows), None], dtype=object)
             found.append(JoinedRows(columns, pd.Index(names[places], dtype=object)))
         return tuple(found)
 

@@ -270,9 +270,9 @@ def read_cohort(
         labels={**parsed.labels, **joined.labels, **check_labels(labels, data.columns)},
         wide={} if patterns is None else patterns.patterns,
         join=joined.sources,
-        reasons=_with_scores(joined.reasons(parsed.reasons, parsed), scores, data),
+        reasons=_with_scores(joined.reasons(parsed.reasons), scores, data),
         row_names=pd.Index(parsed.raw.rows),
-        joined_rows=joined.rows(parsed, data),
+        joined_rows=joined.rows(data),
     )
 
 
