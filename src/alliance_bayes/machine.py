@@ -45,7 +45,7 @@ def _of_groups() -> int | None:
     left = []
     folder = _GROUPS / path.lstrip("/")
     for group in (folder, *folder.parents):
-        most, used = _number(group / "memory.max"), _number(group / "memory.current")
+        most, used = (_number(_text(group / name).strip()) for name in ("memory.max", "memory.current"))
         if most is not None and used is not None:
             # Files that are kept in memory give way.
             usage = _pairs(group / "memory.stat")
@@ -58,21 +58,21 @@ def _of_groups() -> int | None:
 def _of_process() -> int | None:
     """What the limit of the address space leaves, where there is one."""
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
-    pages = _text(_PROC / "self" / "statm").split()
-    if most == resource.RLIM_INFINITY or not pages:
+    pages = _number(next(iter(_text(_PROC / "self" / "statm").split()), ""))
+    if most == resource.RLIM_INFINITY or pages is None:
         return None
-    return most - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")
+    return most - pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _pairs(path: Path) -> dict[str, int]:
     """Numbers by name, one a line."""
     words = [line.split() for line in _text(path).splitlines()]
-    return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdigit()}
+    return {word[0]: number for word in words if len(word) > 1 and (number := _number(word[1])) is not None}
 
 
-def _number(path: Path) -> int | None:
-    text = _text(path).strip()
-    return int(text) if text.isdigit() else None
+def _number(text: str) -> int | None:
+    """The number of 64 bits that a text is, if it is one; a raised digit is none."""
+    return int(text) if text.isdecimal() and len(text) <= 20 else None
 
 
 def _text(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
@@ -270,6 +270,8 @@ def test_memory_that_is_left_is_the_least_that_any_limit_leaves(system: Path, mo
 
 
 @given(st.text(), st.text(), st.text())
+@example("MemAvailable: ² kB", "9" * 5000, "²")
+@example("", "5", "²")
 def test_no_text_of_the_system_is_taken_for_an_error(meminfo: str, most: str, used: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         said = {"meminfo": meminfo, "cgroup": "0::/", "memory.max": most, "memory.current": used}
