@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, Smooth
 from alliance_bayes.model.nodes import SmoothTerm
-from alliance_bayes.model.smooth import build_smooth
+from alliance_bayes.model.smooth import _integrated_hats, _roughness_factor, build_smooth
 from builders import rows
 
 # Scores with many ties, some far from zero: 12 or more distinct values on a grid of quarters.
@@ -153,10 +155,50 @@ def test_in_a_design() -> None:
             "s(few): the knots 1, 4 should lie between the least and the largest value of the analysed rows, 0 and 4. "
             "Leave the others out.",
         ),
+        (
+            "who5_followup ~ s(far)",
+            "s(far): its knots are closer to each other, or to the least or largest value, than a millionth of the "
+            "distance from 0 to 1e+40, where no curve can be computed. Take the logarithm of 'far' in the table, "
+            "correct values that are far from all others, or state knots further apart.",
+        ),
     ],
 )
 def test_refusals(formula: str, message: str) -> None:
-    frame = rows(60).assign(few=np.arange(60.0) % 5, two=np.arange(60.0) % 2)
+    frame = rows(60).assign(few=np.arange(60.0) % 5, two=np.arange(60.0) % 2, far=[*np.arange(59.0), 1e40])
     with pytest.raises(ModelError) as caught:
         ModelSpec(formula, autoscale=True).design(frame)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("gap", [2e-6, 1e-4, 1e-2])
+def test_knots_that_are_close_together_make_hats_of_three_digits(gap: float) -> None:
+    """Of all that are not refused; against cubes in fractions."""
+    places = np.array([0.0, gap, 2 * gap, 3 * gap, 1.0])
+    at = np.linspace(0.01, 1, 23)
+    exact = [[Fraction(place) for place in places[k : k + 3]] for k in range(3)]
+    expected = [
+        [
+            float(
+                sum(
+                    weight * max(Fraction(place) - corner, Fraction(0)) ** 3 / 6
+                    for weight, corner in (
+                        (1 / (b - a), a),
+                        (-1 / (b - a) - 1 / (c - b), b),
+                        (1 / (c - b), c),
+                    )
+                )
+            )
+            for a, b, c in exact
+        ]
+        for place in at
+    ]
+    np.testing.assert_allclose(_integrated_hats(at, places), expected, rtol=1e-3)
+    assert np.isfinite(_roughness_factor(places)).all()
+
+
+def test_a_curve_over_many_orders_of_magnitude_is_refused_and_one_over_their_logarithm_is_not() -> None:
+    """The matrix of roughness had no factor, and the fit ended in an error of linear algebra."""
+    values = 10.0 ** np.linspace(-60, 40, 120)
+    with pytest.raises(ModelError, match="Take the logarithm of 'a'"):
+        smooth_of(values, 6)
+    assert np.isfinite(smooth_of(np.log10(values), 6).evaluate(np.log10(values))).all()

@@ -73,6 +73,12 @@ def test_the_posterior_is_that_of_the_rows(cohort: ab.Cohort, table: Path) -> No
             "s(alliance): the knots 0, 3 should lie between the least and the largest value of the analysed rows, 1.7 "
             "and 5. Leave the others out.",
         ),
+        (
+            "s(alliance, knots=(3, 3.000001, 4))",
+            "s(alliance): its knots are closer to each other, or to the least or largest value, than a millionth of "
+            "the distance from 1.7 to 5, where no curve can be computed. Take the logarithm of 'alliance' in the "
+            "table, correct values that are far from all others, or state knots further apart.",
+        ),
     ],
 )
 def test_what_the_rows_would_have_to_tell_is_refused(cohort: ab.Cohort, table: Path, smooth: str, message: str) -> None:

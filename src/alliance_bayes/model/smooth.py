@@ -11,7 +11,10 @@ from scipy import linalg
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.nodes import SmoothTerm
 
-__all__ = ["Smooth", "build_smooth", "hat_corners", "smooth_of_moments"]
+__all__ = ["Smooth", "build_smooth", "check_knots", "hat_corners", "smooth_of_moments"]
+
+# Share of the range between neighbouring knots: cubes of places keep four digits of a hat function of such a width.
+_LEAST_GAP = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,11 +152,7 @@ def build_smooth(term: SmoothTerm, frame: pd.DataFrame) -> Smooth:
     # Quantiles of the distinct values are apart from each other however many people share a value.
     inner = np.quantile(distinct, np.linspace(0, 1, term.size + 2)[1:-1])
     knots = tuple(float(knot) for knot in inner) if term.knots is None else term.knots
-    if not ends[0] < knots[0] or not knots[-1] < ends[1]:
-        raise ModelError(
-            f"{written}: the knots {', '.join(f'{knot:g}' for knot in knots)} should lie between the least and the "
-            f"largest value of the analysed rows, {ends[0]:g} and {ends[1]:g}. Leave the others out."
-        )
+    check_knots(term.column, knots, ends)
     place = _place(values, ends)
     columns = np.column_stack([place, _integrated_hats(place, _place(np.array([ends[0], *knots, ends[1]]), ends))])
     mean = columns.mean(axis=0)
@@ -161,6 +160,27 @@ def build_smooth(term: SmoothTerm, frame: pd.DataFrame) -> Smooth:
     return smooth_of_moments(
         term.column, knots, ends, n=len(values), mean=mean, cross=away.T @ away, declared=term.knots is not None
     )
+
+
+def check_knots(column: str, knots: tuple[float, ...], ends: tuple[float, float]) -> None:
+    """Refuse knots that do not lie between the ends, or so close together that a basis would be rounding.
+
+    Raises
+    ------
+    ModelError
+        They are such.
+    """
+    if not ends[0] < knots[0] or not knots[-1] < ends[1]:
+        raise ModelError(
+            f"s({column}): the knots {', '.join(f'{knot:g}' for knot in knots)} should lie between the least and the "
+            f"largest value of the analysed rows, {ends[0]:g} and {ends[1]:g}. Leave the others out."
+        )
+    if np.diff(_place(np.array([ends[0], *knots, ends[1]]), ends)).min() < _LEAST_GAP:
+        raise ModelError(
+            f"s({column}): its knots are closer to each other, or to the least or largest value, than a millionth of "
+            f"the distance from {ends[0]:g} to {ends[1]:g}, where no curve can be computed. Take the logarithm of "
+            f"'{column}' in the table, correct values that are far from all others, or state knots further apart."
+        )
 
 
 def smooth_of_moments(

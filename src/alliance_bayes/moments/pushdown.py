@@ -21,7 +21,7 @@ from alliance_bayes.model import Column, ModelSpec, Smooth, card_text, scale_of
 from alliance_bayes.model.complete import Emptied, refuse, term_columns
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import joined_level
-from alliance_bayes.model.smooth import hat_corners, smooth_of_moments
+from alliance_bayes.model.smooth import check_knots, hat_corners, smooth_of_moments
 from alliance_bayes.moments.columns import Levels, read_columns
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.minimum import check_minimum, with_minimum
@@ -377,12 +377,9 @@ def _curves_of(spec: ModelSpec, rows: Any, source: str) -> list[Curve]:
                 f"s({term.column}) with {len(term.knots)} knots needs at least {len(term.knots) + 2} distinct values, "
                 f"but '{term.column}' has {distinct} in the analysed rows. Declare fewer knots."
             )
-        if not low < term.knots[0] or not term.knots[-1] < high:
-            raise ModelError(
-                f"s({term.column}): the knots {', '.join(f'{knot:g}' for knot in term.knots)} should lie between the "
-                f"least and the largest value of the analysed rows, {low:g} and {high:g}. Leave the others out."
-            )
-        curves.append((term.column, term.knots, (float(low), float(high))))
+        ends = (float(low), float(high))
+        check_knots(term.column, term.knots, ends)
+        curves.append((term.column, term.knots, ends))
     return curves
 
 
