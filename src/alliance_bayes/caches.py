@@ -7,7 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
-__all__ = ["CacheWarning", "settle", "settled"]
+__all__ = ["CacheWarning", "can_draw", "settle", "settled"]
 
 _MAC = sys.platform == "darwin"
 # A file system in memory, which containers have that are otherwise read-only.
@@ -25,13 +25,11 @@ def settle() -> None:
     Only that of a variable which is not set is set, so what the user says holds.
     """
     home = os.path.expanduser("~")
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, "Library/Caches" if _MAC else ".cache")
-    config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-    fonts = [os.path.join(home, ".matplotlib")] if _MAC else [os.path.join(x, "matplotlib") for x in (cache, config)]
+    cache = _cache(home)
     flags = os.environ.get("PYTENSOR_FLAGS", "")
     code = (os.path.join(os.path.dirname(__file__), "__pycache__"), os.path.join(cache, "numba"))
     needs_code = not (os.environ.get("NUMBA_CACHE_DIR") or any(map(_can_hold, code)))
-    needs_fonts = not (os.environ.get("MPLCONFIGDIR") or all(map(_can_hold, fonts)))
+    needs_fonts = not (os.environ.get("MPLCONFIGDIR") or all(map(_can_hold, _fonts(home))))
     needs_graphs = not ("compiledir=" in flags or _can_hold(os.path.join(home, ".pytensor")))
     folder = _temporary() if needs_code or needs_fonts or needs_graphs else None
     if folder is None:
@@ -53,6 +51,34 @@ def settle() -> None:
 def settled() -> Path | None:
     """The temporary folder for compiled code, where it has no other."""
     return next(iter(_settled), None)
+
+
+def can_draw() -> bool:
+    """Whether Matplotlib, which is not imported without a folder to write to, is imported or has one."""
+    if "matplotlib" in sys.modules:
+        return True
+    stated = os.environ.get("MPLCONFIGDIR")
+    if all(map(_can_hold, [stated] if stated else _fonts(os.path.expanduser("~")))):
+        return True
+    import tempfile
+
+    try:
+        # It makes one of its own.
+        return os.access(tempfile.gettempdir(), os.W_OK | os.X_OK)
+    except OSError:
+        return False
+
+
+def _cache(home: str) -> str:
+    return os.environ.get("XDG_CACHE_HOME") or os.path.join(home, "Library/Caches" if _MAC else ".cache")
+
+
+def _fonts(home: str) -> list[str]:
+    """Folders in which Matplotlib keeps lists of fonts, and looks for settings."""
+    if _MAC:
+        return [os.path.join(home, ".matplotlib")]
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    return [os.path.join(parent, "matplotlib") for parent in (_cache(home), config)]
 
 
 def _temporary() -> Path | None:

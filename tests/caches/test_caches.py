@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from alliance_bayes import caches
+from alliance_bayes.errors import WriteError
+from alliance_bayes.report.page import check_target
 
 VARIABLES = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTENSOR_FLAGS")
 
@@ -103,3 +106,26 @@ def test_the_working_folder_is_no_place(nowhere: Path, monkeypatch: pytest.Monke
     assert caches._temporary() is None
     monkeypatch.setenv("TMPDIR", str(nowhere))
     assert caches._temporary() == nowhere / f"alliance_bayes-{os.geteuid()}"
+
+
+def test_who_can_write_nowhere_is_told_before_a_page_is_begun(
+    nowhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert caches.can_draw()
+
+    def none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    assert not caches.can_draw()
+    with pytest.raises(WriteError, match="Set MPLCONFIGDIR to one"):
+        check_target(tmp_path / "page.html")
+    assert not list(tmp_path.glob("page.*"))
+    # Set to a folder that cannot be made, and to one that can.
+    monkeypatch.setenv("MPLCONFIGDIR", "/dev/null/fonts")
+    assert not caches.can_draw()
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "fonts"))
+    assert caches.can_draw()
+    assert check_target(tmp_path / "page.html")[0] == tmp_path / "page.html"

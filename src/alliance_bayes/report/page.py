@@ -22,8 +22,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from alliance_bayes.atomic import check_outputs, replacing
+from alliance_bayes.caches import can_draw
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.errors import FileFormatError, UsageError
+from alliance_bayes.errors import FileFormatError, UsageError, WriteError
 from alliance_bayes.foreign import parse_json, read_text
 from alliance_bayes.interrupts import undisturbed
 from alliance_bayes.report.bundle.content import Content
@@ -286,6 +287,12 @@ def check_target(
     check_outputs(
         page, numbers, *([] if secret.exists() else [secret]), inputs=[secret, *inputs] if secret.exists() else inputs
     )
+    # Found out before the work, which may take an hour.
+    if not can_draw():
+        raise WriteError(
+            "no pictures can be drawn: Matplotlib needs a folder that it can write to, and neither the home folder nor "
+            "one for temporary files is such. Set MPLCONFIGDIR to one."
+        )
     return page, numbers
 
 
