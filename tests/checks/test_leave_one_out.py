@@ -144,7 +144,7 @@ def test_sentences_of_the_loo_check():
     assert found.sentence == (
         "Leave-one-out predictions of 2 of 80 rows cannot be trusted (Pareto k above 0.67, largest 0.90; rows 7, 2, "
         "counted "
-        "from 0): these rows pull the fit. Check their values, compare a family with heavier tails, and do not "
+        "from 0): these rows pull the fit. Check their values, compare another family with heavier tails, and do not "
         "compare models "
         f"by elpd_loo before that; {accuracy}."
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alliance_bayes import Model
 from alliance_bayes.checks import CHECKS, CheckReport, Context, Gate, registry, run_checks
 from alliance_bayes.errors import UsageError
 from builders import fitted, rows
@@ -177,3 +178,29 @@ def test_results_do_not_depend_on_what_runs_beside_them(monkeypatch: pytest.Monk
         assert one.sentence == other.sentence
         pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
         pd.testing.assert_frame_equal(one.details, other.details, check_exact=True)
+
+
+@pytest.mark.parametrize("fault", ["spread", "group", "tails"])
+def test_another_family_is_the_remedy_only_where_no_term_of_the_model_is(fault):
+    rng = np.random.default_rng(1)
+    x, g = rng.normal(4, 1, 600), rng.choice(list("abcd"), 600)
+    noise = 6 * (rng.standard_t(2.5, 600) if fault == "tails" else rng.normal(0, 1, 600))
+    noise *= np.exp(0.7 * (x - 4)) if fault == "spread" else 1
+    y = 50 + 3 * x + noise + np.where((g == "a") & (fault == "group"), 40, 0)
+    frame = pd.DataFrame({"participant_id": np.arange(600).astype(str), "y": y, "x": x, "g": g})
+    fit = Model("y ~ x").fit(frame, draws=200, progress=False)
+    report = run_checks(fit, checks=["calibration", "posterior_predictive", "spread", "groups"], extra=frame[["g"]])
+    assert {name for name in ("spread", "groups") if report[name].verdict == "warn"} == {
+        "spread": {"spread"},
+        "group": {"groups"},
+        "tails": set(),
+    }[fault]
+    first = {
+        "spread": "first mend what the check of the spread of residuals along numeric columns found",
+        "group": "first mend what the check of residuals by group found",
+        "tails": "",
+    }[fault]
+    for name in ("calibration", "posterior_predictive"):
+        assert report[name].verdict == "warn"
+        expected = f"{first}, which shows here, too; where this stays, " if first else ""
+        assert f"; {expected}compare another family (" in report[name].sentence

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
+from alliance_bayes.checks.check import OF_STRUCTURE, OTHER_FAMILY, Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, called, legend
 from alliance_bayes.effects.table import steady
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["POINTS", "Calibration", "Uniformity", "binomial_limits", "uniformity"]
 
 INTERVALS = (0.50, 0.80, 0.89, 0.95)
-_REMEDY = "Do not read predictive intervals as stated; compare another family"
+_REMEDY = f"Do not read predictive intervals as stated; {OTHER_FAMILY}"
 # Hundredths, and points towards both ends: single outcomes far out show there and nowhere else.
 _TAIL = np.array([1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3])
 POINTS = np.concatenate([_TAIL, np.arange(1, 100) / 100, 1 - _TAIL[::-1]])
@@ -64,6 +64,7 @@ class Calibration(Check):
     looks_at = "calibration of single predictions (LOO-PIT)"
     meaning = "Single predictions are more, or less, certain than they claim to be."
     concerns = ("variance", "endpoints")
+    shows = OF_STRUCTURE
     references = ("czado2009",)
     weighs_draws = True
     needs_rows = "The calibration of single predictions"

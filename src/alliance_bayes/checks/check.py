@@ -25,7 +25,19 @@ if TYPE_CHECKING:
     from alliance_bayes.checks.context import Context
     from alliance_bayes.fit import FittedModel
 
-__all__ = ["JUDGED", "SUBJECTS", "Check", "CheckResult", "Plot", "Verdict", "count", "percent", "some"]
+__all__ = [
+    "JUDGED",
+    "OF_STRUCTURE",
+    "OTHER_FAMILY",
+    "SUBJECTS",
+    "Check",
+    "CheckResult",
+    "Plot",
+    "Verdict",
+    "count",
+    "percent",
+    "some",
+]
 
 Verdict = Literal["pass", "warn", "fail", "info"]
 #: What findings are about: the association, differences between groups, what the variance is made of, and how many
@@ -34,6 +46,11 @@ SUBJECTS = ("effects", "groups", "variance", "endpoints")
 #: What checks judge of a model: the draws, predictions, those of rows left out, what residuals show, what it does not
 #: use, the priors, and groups without which it is fitted again.
 JUDGED = ("converged", "predictive", "loo", "residuals", "unused", "priors", "groups")
+#: Checks of a term or a column that the model lacks. What one leaves in the residuals, means or spreads that differ,
+#: makes their distribution one that no family of the package has.
+OF_STRUCTURE = ("curvature", "groups", "spread", "interactions", "unused_columns")
+#: What to do where nothing but the shape of the distribution is at fault.
+OTHER_FAMILY = "compare another family"
 _CELLS = (str, bool, int, float, np.bool_, np.integer, np.floating, type(pd.NA))
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -274,6 +291,8 @@ class Check(ABC):
     references: ClassVar[tuple[str, ...]] = ()
     #: Why the gate is closed where the check was not run. Empty for one that does not close the gate when it fails.
     gate: ClassVar[str] = ""
+    #: Names of checks whose faults show in this one, too: where they warn, what they say to do comes first.
+    shows: ClassVar[tuple[str, ...]] = ()
     #: Whether it shares the leave-one-out predictions, of which no other check knows and which take long.
     weighs_draws: ClassVar[bool] = False
 
@@ -344,6 +363,25 @@ class Check(ABC):
         context
             The fit, and what several checks need of it.
         """
+
+    def beside(self, result: CheckResult, warned: Sequence[Check]) -> CheckResult:
+        """The result, given that other checks of the fit warn.
+
+        Parameters
+        ----------
+        result
+            A result of this check.
+        warned
+            Those of :attr:`shows` that warn.
+
+        Returns
+        -------
+        CheckResult
+            The same, or one that says what to do first: another family does not mend what a term of the model would.
+        """
+        first = f"first mend what the check of {' and of '.join(check.looks_at for check in warned)} found"
+        told = f"{first}, which shows here, too; where this stays, {OTHER_FAMILY}"
+        return replace(result, sentence=result.sentence.replace(OTHER_FAMILY, told)) if warned else result
 
     def answered(self, result: CheckResult) -> tuple[str, ...]:
         """Those of :attr:`answers` that one result answers.

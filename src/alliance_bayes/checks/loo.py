@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
+from alliance_bayes.checks.check import OF_STRUCTURE, OTHER_FAMILY, Check, CheckResult, Plot, Verdict
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, axes_of, legend
 from alliance_bayes.checks.leave_one_out import Loo
@@ -48,6 +48,7 @@ class LeaveOneOut(Check):
     """
 
     name = "loo"
+    shows = OF_STRUCTURE
     judges = "loo"
     title = "Leave-one-out predictions (PSIS-LOO)"
     looks_at = "leave-one-out predictions (PSIS-LOO)"
@@ -98,7 +99,7 @@ class LeaveOneOut(Check):
             sentence = (
                 f"Leave-one-out predictions of {beyond} of {n:,} rows{seen} cannot be trusted (Pareto k above "
                 f"{good:.2f}, largest {largest:.2f}; {which} {who}, counted from 0): {pull} the fit. Check {whose} "
-                "values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
+                f"values, {OTHER_FAMILY} with heavier tails, and do not compare models by elpd_loo before that; "
                 f"{accuracy}."
             )
         sentence += looked.counted(elpd, "elpd_loo")
@@ -146,7 +147,7 @@ class LeaveOneOut(Check):
             sentence = (
                 f"Predictions of {shapes.middling + shapes.bad} of {n:,} people who are left out, each with all their "
                 f"rows, cannot be trusted (Pareto k above {good:.2f}, largest {shapes.largest:.2f}): these people pull "
-                "the fit. Check their values, compare a family with heavier tails, and do not compare models by "
+                f"the fit. Check their values, {OTHER_FAMILY} with heavier tails, and do not compare models by "
                 "elpd_loo before that; "
                 f"{summary}.{others}"
             )

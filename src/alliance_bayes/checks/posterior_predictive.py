@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
-from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
+from alliance_bayes.checks.check import OF_STRUCTURE, Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import FEWEST_ROWS, KEPT, Context
 from alliance_bayes.checks.outcome_figures import (
     Bins,
@@ -86,6 +86,7 @@ class PosteriorPredictive(Check):
     meaning = (
         "The model does not reproduce some features of the data. What is said about those features cannot be trusted."
     )
+    shows = OF_STRUCTURE
     answers = ("BARG 3", "WAMBS 6")
 
     def examine(self, context: Context) -> CheckResult:

@@ -260,6 +260,11 @@ def run_checks(
             for check, result in zip(others, _results(again, others), strict=True):
                 whole[check] = _of_one_table(result)
         results = tuple(whole[check] for check in chosen)
+    warned = [result.check for result in results if result.verdict == "warn"]
+    results = tuple(
+        result.check.beside(result, [check for check in warned if check.name in result.check.shows])
+        for result in results
+    )
     if (nameless := Nameless.of(fit)).numbers:
         results = tuple(result.naming_nobody(nameless) for result in results)
     request = {
