@@ -146,6 +146,40 @@ def test_wrong_use_is_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "found", "belongs"),
+    [
+        (["report", "t.csv", "who5_followup ~ alliance"], "'t.csv' is a table", "a model card or a formula"),
+        (["fit", "t.csv", "t.csv", "-o", "f.nc"], "'t.csv' is a table", "a model card or a formula"),
+        (["fit", "outcome.html", "t.csv", "-o", "f.nc"], "'outcome.html' is a page", "a model card or a formula"),
+        (["card", "t.csv"], "'t.csv' is a table", "a model card or a formula"),
+        (
+            ["reduce", "t.csv", "--card", "t.csv", "-o", "m.nc"],
+            "'t.csv' is a table",
+            "a model card or a formula",
+        ),
+        (["reduce", "y ~ x", "--card", "outcome", "-o", "m.nc"], "'y ~ x' is a formula", "a table"),
+        (["fit", "outcome", "outcome.toml", "-o", "f.nc"], "'outcome.toml' is a model card", "a table"),
+        (["validate", "y ~ x"], "'y ~ x' is a formula", "a table"),
+        (["verify", "t.csv", "page.html"], "'page.html' is a page", "a table"),
+        (["study", "outcome.toml"], "'outcome.toml' is a model card", "a table"),
+        (["attrition", "y ~ x", "t.csv"], "'t.csv' is a table", "a column, a model card or a formula"),
+    ],
+)
+def test_what_is_given_in_the_place_of_another_is_told_so(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    found: str,
+    belongs: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("y,x\n1,2\n", encoding="utf-8")
+    message = f"error: {found}, where {belongs} belongs. Give each in its place: --help shows the order.\n"
+    assert run(capsys, *arguments) == (2, "", message)
+
+
 def test_an_unknown_option_shows_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "fit", "--nonsense")
     assert (status, out) == (2, "")

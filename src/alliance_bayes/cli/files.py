@@ -17,6 +17,7 @@ from alliance_bayes.atomic import check_folder, check_outputs
 from alliance_bayes.cli import complete
 from alliance_bayes.cli.console import say, tell_problem
 from alliance_bayes.cli.groups import OptionGroup
+from alliance_bayes.cli.places import check_place
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
@@ -283,6 +284,7 @@ def read(
         if stated:
             raise ab.UsageError(f"{argument(next(iter(stated)))} tells how to read a table, and --demo reads none.")
         return demonstration()
+    check_place(str(path), "table")
     if str(path) == "-":
         path = Path("/dev/stdin")
     if path.suffix == ".nc":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ import alliance_bayes as ab
 from alliance_bayes.cli.complete import families, prior_sets, roles
 from alliance_bayes.cli.console import errors
 from alliance_bayes.cli.groups import OptionGroup
+from alliance_bayes.cli.places import check_place, is_formula
 from alliance_bayes.cli.values import number_or_text, options_by_name, pairs
 from alliance_bayes.remedies import toml_value
 
-__all__ = ["MODEL", "ModelOptions", "is_formula", "model_of"]
+__all__ = ["MODEL", "ModelOptions", "model_of"]
 
 # Keys of a card that are tables, of which an option gives one entry.
 _TABLES = ("priors", "centre", "scales", "roles", "events", "among", "error", "reliability", "covariates")
@@ -275,11 +275,6 @@ class ModelOptions(OptionGroup):
 MODEL = ModelOptions()
 
 
-def is_formula(text: str) -> bool:
-    """Whether what is given for a card is a formula: it has "~", and no file is called so."""
-    return "~" in text and not os.path.exists(text)
-
-
 def model_of(text: str, options: ModelOptions = MODEL, levels: Sequence[str] = ()) -> ab.Model:
     """The model of a card or of a formula, with the options in place of the card's keys, which is said.
 
@@ -295,11 +290,12 @@ def model_of(text: str, options: ModelOptions = MODEL, levels: Sequence[str] = (
     Raises
     ------
     UsageError, FileFormatError, ModelError
-        Options, a card or a model that cannot be.
+        Options, a card or a model that cannot be; or a table where a model belongs.
     """
     from alliance_bayes.model.card import formula_table, naming_card, open_card, table_arguments
 
     keys = options.keys()
+    check_place(text, "model")
     if is_formula(text):
         return ab.Model(**table_arguments({**formula_table(text), **keys}, source="the model of the formula"))
     table, source, name = open_card(text)
@@ -390,4 +386,6 @@ def card_file(text: str) -> Path | None:
 
 def models_or_columns(texts: Sequence[str]) -> list[ab.Model | str]:
     """Models of cards and formulas; what is neither is the name of a column."""
+    for text in texts:
+        check_place(text, "columns")
     return [model_of(text) if text.endswith(".toml") or is_formula(text) else text for text in texts]

@@ -13,7 +13,7 @@ from alliance_bayes.cli.console import errors, progress, say, warn
 from alliance_bayes.cli.files import DEMO_SEED, READ, ReadOptions, check_page, check_source, levels_of, read
 from alliance_bayes.cli.fits import engine_words, fitted
 from alliance_bayes.cli.groups import OptionGroup, grouped
-from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, is_formula, model_of
+from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of
 from alliance_bayes.cli.options import (
     EFFECTS,
     SAMPLING,
@@ -29,6 +29,7 @@ from alliance_bayes.cli.options import (
     Small,
     effects_of,
 )
+from alliance_bayes.cli.places import is_formula
 from alliance_bayes.cli.printing import print_json
 from alliance_bayes.remedies import argument
 

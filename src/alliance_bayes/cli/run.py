@@ -26,7 +26,8 @@ from typer.exceptions import TyperException
 import alliance_bayes as ab
 from alliance_bayes.cli.commands import app
 from alliance_bayes.cli.console import errors, interface, notes
-from alliance_bayes.cli.models import ModelOptions, is_formula
+from alliance_bayes.cli.models import ModelOptions
+from alliance_bayes.cli.places import is_formula
 from alliance_bayes.interrupts import stoppable
 from alliance_bayes.remedies import PYTHON, CommandLine, Interface
 

@@ -30,6 +30,7 @@ from alliance_bayes.cli.files import (
 from alliance_bayes.cli.groups import grouped
 from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of, naming_card_of
 from alliance_bayes.cli.options import AsJson, CohortPath, Seed
+from alliance_bayes.cli.places import check_place
 from alliance_bayes.cli.printing import flow_record, print_json
 from alliance_bayes.cli.values import pairs
 from alliance_bayes.foreign import number_in
@@ -184,6 +185,8 @@ def reduce(
     if small not in ("refuse", "merge"):
         raise ab.UsageError(f"--small should be refuse or merge but got {small!r}.")
     model, mapping = model_of(card, options), column_mapping(columns)
+    for source in sources:
+        check_place(source, "table")
     if model.parsed.windows and sum(Path(source).suffix != ".nc" for source in sources) > 1:
         raise ab.UsageError(
             f"the model has {', '.join(window.name for window in model.parsed.windows)}, which are made of all rows of "
