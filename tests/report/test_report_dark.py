@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from importlib.resources import files
 
 import pytest
 
 from alliance_bayes.checks import drawing
 from alliance_bayes.report import Rendered, style
+from alliance_bayes.report.forest import Forest, Interval, forest_size
+from alliance_bayes.report.svg import draw
 
 # Areas, which a line or the axis bounds: seen beside their ground, but not what is read.
 AREAS = {style.BAND, style.LIGHT, drawing.BAND}
@@ -79,6 +82,41 @@ def test_lines_are_seen_on_the_areas_behind_them() -> None:
     for line, area in ((style.ACCENT, style.BAND), (drawing.OBSERVED, drawing.BAND), (style.INK, style.LIGHT)):
         assert contrast(style.DARK[line], style.DARK[area]) >= 2.5
         assert contrast(style.DARK[area], DARK["paper"]) >= 1.5
+
+
+def over(colour: str, share: float, ground: str) -> str:
+    """A colour of some opacity as it is seen on another."""
+    return "#" + "".join(
+        f"{round(share * int(colour[k : k + 2], 16) + (1 - share) * int(ground[k : k + 2], 16)):02x}" for k in (1, 3, 5)
+    )
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_interval_of_a_caterpillar_is_seen_on_the_page_and_on_the_zone(scheme: str, narrow: bool) -> None:
+    lines = 60
+    forest = Forest(
+        [Interval(f"g{k}", -k, -k - 1.0, -k + 1.0) for k in range(lines)], "Difference", 0.0, rope=(-90.0, 90.0)
+    )
+    painter, size = forest.narrow() if narrow else (forest, forest_size(lines))
+    root = ET.fromstring(draw(painter, name="many", title="Many", description="Lines.", size=size))
+    dark = dict(
+        re.findall(r'\[(?:fill|stroke)="(#[0-9a-f]{6})"\] \{ (?:fill|stroke): (#[0-9a-f]{6}); \}', style.dark_rules())
+    )
+
+    def shown(colour: str) -> str:
+        return dark[colour] if scheme == "dark" else colour
+
+    paper = {"light": LIGHT, "dark": DARK}[scheme]["paper"]
+    (zone,) = (part.attrib for part in root.iter() if "fill-opacity" in part.attrib or "opacity" in part.attrib)
+    opacity = float(zone.get("fill-opacity") or zone["opacity"])
+    assert zone["fill"] == style.LIGHT
+    # The intervals, and the line of zero: all but the grid.
+    strokes = [part.attrib["stroke"] for part in root.iter() if part.get("stroke", "none") not in ("none", style.LIGHT)]
+    assert len(strokes) >= lines + 1
+    for ground in (paper, over(shown(style.LIGHT), opacity, paper)):
+        low = {colour: contrast(shown(colour), ground) for colour in strokes if contrast(shown(colour), ground) < 3}
+        assert low == {}
 
 
 def test_every_colour_in_a_figure_has_a_dark_one(report: Rendered) -> None:

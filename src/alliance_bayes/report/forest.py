@@ -11,7 +11,7 @@ import pandas as pd
 
 from alliance_bayes.effects.table import steady
 from alliance_bayes.report.narrow_forest import NarrowForest
-from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND, percent_axis
+from alliance_bayes.report.style import ACCENT, GREY, INK, LIGHT, SECOND, THIN, percent_axis
 from alliance_bayes.report.text import count, shortened
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Forest:
         named = self.named
         ends = np.array([(line.lower, line.upper) for line in self.lines]).reshape(-1, 2)
         means = np.array([line.mean for line in self.lines])
-        for which, thick, dot, colour in ((named, 1.8, 4.5, ACCENT), (~named, 0.8, 1.8, BAND)):
+        for which, thick, dot, colour in ((named, 1.8, 4.5, ACCENT), (~named, 0.8, 1.8, THIN)):
             if which.any():
                 axes.hlines(y[which], ends[which, 0], ends[which, 1], color=colour, linewidth=thick)
                 axes.plot(means[which], y[which], "o", color=ACCENT, markersize=dot)

@@ -9,13 +9,15 @@ from alliance_bayes.checks import drawing
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
-__all__ = ["ACCENT", "BAND", "DARK", "GREY", "INK", "LIGHT", "RC", "SECOND", "dark_rules", "percent_axis"]
+__all__ = ["ACCENT", "BAND", "DARK", "GREY", "INK", "LIGHT", "RC", "SECOND", "THIN", "dark_rules", "percent_axis"]
 
 # Blue and vermilion of Okabe and Ito (2008), darkened until thin lines and text reach a contrast of 4.5:1 on white.
 # They stay apart for every common colour vision, and wherever they meet a line style or a marker differs too.
 ACCENT = "#0b5394"
 SECOND = "#b3470b"
 BAND = "#a9c7e6"
+# Thin lines without a name: lighter than the others, and seen on the page and on a shaded zone alike.
+THIN = "#4f82bb"
 INK = "#1c2733"
 GREY = "#5a6672"
 LIGHT = "#d5dbe1"
@@ -26,6 +28,7 @@ DARK = {
     ACCENT: "#7db8f0",
     SECOND: "#f0935a",
     BAND: "#33597f",
+    THIN: "#5488bd",
     INK: "#e6ebf0",
     GREY: "#a3aeb9",
     LIGHT: "#3a4654",
