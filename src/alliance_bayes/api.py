@@ -484,10 +484,10 @@ class Model(ModelSpec):
         rows = self.derive(cohort, beside=shared)
         spec, rows = self.on_scales_of(rows).of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
-        data, told = rows.data, self.columns
+        data, told, gained = rows.data, self.columns, list[str]()
         if spec.missing == "impute":
-            told_of = filled_within_persons(spec, data, chosen.person, chosen.time)
-            chosen = with_stand_ins(spec, chosen if told_of is data else dataclasses.replace(chosen, data=told_of))
+            told_of, gained = filled_within_persons(spec, data, chosen.person, chosen.time)
+            chosen = with_stand_ins(spec, dataclasses.replace(chosen, data=told_of) if gained else chosen)
             # Who is analysed is seen by the parts of incomplete columns that will have a value.
             rows = rows if shared else chosen
             gaps, flow, complete = all_rows(spec, chosen)
@@ -505,6 +505,7 @@ class Model(ModelSpec):
             "cohort_hash": original.hash,
             "missing": {name: int(data[name].isna().sum()) for name in told},
         }
+        about |= {"filled": gained} if gained else {}
         if labels := {name: rows.labels[name] for name in self.columns if name in rows.labels}:
             about["labels"] = labels
         if (persons := rows.persons) is not None:

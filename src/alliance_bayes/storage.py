@@ -196,6 +196,9 @@ def _fit(
         mapping = info.get(key, {})
         if not isinstance(mapping, dict) or not all(isinstance(value, kind) for value in mapping.values()):
             raise ValueError(f"{key!r} of its info is no mapping of what it should be")
+    names = info.get("filled", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("'filled' of its info is no list of columns")
     if not is_told(info.get("left_out", [])):
         raise ValueError("'left_out' of its info is no comparison of people")
     mapping = info.get("prorated", {})

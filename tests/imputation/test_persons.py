@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import alliance_bayes as ab
 from alliance_bayes.imputation.persons import PersonMeans, columns_of_persons, filled_within_persons
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
 from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
+from alliance_bayes.report.participants import describe
 from linking import hold_to_graph
 from sizes import sized
 
@@ -153,7 +155,8 @@ def test_what_is_known_of_a_person_stands_in_all_rows(data: pd.DataFrame) -> Non
     spec, known = ab.Model(FORMULA, missing="impute"), data["x"].notna()
     some = data.assign(x=data["x"].mask(data["week"] == 2))
     assert columns_of_persons(spec, some, "pid", "week") == ("x", "w")
-    filled = filled_within_persons(spec, some, "pid", "week")
+    filled, gained = filled_within_persons(spec, some, "pid", "week")
+    assert gained == ["x"]
     assert filled["x"].to_numpy() == pytest.approx(data["x"].to_numpy(), nan_ok=True, abs=0)
     fit = fitted(some.assign(y=data["y"].fillna(0.0)), seed=1, draws=40)
     assert fit.info["imputation"]["columns"] == {"x": int((~known).sum())}
@@ -164,6 +167,30 @@ def test_what_is_known_of_a_person_stands_in_all_rows(data: pd.DataFrame) -> Non
     few = data.assign(x=data["x"].where(data["pid"].isin(data["pid"][known].unique()[:9])))
     assert columns_of_persons(spec, few, "pid", "week") == ()
     assert columns_of_persons(spec, data.assign(x=1.5), "pid", "week") == ()
+
+
+def test_the_page_tells_how_many_values_other_rows_of_a_person_had(tmp_path: Path) -> None:
+    """Whether others are imputed or none; a number that is of too few people is not told."""
+    full = made(3, persons=40, occasions=3)[0]
+    rng = np.random.default_rng(0)
+    for lost, never, told in ((12, 0, 12), (12, 8, 12), (3, 0, None), (3, 8, None)):
+        whose = rng.permutation(full["pid"].unique())
+        gone = (full["pid"].isin(whose[:lost]) & (full["week"] == 1)) | full["pid"].isin(whose[40 - never :])
+        fit = fitted(full.assign(x=full["x"].mask(gone)), seed=1, draws=40)
+        assert (fit.imputation is None) == (never == 0)
+        fit.save(tmp_path / "fit.nc")
+        for one in (fit, ab.load_fit(tmp_path / "fit.nc")):
+            section = describe(one, 5)
+            assert section.numbers["participants"]["filled_in"] == {"x": told}
+            number = f" ({told} rows)" if told else ""
+            assert section.context["missing"].endswith(
+                f" A row without x{number} has the value of another row of the same person: it is the same wherever a "
+                "person has several."
+            )
+            assert "lacks a value in a column" not in section.context["missing"]
+    whole = describe(fitted(full, seed=1, draws=40), 5)
+    assert "filled_in" not in whole.numbers["participants"]
+    assert whole.context["missing"] == "Nobody was left out: no row lacks a value in a column of the model."
 
 
 def test_means_of_persons_are_theirs() -> None:

@@ -46,8 +46,8 @@ def _is_of_persons(values: pd.Series, whose: pd.Series) -> bool:
 
 def filled_within_persons(
     spec: ModelSpec, data: pd.DataFrame, person: str | None, time: str | None = None
-) -> pd.DataFrame:
-    """The rows with what was observed of a person in those of the person's rows that lack it; the same where none does.
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows with what was observed of a person in those of the person's rows that lack it, and which columns gain.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def filled_within_persons(
         filled = own.where(own.notna(), own.groupby(data[person], observed=True).transform("first").astype(own.dtype))
         if (own.isna() & filled.notna()).any():
             new[name] = filled
-    return data.assign(**new) if new else data
+    return (data.assign(**new) if new else data), list(new)
 
 
 def numbers_of_persons(whose: pd.Series) -> np.ndarray:

@@ -102,7 +102,7 @@ def quick_posterior(
         A column has nothing to draw from, or a draw is no number.
     """
     first, second = np.random.SeedSequence([seed, 17]).generate_state(2)
-    frame = filled_within_persons(spec, frame, person)
+    frame, _ = filled_within_persons(spec, frame, person)
     gaps = Gaps.of(frame, person, columns_of_persons(spec, frame, person, None))
     stated, columns, filled = begin(replace(spec, missing="impute", centre=design.centres), gaps, seed=int(first))
     whole = replace(stated, levels={}).design(filled, smooths=design.smooths)

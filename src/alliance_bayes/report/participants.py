@@ -14,7 +14,14 @@ from alliance_bayes.cohort.names import MANY_LEVELS
 from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.report.codings import level_counts
-from alliance_bayes.report.drawn import error_of, is_given, is_imputed, lacking, values_drawn
+from alliance_bayes.report.drawn import (
+    error_of,
+    is_given,
+    is_imputed,
+    lacking,
+    shown_lacking,
+    values_drawn,
+)
 from alliance_bayes.report.dropped import lacks_outcome_alone
 from alliance_bayes.report.left_out import left_out
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
@@ -38,7 +45,7 @@ from alliance_bayes.wording import Wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["describe", "participants", "table_one"]
+__all__ = ["describe", "filled_in_words", "participants", "table_one"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/participants.toml")
 
@@ -110,12 +117,39 @@ def describe(fit: FittedModel, small: int) -> Section:
             left=fit.flow.analysed < fit.flow.participants,
             alternative=alternative(fit),
             lacked=_lacked(fit),
+            filled=filled_in_words(fit, small),
         ),
     }
     told = {**flow.numbers, **numbers}
+    if filled := _filled_in(fit, small):
+        told["filled_in"] = filled
     if (weights := weights_told(fit)) is not None:
         told["weights"] = weights
     return Section("data", "Who was studied", "data.html", context, {"participants": told})
+
+
+def _filled_in(fit: FittedModel, small: int) -> dict[str, int | None]:
+    """Rows with a value that another row of the same person has, by column; None where their number is not told.
+
+    It is the one that lack a value in the table, which Table 1 has, less those of which values were drawn.
+    """
+    names = list(fit.info.get("filled") or ())
+    told = shown_missing(
+        dict(fit.info.get("missing") or {}), fit.flow, small, dict(fit.info.get("missing_people") or {})
+    )
+    out: dict[str, int | None] = {}
+    for name in names:
+        before, left = told.get(name, (None, ""))[0], shown_lacking(fit, name, small)
+        whole = fit.flow.analysed == fit.flow.participants
+        out[name] = None if before is None or left is None or not whole else before - left
+    return out
+
+
+def filled_in_words(fit: FittedModel, small: int) -> str:
+    """Those columns, with their numbers; empty where there are none."""
+    rows = plural(fit.flow.unit)
+    found = _filled_in(fit, small).items()
+    return join([f"{column_name(name)} ({count(n)} {rows})" if n else column_name(name) for name, n in found])
 
 
 #: Levels of a factor that are listed at once, and how many of a longer list are.
