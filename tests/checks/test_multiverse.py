@@ -284,3 +284,17 @@ def test_scorings_of_other_tables_are_named_at_once(monkeypatch: pytest.MonkeyPa
     assert f"scoring 'in tenths': 'x' has mean {10 * mean:.4g} and SD {10 * sd:.4g} there, and {mean:.4g} and" in said
     assert f"scoring 'from zero': 'y' has mean {frame['y'].mean() + 100:.4g} and SD" in said
     assert "scoring 'without w': " in said
+
+
+def test_a_bent_predictor_is_compared_at_its_two_values() -> None:
+    """Not by its average slope times their distance: of a square, that differs by where people are."""
+    frame = rows(300, seed=5)
+    frame["who5_followup"] = 4 * np.round(np.clip(8 * (frame["alliance"] - 3) ** 2, 0, 100) / 4)
+    formula = "who5_followup ~ alliance + I(alliance ** 2) + age"
+    model = ab.Model(formula, contrast=(3, 4), covariates={"age": "precision"})
+    fit = model.fit(frame, seed=4, progress=False)
+    beta = fit.posterior["beta"].mean(("chain", "draw"))
+    expected = float(beta.sel(term="alliance") + (4**2 - 3**2) * beta.sel(term="I(alliance ** 2)"))
+    found = fit.multiverse()
+    assert len(found) > 2
+    np.testing.assert_allclose(found["mean"].to_numpy(), expected, rtol=0.1)

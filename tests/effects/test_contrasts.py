@@ -43,6 +43,35 @@ def test_all_pairs_of_means(fit: FittedModel) -> None:
         np.testing.assert_allclose(table.draws[table.index[number + 6]], d, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("population", ["average", "sample", "equal"])
+def test_differences_keep_their_digits_beside_a_large_outcome(population: str) -> None:
+    """An outcome of 1e30 has steps of 1e14; what levels and predictors change it by is in the coefficients."""
+    formula = "who5_followup ~ alliance + I(age ** 2) + sex + (1 | country)"
+    far = fitted(rows(80, countries=3), formula=formula, chains=2, draws=40, means={"beta": [1e30, 2.0, 0.01, 3.0]})
+    near = fitted(rows(80, countries=3), formula=formula, chains=2, draws=40, means={"beta": [0.0, 2.0, 0.01, 3.0]})
+    term = str(far.design.terms[-1])
+    assert term.startswith("sex[")
+    coefficient = far.posterior["beta"].sel(term=term).values
+    sexes = contrasts(far, "sex", population=population)
+    np.testing.assert_allclose(sexes.draws[sexes.index[0]], coefficient, rtol=1e-12)
+    u = far.posterior["u_country"].sel(country_term="Intercept")
+    countries = contrasts(far, "country", population=population)
+    expected = (u.sel(country="C2") - u.sel(country="C1")).values
+    drawn = countries.draws[countries.index[countries["level"].eq("C2") & countries["versus"].eq("C1")][0]]
+    np.testing.assert_allclose(drawn, expected, rtol=1e-12)
+    low, high = np.quantile(far.design.frame["alliance"], [0.1, 0.9])
+    ends = slopes(far, predictor="alliance", population=population)
+    expected = (high - low) * far.posterior["beta"].sel(term="alliance").values
+    np.testing.assert_allclose(ends.draws[ends.index[ends["estimand"] == "slope_p10_p90"][0]], expected, rtol=1e-12)
+    # A bent association has no one slope: its contrast is that of the design rows.
+    low, high = np.quantile(far.design.frame["age"], [0.1, 0.9])
+    expected = (high**2 - low**2) * far.posterior["beta"].sel(term="I(age ** 2)").values
+    for fit in (far, near):
+        bent = slopes(fit, predictor="age", population=population)
+        drawn = bent.draws[bent.index[bent["estimand"] == "slope_p10_p90"][0]]
+        np.testing.assert_allclose(drawn, expected, rtol=1e-9)
+
+
 def test_all_pairs_of_slopes(fit: FittedModel) -> None:
     table = contrasts(fit, "country", of="slope", predictor="alliance")
     assert table["estimand"].tolist() == ["contrast_of_slopes"] * 6 + ["cohens_d_of_slopes"] * 6

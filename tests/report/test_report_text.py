@@ -45,7 +45,8 @@ from effects.test_effects_of_moments import without_rows
         (3.0, 50.0, 0),
         (math.nan, 0.5, 2),
         (math.nan, math.nan, 2),
-        (1e-12, 1e-9, 6),
+        (1e-10, 3.1e-8, 9),  # a slope on a column of millions
+        (1e-30, 3e-20, 21),
     ],
 )
 def test_decimals_come_from_the_monte_carlo_error_and_the_sd(mcse: float, sd: float, expected: int) -> None:
@@ -64,6 +65,11 @@ def test_the_last_digit_is_never_below_the_monte_carlo_error(mcse: float, ratio:
     [
         (-1.25, 1, "\N{MINUS SIGN}1.3"),
         (-0.04, 1, "0.0"),
+        (3.14e-8, 9, "0.000000031"),
+        (-3.14e-34, 35, "\N{MINUS SIGN}3.1 × 10⁻³⁴"),
+        (2.5e-35, 35, "0.3 × 10⁻³⁴"),
+        (2.0, 20, "2.000000000000"),
+        (-5.114e46, 0, "\N{MINUS SIGN}5.11 × 10⁴⁶"),
         (12345.6, 0, "12,346"),
         (float("nan"), 2, "–"),
         (None, 2, "–"),

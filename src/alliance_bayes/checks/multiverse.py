@@ -16,7 +16,7 @@ from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.cohort.row_names import telling_rows
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import Options, default_population, make_options
-from alliance_bayes.effects.slopes import SLOPES, averages_at
+from alliance_bayes.effects.slopes import contrast_between
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.engines import SamplerSettings
@@ -328,10 +328,4 @@ def _fitted(fit: FittedModel, universe: _Universe) -> FittedModel:
 def _contrast(fit: FittedModel, predictor: str, ends: tuple[float, float], options: Options) -> np.ndarray:
     """The expected outcome at the higher of two values minus that at the lower, shape (n_draws,)."""
     analysis = Analysis(fit, replace(options, population=default_population(fit)))
-    if fit.design.family.linear and not fit.design.smooths:
-        estimates = SLOPES.estimates(analysis, predictor=predictor)
-        slope = next(estimate for estimate in estimates if estimate.estimand == "slope").draws()
-        if not np.isnan(slope).any():
-            return np.asarray(slope).ravel() * (ends[1] - ends[0])
-    averages, _ = averages_at(analysis, predictor, ends)
-    return np.asarray(averages[:, 1] - averages[:, 0])
+    return contrast_between(analysis, predictor, ends)[0]

@@ -401,7 +401,7 @@ def _written(means: Sequence[float] | pd.Series) -> str:
     """The least and the greatest of some means, or one: two decimals, or more where all are small."""
     ends = sorted({float(np.min(means)), float(np.max(means))})
     largest = max(map(abs, ends))
-    places = 2 if not 0 < largest < 0.1 else min(6, 1 - math.floor(math.log10(largest)))
+    places = 2 if not 0 < largest < 0.1 else 1 - math.floor(math.log10(largest))
     return " to ".join(f"{end:.{places}f}" for end in (ends if len(ends) > 1 or len(means) == 1 else ends * 2))
 
 

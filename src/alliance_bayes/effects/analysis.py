@@ -66,7 +66,7 @@ class Analysis:
     left_out: list[str] = field(default_factory=list, repr=False)
     _whole: Analysis | None = field(default=None, repr=False)
     _at: dict[Cell, Analysis] = field(default_factory=dict, repr=False)
-    _by_level: dict[tuple[str, str | None], tuple[list[str], np.ndarray, list[str]]] = field(
+    _by_level: dict[tuple[str, str | None, bool], tuple[list[str], np.ndarray, list[str]]] = field(
         default_factory=dict, repr=False
     )
 
@@ -306,9 +306,9 @@ class Analysis:
                 return self.counterfactuals.level_columns(pooled)
         return [{factor: level} for level in self.levels(factor)]
 
-    def averages(self, counterfactuals: Sequence[Counterfactual]) -> np.ndarray:
-        """Average expected outcomes, shape (n_draws, n_counterfactuals)."""
-        return average(self.fit, counterfactuals, seed=self.options.seed, tables=self.tables)
+    def averages(self, counterfactuals: Sequence[Counterfactual], *, apart: bool = False) -> np.ndarray:
+        """Average expected outcomes, shape (n_draws, n_counterfactuals); see :func:`average`."""
+        return average(self.fit, counterfactuals, seed=self.options.seed, tables=self.tables, apart=apart)
 
     def slopes(
         self, predictor: str, settings: Iterable[dict[str, str]], *, at: Sequence[NumericSetting] = ()
@@ -337,8 +337,10 @@ class Analysis:
         problems = [counterfactual.problem for counterfactual in placed]
         return slope(self.fit, placed, seed=self.options.seed, tables=self.tables), problems
 
-    def by_level(self, factor: str, *, predictor: str | None = None) -> tuple[list[str], np.ndarray, list[str]]:
-        """Means (or slopes on ``predictor``) with everybody at each level of a factor.
+    def by_level(
+        self, factor: str, *, predictor: str | None = None, apart: bool = False
+    ) -> tuple[list[str], np.ndarray, list[str]]:
+        """Means (or slopes on ``predictor``) with everybody at each level of a factor; ``apart`` for their differences.
 
         Returns
         -------
@@ -348,7 +350,7 @@ class Analysis:
         """
         check_name("factor", factor)
         self.refuse_set(factor, f"but the levels of '{factor}' are asked for, one after the other")
-        key = (factor, predictor)
+        key = (factor, predictor, apart)
         if key not in self._by_level:
             labels, settings = self.levels(factor), self.settings(factor)
             if self.has_new_level(factor):
@@ -360,7 +362,8 @@ class Analysis:
                 draws, problems = np.full((self.n_draws, len(labels)), np.nan), [note] * len(labels)
             elif predictor is None:
                 placed = [subset.counterfactuals.of(self.options.population, fixed=fixed) for fixed in settings]
-                draws, problems = subset.averages(placed), [counterfactual.problem or note for counterfactual in placed]
+                draws = subset.averages(placed, apart=apart)
+                problems = [counterfactual.problem or note for counterfactual in placed]
             else:
                 draws, problems = subset.slopes(predictor, settings)
                 problems = [problem or note for problem in problems]

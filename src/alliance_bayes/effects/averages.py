@@ -20,6 +20,7 @@ from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, PooledFactor, Rows
 from alliance_bayes.model.predictor import sums_by_level
 from alliance_bayes.remedies import argument
+from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["average", "slope"]
 
@@ -46,7 +47,12 @@ type _Member = tuple[int, Grid, float]
 
 
 def average(
-    fit: FittedModel, settings: Sequence[Counterfactual], *, seed: int = 0, tables: Tabulations | None = None
+    fit: FittedModel,
+    settings: Sequence[Counterfactual],
+    *,
+    seed: int = 0,
+    tables: Tabulations | None = None,
+    apart: bool = False,
 ) -> np.ndarray:
     """Average expected outcome of each counterfactual, or of whatever the tables are of.
 
@@ -60,6 +66,9 @@ def average(
         Seed for the effects of new levels; the same seed gives what ``fit.predict`` gives.
     tables
         The fit's tables, where there are some already; those of the expected outcome by default.
+    apart
+        Whether only differences between the averages count. Where the family is linear they are then all less the first
+        of them, and differ by what the design columns do: a small difference of large averages keeps its digits.
 
     Returns
     -------
@@ -81,8 +90,14 @@ def average(
 
     def compute(sound: Sequence[Counterfactual]) -> np.ndarray:
         if fit.design.family.linear and of.of_outcome:
-            unseen = _unseen(fit, sound)
-            return _linear(fit, _averages_of(fit, sound, unseen), seed, unseen) + _imputed(fit, sound)
+            first = [next(setting for setting in settings if not setting.problem)] if apart else []
+            unseen = _unseen(fit, [*first, *sound])
+            averaged = _averages_of(fit, [*first, *sound], unseen)
+            imputed = _imputed(fit, [*first, *sound])
+            if apart:
+                averaged = [_less(fit.design.rows, one, averaged[0]) for one in averaged[1:]]
+                imputed = (imputed - imputed[:, :1])[:, 1:]
+            return _linear(fit, averaged, seed, unseen) + imputed
         return _blocked(fit, sound, seed, of)
 
     return _where_sound(fit, settings, compute, n_functions=of.n_functions)
@@ -255,6 +270,20 @@ def _averaged(
     return x, spread, basis
 
 
+def _less(rows: Rows, one: _Averaged, other: _Averaged) -> _Averaged:
+    """One averaged row less another; what differs by the rounding of a column's values does not."""
+
+    def part(values: np.ndarray, others: np.ndarray, column: np.ndarray) -> np.ndarray:
+        change = values - others
+        return np.where(np.abs(change) <= ROUNDING * np.abs(column).max(axis=0, initial=0.0), 0.0, change)
+
+    return (
+        part(one[0], other[0], rows.known),
+        {name: part(one[1][name], other[1][name], rows.z[name]) for name in one[1]},
+        {name: part(one[2][name], other[2][name], rows.basis[name]) for name in one[2]},
+    )
+
+
 def _linear(
     fit: FittedModel, averaged: Sequence[_Averaged], seed: int, unseen: Mapping[str, tuple[str, ...]]
 ) -> np.ndarray:
@@ -279,7 +308,7 @@ def _linear(
     return out
 
 
-def _imputed(fit: FittedModel, settings: Sequence[Counterfactual]) -> np.ndarray | float:
+def _imputed(fit: FittedModel, settings: Sequence[Counterfactual]) -> np.ndarray:
     """What averages over people change by with the values that each draw has where none were observed.
 
     The analysed rows have those of one table. Of columns that a setting leaves as they are, the mean with each draw's
@@ -287,7 +316,7 @@ def _imputed(fit: FittedModel, settings: Sequence[Counterfactual]) -> np.ndarray
     """
     rows = fit.design.rows
     if fit.imputation is None or not rows.x.shape[1]:
-        return 0.0
+        return np.zeros((1, len(settings)))
     means = fit.imputation.column_means.reshape(-1, rows.x.shape[1])
     by = fit.stacked["beta"] * (means - rows.x.mean(axis=0))
     unchanged = np.zeros((rows.x.shape[1], len(settings)))

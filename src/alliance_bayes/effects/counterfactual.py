@@ -26,6 +26,7 @@ __all__ = [
     "NumericSetting",
     "TermWith",
     "is_bent",
+    "is_straight",
     "row_mask",
     "terms_with",
 ]
@@ -451,6 +452,13 @@ def is_bent(design: Design, predictor: str) -> bool:
     if any(smooth.column == predictor for smooth in design.smooths):
         return True
     return any(term.common and not term.others and term.name != predictor for term in terms_with(design, predictor))
+
+
+def is_straight(design: Design, predictor: str) -> bool:
+    """Whether every design column is a straight line along a predictor: it enters by itself, and in products."""
+    calls = (*design.formula.calls, *design.formula.offsets)
+    bent = any(smooth.column == predictor for smooth in design.smooths)
+    return not bent and not any(predictor in columns_of(call) for call in calls)
 
 
 def row_mask(design: Design, name: str, values: npt.ArrayLike) -> np.ndarray:

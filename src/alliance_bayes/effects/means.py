@@ -393,7 +393,7 @@ class Contrasts(Estimand):
             check_name("predictor", predictor)
         name = analysis.predictor(predictor) if of == "slope" else None
         compared = levels_to_compare(analysis, factor, levels)
-        _, block, problems = analysis.by_level(factor, predictor=name)
+        _, block, problems = analysis.by_level(factor, predictor=name, apart=True)
         variance = analysis.spread.residual if denominator == "residual_sd" else analysis.spread.total
         sd = analysis.shaped(np.sqrt(variance))
         judged: dict[str, Any] = {} if name is None else analysis.slope_margins(name)
@@ -432,7 +432,7 @@ class Contrasts(Estimand):
         if analysis.options.population != "average":
             return
         options = replace(analysis.options, population="sample")
-        _, in_sample, problems = replace(analysis, options=options, _by_level={}, _at={}).by_level(factor)
+        _, in_sample, problems = replace(analysis, options=options, _by_level={}, _at={}).by_level(factor, apart=True)
         if np.allclose(
             in_sample - in_sample[:1], block - block[:1], rtol=1e-9, atol=1e-9 * np.abs(block).max(), equal_nan=True
         ):
@@ -476,7 +476,7 @@ class Contrasts(Estimand):
         """Differences between two combinations of values in the differences between two levels."""
         name = analyses[0].predictor(predictor) if of == "slope" else None
         judged: dict[str, Any] = {} if name is None else analyses[0].slope_margins(name)
-        blocks = [analysis.by_level(factor, predictor=name)[1:] for analysis in analyses]
+        blocks = [analysis.by_level(factor, predictor=name, apart=True)[1:] for analysis in analyses]
         cells_at = [analysis.cell for analysis in analyses]
         before = None
         if judged.get("rope") is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.at import beyond_rows
-from alliance_bayes.effects.counterfactual import NumericSetting, terms_with
+from alliance_bayes.effects.counterfactual import NumericSetting, is_straight, terms_with
 from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
 from alliance_bayes.effects.explained import unique_variance
 from alliance_bayes.effects.options import EffectAtOptions, with_common_options
@@ -451,16 +451,20 @@ def contrast_between(analysis: Analysis, name: str, ends: Span | None = None) ->
     where = f" from {name} {' to '.join(ends_of(low, high))}"
     if low == high:
         return nothing, f"the 10th and the 90th percentile of {name} are both {low:.4g}", where
-    averages, problem = averages_at(analysis, name, (low, high))
+    if analysis.fit.design.family.linear and is_straight(analysis.fit.design, name):
+        # Not of two expected outcomes: a column of very different sizes moves none of them by a digit that they have.
+        slopes, (problem,) = analysis.slopes(name, [{}])
+        return slopes[:, 0] * (high - low), problem, where
+    averages, problem = averages_at(analysis, name, (low, high), apart=True)
     return averages[:, 1] - averages[:, 0], problem, where
 
 
-def averages_at(analysis: Analysis, name: str, ends: Span) -> tuple[np.ndarray, str]:
+def averages_at(analysis: Analysis, name: str, ends: Span, *, apart: bool = False) -> tuple[np.ndarray, str]:
     """Average expected outcomes with everybody at either value of a predictor, (n_draws, 2), and why they are NaN."""
     counterfactuals = [
         analysis.counterfactuals.of(analysis.options.population, numeric=NumericSetting(name, value)) for value in ends
     ]
-    return analysis.averages(counterfactuals), counterfactuals[0].problem or counterfactuals[1].problem
+    return analysis.averages(counterfactuals, apart=apart), counterfactuals[0].problem or counterfactuals[1].problem
 
 
 def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -> tuple[np.ndarray, str]:

@@ -260,12 +260,14 @@ def _of_slope(analysis: Analysis, predictor: str) -> _Effect:
 
 
 def _of_levels(analysis: Analysis, exposure: Exposure) -> _Effect:
-    labels, block, problems = analysis.by_level(exposure.name)
+    labels, apart, problems = analysis.by_level(exposure.name, apart=True)
     first, second = (labels.index(str(label)) for label in (exposure.level, exposure.versus))
-    level, versus = block[first].ravel(), block[second].ravel()
+    difference, ratio = (apart[first] - apart[second]).ravel(), None
     why = problems[first] or problems[second]
-    ratio = level / versus if asks_for_ratio(analysis) else None
-    return _Effect(level - versus, level - versus, 1.0, f"{exposure.level} minus {exposure.versus}", why, why, ratio)
+    if asks_for_ratio(analysis):
+        block = analysis.by_level(exposure.name)[1]
+        ratio = (block[first] / block[second]).ravel()
+    return _Effect(difference, difference, 1.0, f"{exposure.level} minus {exposure.versus}", why, why, ratio)
 
 
 def asks_for_ratio(analysis: Analysis) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.verdicts import SCALE
+from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["SHARES", "Estimates", "Figures", "float_of", "said", "short_of", "text_of", "words_of"]
 
@@ -140,9 +142,10 @@ class Estimates:
             key = _alike(row)
             sd = _spread(row)
             digits = decimals(float_of(row["mcse_mean"]), sd)
-            # A row that does not vary says nothing about the others.
-            if sd > 0:
-                places[key] = min(places.get(key, 6), digits)
+            # A row that does not vary, but for rounding, says nothing about the others.
+            ends = (abs(float_of(row[end])) for end in ("lower", "upper"))
+            if sd > ROUNDING * max(filter(math.isfinite, ends), default=0.0):
+                places[key] = min(places.get(key, digits), digits)
         return places
 
     @cached_property
@@ -150,7 +153,7 @@ class Estimates:
         places: dict[tuple[Any, ...], int] = {}
         for kind, digits in self._places.items():
             unit = _unit_of(kind)
-            places[unit] = min(places.get(unit, 6), digits)
+            places[unit] = min(places.get(unit, digits), digits)
         return places
 
     def places(self, row: Row) -> int:

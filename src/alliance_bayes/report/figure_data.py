@@ -103,7 +103,7 @@ def written(value: float) -> str:
     """A number that is drawn, with four digits: more than can be seen."""
     if not np.isfinite(value):
         return "–"
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1e-12 else "0"
+    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}" if abs(value) >= 1e-12 else "0"
     return typeset(text)
 
 

@@ -164,6 +164,8 @@ def _figure(size: tuple[float, float]) -> Iterator[Figure]:
     with mpl.rc_context(cast(Any, settings)), warnings.catch_warnings():
         # The reader's browser has the glyphs that the measuring font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        # Labels that leave no room for the axes: the table beside the picture has the numbers.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         yield OwnFigure(figsize=size, dpi=DPI, layout="constrained")
 
 

@@ -63,6 +63,9 @@ __all__ = [
 ]
 
 MINUS = "\N{MINUS SIGN}"
+# Decimals beyond which, and size from which, a number is written with a power of ten.
+_MOST_DECIMALS, _LARGE = 12, 1e15
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _KINDS = {"eti": "equal-tailed", "hdi": "highest-density"}
 # Control characters break SVG; overrides of the writing direction make a label read as something else.
@@ -122,22 +125,35 @@ def decimals(mcse: float, sd: float) -> int:
     Returns
     -------
     int
-        0 to 6: the last digit is worth at least one Monte Carlo standard error of the mean.
+        From 0 on: the last digit is worth at least one Monte Carlo standard error of the mean.
     """
     if not (math.isfinite(sd) and sd > 0):
         return 2
     places = 1 - math.floor(math.log10(sd))
     if math.isfinite(mcse) and mcse > 0:
         places = min(places, math.floor(-math.log10(mcse)))
-    return max(0, min(6, places))
+    return max(0, places)
 
 
 def number(value: float | None, places: int) -> str:
-    """A number with thousands separated and a true minus sign; a dash where there is none."""
+    """A number with thousands separated and a true minus sign; a dash where there is none.
+
+    Very small and very large ones have a power of ten: that of the decimals asked for, so that those of one column
+    have the same, or their own.
+    """
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
         return f"{MINUS}∞" if value < 0 else "∞"
+    power = 0
+    if abs(value) >= _LARGE:
+        power = math.floor(math.log10(abs(value)))
+    elif places > _MOST_DECIMALS:
+        # What is large beside its last digit has no use for a power.
+        power, places = (1 - places, places) if abs(value) < 10.0 ** (12 - places) else (0, _MOST_DECIMALS)
+    if power:
+        mantissa = float(Decimal(value).scaleb(-power))
+        return f"{number(mantissa, 1 if power < 0 else 2)} × 10{str(power).translate(_SUPERSCRIPTS)}"
     # Half of a last digit, which is common for means of whole numbers, goes up, whatever the last bits are.
     short = f"{value:.13g}"
     rounded = (
