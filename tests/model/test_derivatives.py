@@ -157,7 +157,7 @@ def test_the_row_of_a_step_is_empty_and_the_contrast_stands(family: str) -> None
         means=means,
     )
     table = slopes(fit).set_index("estimand")
-    empty = ["slope", "slope_per_sd", "slope_standardised", "partial_correlation", "points_needed"]
+    empty = ["slope", "slope_per_sd", "slope_standardised", "partial_correlation"]
     assert table.loc[empty, ["mean", "lower", "upper"]].isna().all(axis=None)
     assert set(table.loc[empty, "note"]) == {"'I(x >= 4.5)' compares 'x', so that it jumps"}
     assert np.isfinite(table.loc["slope_p10_p90", "mean"])

@@ -43,6 +43,29 @@ DIVIDED = r"""
   return found;
 })()
 """
+# Texts of drawings that are too small to read, leave their drawing, or lie over another.
+LOST_TEXTS = """
+[...document.querySelectorAll('svg.picture')].filter(drawn => drawn.checkVisibility()).flatMap(drawn => {
+  const scale = drawn.getBoundingClientRect().width / drawn.viewBox.baseVal.width, box = drawn.getBoundingClientRect();
+  const texts = [...drawn.querySelectorAll('text')].filter(text => text.textContent.trim());
+  const boxes = texts.map(text => text.getBoundingClientRect()), name = drawn.querySelector('title').textContent;
+  const found = [];
+  texts.forEach((text, k) => {
+    const one = boxes[k], size = scale * parseFloat(getComputedStyle(text).fontSize);
+    if (size < 10) found.push([name, text.textContent, `${size.toFixed(2)} px`]);
+    if (one.left < box.left - .5 || one.right > box.right + .5 || one.top < box.top - 2 || one.bottom > box.bottom + 2)
+      found.push([name, text.textContent, 'cut off']);
+    // Boxes of letters are higher than these: lines may touch.
+    texts.slice(0, k).forEach((other, place) => {
+      const two = boxes[place], across = Math.min(one.right, two.right) - Math.max(one.left, two.left);
+      const down = Math.min(one.bottom, two.bottom) - Math.max(one.top, two.top);
+      if (across > 1 && down > .35 * Math.min(one.height, two.height))
+        found.push([name, text.textContent, `over ${other.textContent}`]);
+    });
+  });
+  return found;
+})
+"""
 SHOWN = "cells => cells.filter(cell => cell.checkVisibility()).map(cell => cell.textContent)"
 
 
@@ -73,6 +96,17 @@ def test_no_table_or_figure_is_scrolled_sideways(browser: Any, pages: dict[str, 
         page.evaluate(OPEN)
         # Boxes are measured when they have been laid out.
         assert in_time(page, SIDEWAYS, []) == [], path.name
+        page.close()
+
+
+def test_texts_of_figures_can_be_read_and_none_is_cut_off_or_over_another(browser: Any, pages: dict[str, Path]) -> None:
+    # Wider than a phone, and not drawn for it: a figure of one's own has a narrower drawing beside it.
+    for path, width in product(pages.values(), (360, 768, 1280)):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(path.as_uri())
+        page.evaluate(OPEN)
+        assert page.evaluate("document.querySelectorAll('svg.picture text').length") > 10
+        assert in_time(page, LOST_TEXTS, []) == [], (path.name, width)
         page.close()
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.checks.drawing import WIDTH
 from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.checks.subsample import FEWEST_OF_POPULATION
 from alliance_bayes.effects.table import EffectTable
@@ -87,7 +88,7 @@ class Plot:
     title: str
     description: str
     draw: Callable[[Figure], None] = field(repr=False)
-    size: tuple[float, float] = (4.8, 3.3)
+    size: tuple[float, float] = (WIDTH, 3.2)
     column: str = ""
     fewest: int | None = None
     single_rows: bool = False

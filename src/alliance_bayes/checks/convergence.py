@@ -14,7 +14,7 @@ import xarray as xr
 from alliance_bayes.bins import bin_counts
 from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict, count, percent, some
 from alliance_bayes.checks.context import Context, Draws, diagnosed
-from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend
+from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, WIDTH, axes_of, legend
 from alliance_bayes.diagnostics import arviz, convergence
 from alliance_bayes.effects.summary import missing_information
 from alliance_bayes.effects.table import steady
@@ -537,5 +537,5 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
         "Histograms of the ranks of each chain's draws among all draws, for the quantities with the largest R-hat "
         f"({'; '.join(names) or 'none'}). Chains that agree give level histograms.",
         draw,
-        (4.8, 1.0 + 1.5 * max(1, len(names))),
+        (WIDTH, 1.0 + 1.5 * max(1, len(names))),
     )

@@ -17,6 +17,7 @@ __all__ = [
     "GREY",
     "OBSERVED",
     "TEXT",
+    "WIDTH",
     "axes_of",
     "called",
     "called_and",
@@ -34,6 +35,8 @@ BAND = "#9ECAE1"
 GREY = "#595959"
 CHAINS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B87A00", "#3A96CF", "#000000", "#8A7F00")
 TEXT = 9.5
+#: Inches of a figure whose smallest text has 10 pixels when a phone of 360 pixels shows the whole of it.
+WIDTH = 4.3
 
 
 def axes_of(figure: Figure, rows: int = 1, columns: int = 1, *, share_x: bool = False) -> list[Axes]:

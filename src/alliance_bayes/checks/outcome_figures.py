@@ -15,6 +15,7 @@ from alliance_bayes.checks.drawing import (
     BAND,
     EXPECTED,
     OBSERVED,
+    WIDTH,
     axes_of,
     called,
     called_and,
@@ -237,7 +238,7 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
         f"of {'this level' if len(worst) == 1 else 'these levels'} "
         f"{'is' if outside == 1 else 'are'} outside.{some}",
         draw,
-        (4.8, 0.6 + len(panels) * (0.75 + 0.27 * len(order))),
+        (WIDTH, 0.6 + len(panels) * (0.75 + 0.27 * len(order))),
         factor,
     )
 

@@ -11,7 +11,7 @@ import pandas as pd
 from alliance_bayes.bins import bin_numbers
 from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import Context
-from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, called, label_of, legend, short, slug
+from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, WIDTH, axes_of, called, label_of, legend, short, slug
 from alliance_bayes.checks.lack_of_fit import LackOfFit, lack_of_fit, level_basis, spline_basis
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
@@ -298,7 +298,7 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
         "bars that all of them keep within when the "
         f"model is right. {_outside(outside, len(levels), 'level')}{some}",
         draw,
-        (4.8, 2.05 + 0.27 * len(shown)),
+        (WIDTH, 2.05 + 0.27 * len(shown)),
         column,
     )
 

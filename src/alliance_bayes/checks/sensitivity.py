@@ -12,7 +12,7 @@ import pandas as pd
 
 from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict, some
 from alliance_bayes.checks.context import Context
-from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, axes_of, label_of, short
+from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, WIDTH, axes_of, label_of, short
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
 from alliance_bayes.checks.refits import (
     PROB,
@@ -441,5 +441,5 @@ def side_by_side(fit: FittedModel, name: str, when: str, quantity: str, rows: Ef
         f"Mean and {PROB:.0%} interval of the {quantity} as fitted ({_written(means[:1])}) and of "
         f"{_of_refits(means[1:])}.",
         draw,
-        (4.8, 1.3 + 0.27 * len(rows)),
+        (WIDTH, 1.3 + 0.27 * len(rows)),
     )

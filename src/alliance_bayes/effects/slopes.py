@@ -11,7 +11,7 @@ import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.at import beyond_rows
-from alliance_bayes.effects.counterfactual import NumericSetting, is_straight, terms_with
+from alliance_bayes.effects.counterfactual import NumericSetting, is_bent, is_straight, terms_with
 from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
 from alliance_bayes.effects.explained import unique_variance
 from alliance_bayes.effects.options import EffectAtOptions, with_common_options
@@ -89,7 +89,8 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
             Smallest relevant change divided by the slope: how much more of the predictor goes with it, by
             straight-line extrapolation. Infinite in draws whose slope is zero or points the other way, so that the
             median and the limits are those of all draws, and missing where infinite; the mean then does not exist.
-            Only where there is a smallest relevant change.
+            Only where there is a smallest relevant change, and the model has the association as a straight line:
+            along a curve no number of units goes with it from every value.
 
     Raises
     ------
@@ -254,7 +255,7 @@ class Slopes(Estimand):
             yield row("partial_correlation", partial_correlation, denominator=parts, note=why)
             parts = "explained + residual variance"
             yield row("delta_r2", explained / spread.total, denominator=parts, note=why, size_of=slope)
-        if options.relevant is not None:
+        if options.relevant is not None and not is_bent(design, name):
             needed, why = _needed(analysis, slope, options.relevant, name)
             change = _counted(options.relevant, points, fewer=options.better == "lower")
             words = {"change": change}

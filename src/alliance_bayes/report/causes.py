@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from alliance_bayes.report.style import ACCENT, BAND, GREY, INK
+from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["CAUSES_SIZE", "Causes"]
 
 #: Inches.
-CAUSES_SIZE = (4.9, 3.6)
+CAUSES_SIZE = (WIDTH, 3.6)
 # Letters of a line of a box, and places of boxes in inches: middle across, middle up.
 _LINE, _WIDE = 24, 1.85
 _PLACES = {
-    "confounder": (1.15, 3.0),
-    "unmeasured": (3.7, 3.0),
-    "focal": (1.0, 1.75),
-    "outcome": (3.85, 1.75),
-    "post": (1.6, 0.5),
-    "precision": (3.85, 0.5),
+    "confounder": (1.02, 3.0),
+    "unmeasured": (3.32, 3.0),
+    "focal": (0.98, 1.75),
+    "outcome": (3.32, 1.75),
+    "post": (1.2, 0.5),
+    "precision": (3.32, 0.5),
 }
 _ARROWS = (
     ("focal", "outcome", "-"),
@@ -97,7 +97,7 @@ class Causes:
                     line,
                     ha="center",
                     va="center",
-                    fontsize=9.3,
+                    fontsize=9.5,
                     fontweight="bold" if place < heads else "normal",
                     color=INK,
                     zorder=4,

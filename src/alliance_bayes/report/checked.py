@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -34,7 +33,7 @@ from alliance_bayes.report.records import records
 from alliance_bayes.report.scale_ends import ScaleEnd, ends_table, scale_ends
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows
 from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences, quantities_called, with_quantities
-from alliance_bayes.report.svg import Picture, draw, draw_png
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset
 from alliance_bayes.report.untold import untold
@@ -373,6 +372,13 @@ def _shown(frame: pd.DataFrame, redact: Redact) -> pd.DataFrame:
 def _picture(plot: Plot, name: str, redact: Redact) -> Picture:
     title, description = redact(plot.title), typeset(redact(plot.description))
     recorder = Recorder(plot.draw)
-    markup = draw(recorder, name=name, title=title, description=description, size=plot.size, shown=redact)
-    png = partial(draw_png, plot.draw, size=plot.size, shown=redact)
-    return Picture(title, description, markup, recorder.table(name, title, redact), name=name, png=png)
+    picture = Picture.drawn(
+        recorder,
+        name=name,
+        title=title,
+        caption=description,
+        description=description,
+        size=plot.size,
+        shown=redact,
+    )
+    return replace(picture, data=recorder.table(name, title, redact))

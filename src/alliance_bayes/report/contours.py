@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alliance_bayes.effects.strength import outcome_share_needed
-from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
+from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND, WIDTH
 from alliance_bayes.report.text import shortened
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTOURS_SIZE", "Contour", "Contours", "Point"]
 
 #: Inches.
-CONTOURS_SIZE = (4.9, 4.2)
+CONTOURS_SIZE = (WIDTH, 4.2)
 _STYLES = (("-", ACCENT), ("--", SECOND), (":", GREY))
 _POINTS = 121
 # Share of the figure's height between two names.

@@ -34,6 +34,7 @@ from alliance_bayes.report.rows import (
 )
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import averaged_words, unit_words
+from alliance_bayes.report.style import WIDE, WIDTH
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -117,10 +118,13 @@ def effect_sizes(view: View) -> Section:
         # The curve and the histogram below it are drawn over the range of the rows.
         told = fit.moments is None and not context["untold"]
         drawn = slope_painter(fit, focal, prob=prob, small=view.small) if told else None
+        density = _contrast_density(view, contrast, slope)
+        # Nothing stands beside a curve without a density.
+        width = WIDE if density is None else WIDTH
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
-            "slope_picture": None if drawn is None else _slope_picture(fit, focal, drawn, view.small),
-            "density": _contrast_density(view, contrast, slope),
+            "slope_picture": None if drawn is None else _slope_picture(fit, focal, drawn, view.small, width),
+            "density": density,
             "forest": effect_forest(view, comparable(view, focal)),
             "rope": None if margins is None else rope_words(fit, margins),
             "relevance": None if margins is None else relevance_words(fit, margins),
@@ -228,7 +232,7 @@ def slope_painter(fit: FittedModel, focal: str, *, prob: float, small: int) -> S
     )
 
 
-def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: int) -> Picture:
+def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: int, width: float) -> Picture:
     design, curve, observed, band = fit.design, painter.curve, painter.observed, painter.band
     outcome, predictor = column_name(design.outcome.name), column_name(focal)
     first, last = curve.iloc[0], curve.iloc[-1]
@@ -256,7 +260,7 @@ def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: in
         title=title,
         caption=SENTENCES("curve_caption", **words),
         description=SENTENCES("curve_description", **words),
-        size=(4.9, 3.7),
+        size=(width, 3.7),
         data=curve_data(
             "slope-curve",
             f"{capital(expected)}, with its {band}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, SECOND, percent_axis
+from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, SECOND, WIDTH, legend, percent_axis
 from alliance_bayes.rounding import is_constant
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class SlopeFigure:
         """Draw onto an empty figure."""
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         self.draw(upper)
-        figure.legend(*upper.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+        legend(figure, upper)
         edges, density = self.histogram
         lower.bar(edges[:-1], density, width=np.diff(edges), align="edge", color=LIGHT, edgecolor=GREY, linewidth=0.6)
         lower.set_yticks([])
@@ -170,11 +170,11 @@ def prior_panels(panels: Sequence[Panel]) -> tuple[Painter, tuple[float, float]]
         for position, (ax, panel) in enumerate(zip(axes, panels, strict=False)):
             _panel(ax, panel)
             if position == 0:
-                figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=2)
+                legend(figure, ax)
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
 
-    return paint, (2.35 * min(_COLUMNS, len(panels)), 0.3 + 1.2 * rows + 0.16 * sum(lines))
+    return paint, (WIDTH / _COLUMNS * min(_COLUMNS, len(panels)), 0.3 + 1.2 * rows + 0.16 * sum(lines))
 
 
 def _title(panel: Panel) -> list[str]:

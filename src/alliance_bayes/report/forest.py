@@ -11,7 +11,7 @@ import pandas as pd
 
 from alliance_bayes.effects.table import steady
 from alliance_bayes.report.narrow_forest import NarrowForest
-from alliance_bayes.report.style import ACCENT, GREY, INK, LIGHT, SECOND, THIN, percent_axis
+from alliance_bayes.report.style import ACCENT, GREY, INK, LIGHT, SECOND, THIN, WIDE, WIDTH, percent_axis
 from alliance_bayes.report.text import count, shortened
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ ONE_COLUMN, ALL_NAMED = 24, 34
 NAMED_ENDS = 6
 #: Rows' worth of height that the unnamed lines between the ends share.
 MIDDLE = 14
-# Inches of a row, of what is around the rows, of the whole width, and of figures without numbers beside the lines: with
-# one column, and with two.
-_ROW, _AROUND, _WIDTH, _PLAIN = 0.245, 1.05, 7.4, (4.7, 5.0)
+# Inches of a row, and of what is around the rows.
+_ROW, _AROUND = 0.245, 1.05
 _DASHES, _DOTS = (0, (4, 3)), (0, (1, 1.5))
 # Points between the axes and the numbers beside them, and of a letter in the measuring font.
 _GAP, _LETTER = 8, 6.1
@@ -83,9 +82,9 @@ def all_named(lines: int) -> bool:
     return lines <= ALL_NAMED
 
 
-def column_ends(lines: int) -> list[tuple[int, int]]:
+def column_ends(lines: int, *, one_column: bool = False) -> list[tuple[int, int]]:
     """First line and the one after the last of every column, of a figure whose lines are all named."""
-    if lines <= ONE_COLUMN:
+    if one_column or lines <= ONE_COLUMN:
         return [(0, lines)]
     half = -(-lines // 2)
     return [(0, half), (half, lines)]
@@ -107,13 +106,13 @@ def row_places(lines: int) -> np.ndarray:
 def forest_size(lines: int) -> tuple[float, float]:
     """Inches that a forest plot of so many lines needs."""
     rows = float(np.ptp(row_places(lines))) + 1 if lines else 1.0
-    return _WIDTH, max(1.5, _AROUND + _ROW * rows)
+    return WIDE, max(1.5, _AROUND + _ROW * rows)
 
 
-def plain_size(lines: int) -> tuple[float, float]:
+def plain_size(lines: int, *, one_column: bool = False) -> tuple[float, float]:
     """Inches of a figure without numbers beside its lines, in one column or in two."""
-    columns = column_ends(lines)
-    return _PLAIN[len(columns) - 1], max(1.5, _AROUND + 0.225 * (columns[0][1] or 1))
+    columns = column_ends(lines, one_column=one_column)
+    return WIDTH if len(columns) == 1 else WIDE, max(1.5, _AROUND + 0.225 * (columns[0][1] or 1))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from alliance_bayes.report.curve import LEAST, covered_range, observed_means_by
 from alliance_bayes.report.figure_data import curve_data, observed_by_group
 from alliance_bayes.report.phrases import expected_words
 from alliance_bayes.report.small_counts import hidden_levels, unit_words
-from alliance_bayes.report.style import percent_axis
+from alliance_bayes.report.style import WIDTH, percent_axis
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (
     capital,
@@ -173,7 +173,7 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
             **known,
         ),
         description=f"One line a group. {words}.",
-        size=(4.9, 3.6),
+        size=(WIDTH, 3.6),
         data=curve_data(name, f"{title}, with its {band}", list(curves.items()), heading, band, percent=event),
         more=[observed_by_group(name, observed, seen, heading, whom, percent=event)] if seen else (),
         shown=view.redact,

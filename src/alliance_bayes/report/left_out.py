@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_bayes.cohort.left import COMPARED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.privacy import ShownFlow, factors_with_few, shown_missing
-from alliance_bayes.report.style import ACCENT, GREY
+from alliance_bayes.report.style import ACCENT, GREY, WIDTH
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, join, number, proportion
@@ -93,7 +93,7 @@ def left_out(view: View) -> LeftOut | None:
         caption="Standardised differences, the largest at the top; dashed: a tenth of a standard deviation.",
         description=f"A point for each of {count(len(rows))} columns and levels; the largest difference is "
         f"{number(float(largest['difference']), 2)} ({labels_of(rows)[0]}).",
-        size=(4.9, 0.9 + 0.24 * len(rows)),
+        size=(WIDTH, 0.9 + 0.24 * len(rows)),
     )
     shown = [name for name in COMPARED if name not in ("n_analysed", "n_left_out", "least")]
     plain = rows[shown].astype(object).where(rows[shown].notna(), None)

@@ -18,7 +18,7 @@ from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, lackin
 from alliance_bayes.report.patterns import MOST_COLUMNS, Pattern, patterns_of, shown_patterns
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_levels, unit_words
-from alliance_bayes.report.style import ACCENT, GREY, LIGHT, SECOND
+from alliance_bayes.report.style import ACCENT, GREY, LIGHT, SECOND, WIDTH
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -301,7 +301,7 @@ def _pattern_picture(view: View, patterns: Sequence[Pattern]) -> Picture:
             some=len(lacking(fit)) > MOST_COLUMNS,
         ),
         description=SENTENCES("pattern_description", patterns=whole),
-        size=(4.9, 0.9 + 0.34 * len(patterns)),
+        size=(WIDTH, 0.9 + 0.34 * len(patterns)),
         data=Table.of(
             "missing-patterns-data",
             SENTENCES("pattern_title"),
@@ -352,7 +352,7 @@ def _against(view: View, columns: Sequence[_Column]) -> Picture | None:
         title=title,
         caption=SENTENCES("against_caption", tables=count(imputation.tables)),
         description="; ".join(f"{row[0]}, {row[1]}: {row[2]} ({row[3]} to {row[5]})" for row in rows) + ".",
-        size=(4.9, 0.4 + 1.25 * len(numeric)),
+        size=(WIDTH, 0.4 + 1.25 * len(numeric)),
         data=Table.of("missing-against-data", title, _headings("against_headings"), rows, words=(1,)),
     )
 

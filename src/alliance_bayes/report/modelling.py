@@ -24,7 +24,7 @@ from alliance_bayes.report.privacy import HIDDEN, identifying, named_factors
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_parameters, one_row
 from alliance_bayes.report.spoken import in_sentences
-from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT
+from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, WIDTH
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -301,11 +301,11 @@ def _titled(design: Design, column: Column) -> str:
 MOST_LINES = 9
 # Inches: height of a line, room inside a box, between boxes, and the widths of the two columns and of the gap.
 _LINE, _INSIDE, _BETWEEN = 0.2, 0.13, 0.22
-_LEFT, _GAP, _RIGHT = 3.1, 0.4, 1.4
-_WIDTH = _LEFT + _GAP + _RIGHT + 0.05
+_LEFT, _GAP = 2.68, 0.32
+_RIGHT = WIDTH - _LEFT - _GAP - 0.05
 # Mean width of a character of the text in the boxes, in inches.
-_CHARACTER = 0.078
-_SIZE = 9.3
+_CHARACTER = 0.08
+_SIZE = 9.5
 
 
 @dataclass(frozen=True)
@@ -424,7 +424,7 @@ def model_graph(view: View, priors: Mapping[str, StatedPrior | None]) -> Picture
         title=title,
         caption=caption,
         description=description,
-        size=(_WIDTH, max(height, 2.4)),
+        size=(WIDTH, max(height, 2.4)),
         data=data,
     )
 
@@ -485,7 +485,7 @@ def _painter(nodes: Sequence[Node], targets: Mapping[str, str], family: str, hei
     def paint(figure: Figure) -> None:
         figure.set_layout_engine("none")
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_xlim(0, _WIDTH)
+        axes.set_xlim(0, WIDTH)
         axes.set_ylim(0, total)
         axes.set_axis_off()
         top = total - _BETWEEN

@@ -15,7 +15,7 @@ from alliance_bayes.report.forest import ONE_COLUMN, column_ends, downwards, pla
 from alliance_bayes.report.phrases import expected_words
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import shown_counts
-from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND, percent_axis
+from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND, WIDTH, legend, percent_axis
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -217,9 +217,15 @@ class _Painter:
     label: str
     span: float
     percents: bool = False
+    one_column: bool = False
+
+    def narrow(self) -> tuple[_Painter, tuple[float, float]]:
+        """All groups below each other, for a phone."""
+        height = plain_size(len(self.groups), one_column=True)[1]
+        return replace(self, one_column=True), (WIDTH, height + _LEGEND)
 
     def __call__(self, figure: Figure) -> None:
-        ends = column_ends(len(self.groups))
+        ends = column_ends(len(self.groups), one_column=self.one_column)
         grid = figure.subplots(1, len(ends), sharex=True, squeeze=False)[0]
         for axes, (first, after) in zip(grid, ends, strict=True):
             groups = self.groups[first:after]
@@ -229,8 +235,7 @@ class _Painter:
             axes.hlines(y, raw, pooled, color=SECOND, linewidth=1.4)
             axes.plot(raw, y, "o", color=SECOND, markerfacecolor="none", markersize=5.5, label="group on its own")
             axes.plot(pooled, y, "o", color=ACCENT, markersize=4.5, label="adjusted mean (partly pooled)")
-            width = 20 if len(ends) == 1 else 11
-            axes.set_yticks(y, [f"{shortened(group.level, width)} ({group.people})" for group in groups])
+            axes.set_yticks(y, [f"{shortened(group.level, 20)} ({group.people})" for group in groups])
             axes.set_ylim(-0.7, ends[0][1] - 0.3)
             axes.tick_params(axis="y", left=False)
             axes.spines["left"].set_visible(False)
@@ -246,4 +251,4 @@ class _Painter:
             grid[0].set_xlabel(self.label)
         else:
             figure.supxlabel(self.label, fontsize=10, color=INK)
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+        legend(figure, grid[0])

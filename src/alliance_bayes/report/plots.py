@@ -26,7 +26,7 @@ from alliance_bayes.report.halfeye import HALFEYE_SIZE, half_eye_of
 from alliance_bayes.report.phrases import slope_contrast
 from alliance_bayes.report.rows import forest_of, rope_of, row_words, rows_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, SMALL, shown_counts
-from alliance_bayes.report.style import RC
+from alliance_bayes.report.style import RC, WIDTH
 from alliance_bayes.report.text import Row, capital, column_name, factor_name, percent_unit
 from alliance_bayes.report.text import units as plural
 from alliance_bayes.report.untold import untold
@@ -136,7 +136,7 @@ def _curve(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     if fit.moments is not None or focal in untold(fit, SMALL):
         why = "it needs the rows" if fit.moments is not None else "it would tell of few people"
         raise UsageError(f'there is no curve along {focal!r}: {why}. Draw "density" in its place.')
-    return slope_painter(fit, focal, prob=asked.prob, small=SMALL), (4.9, 3.7)
+    return slope_painter(fit, focal, prob=asked.prob, small=SMALL), (WIDTH, 3.7)
 
 
 def _density(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:

@@ -19,7 +19,7 @@ from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import Column, effect_table, estimate_columns
-from alliance_bayes.report.style import ACCENT, BAND
+from alliance_bayes.report.style import ACCENT, BAND, WIDTH
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (
     Row,
@@ -187,6 +187,6 @@ def _picture(view: View, factor: PooledFactor, who: str, position: str) -> Pictu
         title=title,
         caption=SENTENCES("figure", within=within, **words),
         description=SENTENCES("description", within=within, **words),
-        size=(4.9, 2.8),
+        size=(WIDTH, 2.8),
         data=curve_data(name, title, [("", curve)], SENTENCES("axis", **words), band),
     )

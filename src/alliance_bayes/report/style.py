@@ -5,11 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alliance_bayes.checks import drawing
+from alliance_bayes.checks.drawing import WIDTH
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "BAND", "DARK", "GREY", "INK", "LIGHT", "RC", "SECOND", "THIN", "dark_rules", "percent_axis"]
+__all__ = [
+    "ACCENT",
+    "BAND",
+    "DARK",
+    "GREY",
+    "INK",
+    "LIGHT",
+    "RC",
+    "SECOND",
+    "THIN",
+    "WIDE",
+    "WIDTH",
+    "dark_rules",
+    "legend",
+    "percent_axis",
+]
+
+#: Inches of a figure that has the width of the page.
+WIDE = 7.4
 
 # Blue and vermilion of Okabe and Ito (2008), darkened until thin lines and text reach a contrast of 4.5:1 on white.
 # They stay apart for every common colour vision, and wherever they meet a line style or a marker differs too.
@@ -107,3 +128,17 @@ def percent_axis(axis: Axis, sign: str = "%") -> None:
     axis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}{sign}".replace("-", "\N{MINUS SIGN}"))
     )
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Name what is drawn, above all axes: in two columns, long names in one of them, where these are no wider."""
+    handles, labels = axes.get_legend_handles_labels()
+    by_length = sorted(range(len(labels)), key=lambda place: -len(labels[place]))
+    most = float(figure.get_size_inches()[0]) * figure.dpi
+    for order, columns in ((range(len(labels)), 2), (by_length, 2), (range(len(labels)), 1)):
+        drawn = figure.legend(
+            [handles[k] for k in order], [labels[k] for k in order], loc="outside upper left", ncols=columns
+        )
+        if columns == 1 or drawn.get_window_extent().width <= most:
+            return
+        drawn.remove()

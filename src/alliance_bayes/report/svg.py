@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from markupsafe import Markup
 
-from alliance_bayes.report.style import RC
+from alliance_bayes.report.style import RC, WIDTH
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean
 
@@ -34,6 +34,8 @@ __all__ = ["MAX_SVG", "Picture", "draw", "draw_png"]
 MAX_SVG = 150_000
 #: Pixels up to which a picture can be read when a phone shows the whole of it.
 WIDEST = 500
+#: Pixels up to which the smallest text in it can be read there; a wider one is drawn for a phone, too.
+LEGIBLE = 420
 # Letters that a line of an axis' label has at least, and the share of its room that they fill: not all are as wide.
 _SHORTEST, _FILLED = 12, 0.95
 # Dots in an inch of pictures, on a page and in print.
@@ -342,11 +344,11 @@ class Picture:
         more: Iterable[Table] = (),
         shown: Callable[[str], str] = str,
     ) -> Picture:
-        """Draw one; see :func:`draw`. Of a painter that can be narrow, two, of which a page shows one at a time."""
+        """Draw one; see :func:`draw`. Of a wide one, two, of which a page shows one at a time."""
         words: Any = {"title": title, "description": description, "shown": shown}
         markup, narrow = draw(painter, name=name, size=size, **words), Markup()
-        if isinstance(painter, Reflowing) and 96 * size[0] > WIDEST:
-            reflowed, inches = painter.narrow()
+        if 96 * size[0] > LEGIBLE:
+            reflowed, inches = painter.narrow() if isinstance(painter, Reflowing) else (painter, (WIDTH, size[1]))
             narrow = Markup('<div class="narrow">{}</div>').format(
                 draw(reflowed, name=f"{name}-narrow", size=inches, **words)
             )

@@ -22,7 +22,7 @@ from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.phrases import slope_contrast
 from alliance_bayes.report.rows import rope_of, rows_of
-from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, RC, SECOND
+from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, RC, SECOND, WIDTH
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import column_name, exact, number, percent, unit_of, units
@@ -48,7 +48,7 @@ __all__ = [
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/tipping.toml")
 #: Inches.
-TIPPING_SIZE = (4.9, 3.4)
+TIPPING_SIZE = (WIDTH, 3.4)
 # Places along the shifts through which the curves are drawn.
 _PLACES = 41
 # Letters of a line of the axis's label.

@@ -17,6 +17,7 @@ from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.rows import Column, effect_table, estimate_columns, measured_where
+from alliance_bayes.report.style import WIDTH
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table, frame_table
 
@@ -185,7 +186,7 @@ class View:
         title: str,
         caption: str,
         description: str,
-        size: tuple[float, float] = (4.9, 3.7),
+        size: tuple[float, float] = (WIDTH, 3.7),
         data: Table | None = None,
     ) -> Picture:
         """Draw a figure.

@@ -10,6 +10,7 @@ from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram,
 from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.finding import Finding
+from alliance_bayes.report.style import WIDE
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import column_name, count, join
 from alliance_bayes.study.bend import CURVE, bend_of
@@ -92,7 +93,7 @@ def _picture(part: DeclaredPart, fit: Fit) -> Picture:
         title=title,
         caption=part.sentence("curve_caption", observed=len(observed), least=max(options.small, LEAST)),
         description=part.sentence("curve_description", **ends),
-        size=(4.9, 3.7),
+        size=(WIDE, 3.7),
         data=curve_data(name, title, [("", curve)], "alliance", band),
         more=[observed_data(name, part.sentence("curve_observed"), observed, "alliance", "people")]
         if len(observed)

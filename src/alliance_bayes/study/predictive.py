@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
@@ -10,7 +10,7 @@ from alliance_bayes.report.checked import may_show, told
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.privacy import grouped_only
 from alliance_bayes.report.spoken import in_cells, in_sentences
-from alliance_bayes.report.svg import Picture, draw, draw_png
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import typeset
 from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import shown_rows
@@ -48,10 +48,14 @@ def predictive_pictures(name: str, title: str, fit: Fit, runner: StudyRunner) ->
             continue
         heading = f"{title}: {words} predictive distribution"
         recorder, identity = Recorder(plot.draw), f"picture-{name}-{words}"
-        about = shown(plot.description)
-        markup = draw(recorder, name=identity, title=heading, description=about, size=plot.size, shown=shown)
-        png = partial(draw_png, plot.draw, size=plot.size, shown=shown)
-        caption = typeset(sentences(told(result, grouped_only(fit, result.table, small))))
-        data = recorder.table(identity, heading, shown)
-        pictures.append(Picture(heading, caption, markup, data, name=identity, png=png))
+        picture = Picture.drawn(
+            recorder,
+            name=identity,
+            title=heading,
+            caption=typeset(sentences(told(result, grouped_only(fit, result.table, small)))),
+            description=shown(plot.description),
+            size=plot.size,
+            shown=shown,
+        )
+        pictures.append(replace(picture, data=recorder.table(identity, heading, shown)))
     return pictures
