@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ON_LEVEL", "ROUNDING", "is_constant"]
+__all__ = ["ON_LEVEL", "ROUNDING", "grid_step", "is_constant"]
 
 #: Share of a number's size that arithmetic may leave of what is exactly nothing: thousands of units in the last place,
 #: and far less than any instrument resolves.
@@ -39,3 +39,18 @@ def is_constant(values: npt.ArrayLike, axis: int | tuple[int, ...] = -1, size: n
     with np.errstate(invalid="ignore"):
         narrow = high - low <= ROUNDING * np.maximum(np.maximum(np.abs(low), np.abs(high)), size)
     return np.asarray((low == high) | (narrow & np.isfinite(low) & np.isfinite(high)))
+
+
+def grid_step(distinct: np.ndarray) -> float | None:
+    """The smallest gap between values where all gaps are multiples of it; None where they are not.
+
+    Parameters
+    ----------
+    distinct
+        Different values in ascending order, shape (n,).
+    """
+    if distinct.size < 2:
+        return None
+    gaps = np.diff(distinct)
+    multiples = gaps / gaps.min()
+    return float(gaps.min()) if np.abs(multiples - np.round(multiples)).max() < 1e-6 else None

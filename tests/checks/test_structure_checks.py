@@ -338,7 +338,7 @@ def test_rows_that_were_pasted_twice_are_seen(frame):
     pasted = replace(again.fit(y[twice], draws=100), beside=beside(400, {"age": other["age"][twice]}))
     found = CHECKS["copies"](Context(pasted, replicates=300))
     assert found.verdict == "warn"
-    assert found.table.to_dict("records") == [{"columns": 4, "copies": "yes", "repeats": "no"}]
+    assert found.table.to_dict("records") == [{"columns": 4, "copies": "yes", "repeats": "no", "rounded": "no"}]
     # How many there are would count a few people.
     assert "40" not in found.sentence
 

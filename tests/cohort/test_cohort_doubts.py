@@ -70,7 +70,7 @@ def test_each_mistake_is_found_once_where_it_is(kind: str, name: str, values: pd
 def test_what_is_like_a_mistake_and_none_is_passed_over() -> None:
     assert (
         doubts(
-            phq9=np.arange(300) % 28,
+            phq9=np.random.default_rng(3).permutation(300) % 28,
             children=np.arange(300) % 4,
             diagnosis=texts(["F10", "F11", "F32"], "F33"),
             site=texts(["site 1", "site 2"], "site 1"),

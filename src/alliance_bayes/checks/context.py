@@ -20,6 +20,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome, Scale
 from alliance_bayes.remedies import argument, call
+from alliance_bayes.rounding import grid_step
 
 __all__ = ["Context", "Draws", "Grouping", "diagnosed", "in_turn", "in_unit", "rounding_step"]
 
@@ -474,8 +475,4 @@ def rounding_step(family: Family, outcome: Outcome, scale: Scale | None) -> floa
         if np.mean(np.abs(places - np.round(places)) < 1e-6) > 0.5:
             return scale.step
     distinct = np.unique(outcome.values)
-    if distinct.size < 2 or distinct.size > outcome.values.size / 2:
-        return None
-    gaps = np.diff(distinct)
-    multiples = gaps / gaps.min()
-    return float(gaps.min()) if np.abs(multiples - np.round(multiples)).max() < 1e-6 else None
+    return None if distinct.size > outcome.values.size / 2 else grid_step(distinct)

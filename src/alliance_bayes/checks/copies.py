@@ -9,6 +9,7 @@ import pandas as pd
 
 from alliance_bayes.checks.check import Check, CheckResult, percent
 from alliance_bayes.checks.context import Context, in_turn
+from alliance_bayes.cohort.coarse import coarse_levels
 from alliance_bayes.cohort.doubts import identical_rows
 from alliance_bayes.cohort.repeats import repeats_of
 from alliance_bayes.wording import Wording
@@ -23,27 +24,29 @@ class Copies(Check):
 
     ``warn`` when there are more. All columns of the table that was fitted are compared, those aside that say whose
     a row is or name rows; those of the model alone, as people entered twice may have two sites or dates; and the
-    outcome with each number that it is predicted by, and with the same person's one before. The table has one row:
-    how many ``columns`` were compared, whether there are ``copies`` and ``repeats`` (yes or no): how many is for
-    those who have the table, whom :meth:`alliance_bayes.Cohort.doubts` tells.
+    outcome with each number that it is predicted by, and with the same person's one before. Of each number of the model
+    it is looked at whether some levels of a factor have values in wider steps than others. The table has one row: how
+    many ``columns`` were compared, whether there are ``copies``, ``repeats`` and ``rounded`` values (yes or no): how
+    many, and where, is for those who have the table, whom :meth:`alliance_bayes.Cohort.doubts` tells.
 
     Notes
     -----
     What chance makes is estimated from rows that are the same but for one column, with room for an error by a factor of
     three, so that the rate of false alarms is far below the stated one; see
     `alliance_bayes.cohort.doubts.identical_rows`. Of more than a million cells, the columns with the most values are
-    compared. Repeated values are told from near ones; see `alliance_bayes.cohort.repeats.repeats_of`.
+    compared. Repeated values are told from near ones; see `alliance_bayes.cohort.repeats.repeats_of`; steps by those of
+    other levels; see `alliance_bayes.cohort.coarse.coarse_levels`.
     """
 
     name = "copies"
     judges = "unused"
     sees_rows = False
     holds_estimates = False
-    title = "Identical rows and repeated values"
-    looks_at = "rows that are the same under different ids, and outcomes that repeat an earlier value"
+    title = "Identical rows, repeated and rounded values"
+    looks_at = "rows that are the same under different ids, outcomes that repeat an earlier value, and rounded values"
     meaning = (
         "People who were entered twice count twice, and values that were carried forward hide change: what is said is "
-        "surer than the data are."
+        "surer than the data are. Values that were rounded at one place are less exact there."
     )
     needs_rows = "Whether rows are the same or repeat values"
 
@@ -61,11 +64,13 @@ class Copies(Check):
         if identical is None and frame.shape[1] > own.shape[1]:
             in_model = identical_rows(_few_columns(own), people, rate=rate)
         repeated = [name for name, earlier in _earlier(context) if repeats_of(earlier, fit.design.outcome.values)]
+        rounded = _rounded(context, people)
         table = pd.DataFrame(
             {
                 "columns": [frame.shape[1]],
                 "copies": ["no" if identical is None and in_model is None else "yes"],
                 "repeats": ["yes" if repeated else "no"],
+                "rounded": ["yes" if rounded else "no"],
             }
         )
         sentences = []
@@ -75,9 +80,11 @@ class Copies(Check):
             sentences.append(SENTENCES("fired_in_model", n=own.shape[1]))
         if repeated:
             sentences.append(SENTENCES("repeated", columns=repeated))
+        if rounded:
+            sentences.append(SENTENCES("rounded", columns=rounded))
         if not sentences:
             sentences.append(SENTENCES("level", n=frame.shape[1], share=percent(1 - context.rate)))
-        fired = identical is not None or in_model is not None or bool(repeated)
+        fired = identical is not None or in_model is not None or bool(repeated or rounded)
         return self.result("warn" if fired else "pass", " ".join(sentences), table)
 
 
@@ -90,6 +97,22 @@ def _earlier(context: Context) -> Iterator[tuple[str, np.ndarray]]:
         before = np.full(fit.design.rows.n, np.nan)
         before[second] = fit.design.outcome.values[first]
         yield SENTENCES("before"), before
+
+
+def _rounded(context: Context, people: np.ndarray) -> list[tuple[str, str]]:
+    """Numbers that are in wider steps at some levels of a factor than elsewhere, with the first that tells."""
+    design, person = context.fit.design, context.fit.person
+    numbers = {design.outcome.name: design.outcome.values, **context.numeric}
+    groupings = [one for one in context.groupings if one.name != person]
+    found: dict[str, str] = {}
+    for name, values in numbers.items():
+        for grouping in groupings:
+            rate = context.rate / (len(numbers) * len(groupings))
+            if name not in found and coarse_levels(
+                np.asarray(values, float), np.asarray(grouping.codes, np.int64), whose=people, rate=rate
+            ):
+                found[name] = grouping.name
+    return list(found.items())
 
 
 #: Cells that are compared.

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alliance_bayes.cohort.coarse import coarse_levels
 from alliance_bayes.cohort.likeness import alike_levels
 from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LISTED_LEVELS, NUMBERS, rows_of
 from alliance_bayes.cohort.repeats import repeats_of
@@ -40,6 +41,8 @@ SHOWN = 5
 _ROWS, _NEARLY = 20, 0.8
 # Correlation from which on two columns are one, and the most columns and rows that are compared.
 _SAME, _COLUMNS, _COMPARED = 0.9999, 60, 20_000
+# Most levels of a factor that are told apart.
+_MOST_LEVELS = 200
 # Longest text that may say that nothing is known.
 _LONGEST = 30
 
@@ -91,7 +94,7 @@ class Doubt:
     ----------
     kind
         "identical_rows", "repeated", "misspelling", "unknown", "impossible", "several_rows", "identifier", "code",
-        "constant", "same_columns" or "one_person".
+        "constant", "same_columns", "coarse" or "one_person".
     problem
         Where it is, what it is, and what to do.
     details
@@ -151,7 +154,8 @@ def find_doubts(
         else:
             doubts += _of_numbers(column, values)
     if only is None:
-        doubts += _same_columns(data[[column for column in columns if column not in identifiers]])
+        told = data[[column for column in columns if column not in identifiers]]
+        doubts += [*_same_columns(told), *_coarse(told, people, time)]
     return tuple(doubts)
 
 
@@ -443,6 +447,31 @@ def _same_columns(data: pd.DataFrame) -> Iterator[Doubt]:
     for (first, other), relation in pairs.items():
         remedy = "Use one of them in a model."
         yield _doubt("same_columns", other, f"and '{first}' {relation}", remedy, columns=[first, other])
+
+
+def _coarse(data: pd.DataFrame, people: npt.ArrayLike, time: str | None) -> Iterator[Doubt]:
+    """Numbers that are in wider steps at some levels of a factor than elsewhere, by the first factor that tells."""
+    whose = np.asarray(people)
+    factors = [str(name) for name in data.select_dtypes("category") if 2 <= data[name].nunique() <= _MOST_LEVELS]
+    numbers = [str(name) for name in data.select_dtypes("number") if name not in (time, CHANGE)][:_COLUMNS]
+    pairs = max(1, len(numbers) * len(factors))
+    for name in numbers:
+        values = data[name].to_numpy(float)
+        for factor in factors:
+            codes, levels = data[factor].cat.codes.to_numpy().astype(np.int64), data[factor].cat.categories
+            found = coarse_levels(values, codes, whose=whose, rate=_CHANCE / pairs)
+            if not found:
+                continue
+            first, labels = found[0], [str(levels[one.level]) for one in found]
+            what = (
+                f"has values in steps of {first.step:.3g} in {100 * first.share:.0f} % of the rows of {labels[0]!r} "
+                f"({factor}), and in {100 * first.elsewhere:.0f} % of others"
+            )
+            what += f"; so have {_listed(labels[1:])} wider steps than others" if labels[1:] else ""
+            remedy = "Look at how these were recorded: they may have been rounded, or be of another instrument."
+            steps = {label: one.step for label, one in zip(labels, found, strict=True)}
+            yield _doubt("coarse", name, what, remedy, factor=factor, steps=steps)
+            break
 
 
 @dataclass(frozen=True, slots=True)
