@@ -28,6 +28,7 @@ from alliance_bayes.effects import EffectTable, FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.engines.collapsed import why_not_collapsed
+from alliance_bayes.engines.forecast import announce
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.imputation.given import fit_tables, refuse_other_rows
@@ -446,7 +447,13 @@ class Model(ModelSpec):
                 )
             settings = dataclasses.replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
             with progress_bar(progress, label=self.card.name) as report:
-                design, priors, tree, ran = impute(spec, gaps, settings, progress=report)
+                design, priors, tree, ran = impute(
+                    spec,
+                    gaps,
+                    settings,
+                    progress=report,
+                    before=lambda forecast: announce(forecast, self.card.name, quiet=not progress),
+                )
         else:
             tree, ran = sample(
                 design,

@@ -54,7 +54,7 @@ def test_levels_that_all_meet_are_counted_exactly() -> None:
 def test_numbers_of_a_draw_are_those_of_the_posterior(name: str) -> None:
     case = BY_NAME[name]
     settings = SamplerSettings(draws=7, chains=3, cores=1, seed=1)
-    numbers = choice._check_size(case.design, settings)
+    numbers = choice.check_size(case.design, settings)
     tree, _ = choice.sample(case.design, case.priors, settings, engine="collapsed", draws=7)
     assert sum(values.nbytes for values in tree["posterior"].data_vars.values()) == 8 * 7 * 3 * numbers
     # What is kept is part of what is needed.
@@ -79,7 +79,7 @@ def test_evaluations_are_as_many_as_were_said(name: str, monkeypatch: pytest.Mon
         monkeypatch.setattr(Marginal, method, call)
 
     settings = SamplerSettings(draws=2500, chains=2, cores=1, seed=1)
-    numbers = choice._check_size(case.design, settings)
+    numbers = choice.check_size(case.design, settings)
     with monkeypatch.context() as patch:
         patch.setattr(collapsed, "_SPEED", 0.0)
         said = forecast_of(case.marginal, counts_of(case.design, case.marginal.hyper), settings, numbers)
@@ -164,6 +164,28 @@ def test_a_fit_says_it_before_it_samples(
     # Who asks for no progress is told nothing, and may still listen.
     assert record.levelno == (logging.WARNING if progress else logging.INFO)
     assert str(HOUR) in record.getMessage()
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_imputation_tells_the_least_that_it_takes(
+    family: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = rows(80)
+    frame["alliance"] = frame["alliance"].mask(np.arange(80) % 4 == 0)
+    frame["who5_followup"] = frame["who5_followup"].round()
+    model = ab.Model(FORMULA, family=family, missing="impute")
+    model.fit(frame, progress=False, **SHORT)
+    assert caplog.records == []
+    monkeypatch.setattr(forecast, "_LONG", 0.0)
+    model.fit(frame, progress=True, **SHORT)
+    (record,) = caplog.records
+    draws = SHORT["draws"]
+    # 60 sets to warm up, and one for every four draws of a chain.
+    assert re.search(
+        rf"will take at least \d+ seconds and [\d.,]+ [KM]iB of memory, for {60 + draws // 4} sets of missing "
+        rf"values in 80 rows, and {SHORT['chains'] * draws:,} draws of \d+ numbers",
+        record.getMessage(),
+    )
 
 
 def test_nuts_tells_the_least_that_it_takes(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ from alliance_bayes.progress import progress_bar
 from alliance_bayes.remedies import argument
 from alliance_bayes.trees import FILE_BYTES
 
-__all__ = ["ENGINES", "check_engine", "sample"]
+__all__ = ["ENGINES", "check_engine", "check_size", "sample"]
 
 ENGINES = ("auto", "collapsed", "nuts")
 
@@ -98,7 +98,7 @@ def sample(
         raise ModelError(f"the collapsed engine cannot take this model: {reason}. Use {argument('engine', 'nuts')}.")
     if engine == "collapsed" or (engine == "auto" and not reason):
         settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
-        numbers = _check_size(design, settings)
+        numbers = check_size(design, settings)
         counts = counts_of(design, hyperparameters(design, priors))
         refuse(memory_of(counts, settings, numbers), shown(counts, settings, numbers), label)
 
@@ -111,7 +111,7 @@ def sample(
             tree, info = sample_collapsed(design, priors, moments, settings, progress=report, before=before)
     else:
         settings = replace(settings, draws=DRAWS["nuts"] if draws is None else draws)
-        numbers = _check_size(design, settings)
+        numbers = check_size(design, settings)
         refuse(*memory_of_nuts(settings, numbers), label)
         with progress_bar(progress, label=f"{label} ({settings.sampler})") as report:
             tree, info = sample_nuts(
@@ -135,7 +135,7 @@ def sample(
     return tree, {**info, "draws": settings.draws, "chains": settings.chains, "seed": settings.seed}
 
 
-def _check_size(design: Design, settings: SamplerSettings) -> int:
+def check_size(design: Design, settings: SamplerSettings) -> int:
     """Numbers of one draw, where all draws may be kept."""
     coords = posterior_coords(design)
     numbers = sum(math.prod(len(coords[dim]) for dim in dims) for dims in posterior_dims(design).values())

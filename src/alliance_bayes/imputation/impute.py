@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,9 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.cohort import Cohort, Flow
-from alliance_bayes.engines.nuts import Progress, SamplerSettings
+from alliance_bayes.engines.choice import check_size
+from alliance_bayes.engines.forecast import Forecast
+from alliance_bayes.engines.nuts import Progress, SamplerSettings, memory_of_nuts
 from alliance_bayes.errors import ModelError
 from alliance_bayes.imputation.drawn import Drawn
 from alliance_bayes.imputation.imputed import GROUP, Imputed, asked_columns, in_numbers, nearest_table
@@ -33,6 +35,8 @@ __all__ = ["PER_TABLE", "TABLES", "all_rows", "begin", "impute", "incomplete"]
 PER_TABLE, TABLES = 4, 40
 # Sets of values before those that are kept, at least, and as a share of them.
 _LEAST_WARM_UP, _WARM_UP = 60, 0.4
+# Copies of the completed columns that are in memory at once.
+_COPIES = 3
 
 
 def incomplete(spec: ModelSpec, gaps: Gaps) -> list[str]:
@@ -177,7 +181,12 @@ def begin(spec: ModelSpec, gaps: Gaps, *, seed: int) -> tuple[ModelSpec, dict[st
 
 
 def impute(
-    spec: ModelSpec, gaps: Gaps, settings: SamplerSettings, *, progress: Progress | None = None
+    spec: ModelSpec,
+    gaps: Gaps,
+    settings: SamplerSettings,
+    *,
+    progress: Progress | None = None,
+    before: Callable[[Forecast], None] | None = None,
 ) -> tuple[Design, PriorTable, xr.DataTree, dict[str, Any]]:
     """Draw values and parameters in turn.
 
@@ -191,6 +200,8 @@ def impute(
         Draws and chains, and the seed.
     progress
         A function of draws done, draws in all, and divergences.
+    before
+        A function of what all sets of values will take, called after the first few.
 
     Returns
     -------
@@ -212,13 +223,25 @@ def impute(
     stated, columns, filled = begin(spec, gaps, seed=int(first))
     design = stated.design(filled.iloc[gaps.analysed])
     priors = stated.priors_for(design)
+    numbers = check_size(design, settings)
     rng = np.random.default_rng(int(second))
     sampler = Imputer(spec, columns, design, priors, replace(gaps, frame=filled), settings, rng)
     columns, outcome = sampler.columns, sampler.outcome
     per_table = min(PER_TABLE, settings.draws)
     states = max(1, settings.draws // per_table)
     warm_up = max(_LEAST_WARM_UP, round(_WARM_UP * states))
-    drawn = sampler.run(states, per_table, warm_up, min(TABLES, states * settings.chains), progress)
+
+    def timed(seconds: float) -> None:
+        if before is not None:
+            memory, draws = memory_of_nuts(settings, numbers)
+            memory += _COPIES * 8 * settings.chains * design.rows.n * (len(columns) + len(design.columns))
+            sets = warm_up + states
+            counts = f"{sets:,} sets of missing values in {design.rows.n:,} rows, and {draws}"
+            # Chains that do not agree yet go on.
+            before(Forecast(sets * seconds, memory, counts, at_least=True))
+
+    kept_tables = min(TABLES, states * settings.chains)
+    drawn = sampler.run(states, per_table, warm_up, kept_tables, progress, before=timed)
     kept = Imputed(
         sampler.places,
         drawn.values,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -34,6 +35,8 @@ __all__ = ["Imputer"]
 _STEP = 0.05
 # Chains go on while they do not agree, for so many times as long at most.
 _LONGEST = 8
+# The set of values after which the time that one takes is known: the first ones compile.
+_TIMED = 5
 
 
 class Imputer:
@@ -215,6 +218,7 @@ class Imputer:
         tables: int,
         progress: Progress | None = None,
         *,
+        before: Callable[[float], None] | None = None,
         longest: int = _LONGEST,
     ) -> Drawn:
         """Draw, until the chains agree or have gone on for several times as long.
@@ -232,6 +236,8 @@ class Imputer:
             Of how many of the sets, over all chains, the values themselves are kept.
         progress
             A function of draws done, draws in all, and divergences.
+        before
+            Called once, early, with the seconds that a set of values takes at least.
         longest
             How many times as long they may go on.
 
@@ -250,10 +256,15 @@ class Imputer:
         # Of an even number of sets, so that those with values stay where every second is dropped.
         apart = max(1, states // (2 * each) // 2 * 2)
         self._draw_model(1, fresh=True)
+        quickest = np.inf
         for step in range(warm_up):
+            started = time.perf_counter()
             self._draw_values()
             # The proposal of the hyperparameters is made anew once the values are no more those that chains began with.
             self._draw_model(1, fresh=step in (warm_up // 3, 2 * warm_up // 3))
+            quickest = min(quickest, time.perf_counter() - started)
+            if step == _TIMED and before is not None:
+                before(quickest)
             if progress is not None:
                 progress((step + 1) * self.chains, (warm_up + states) * self.chains, 0)
         self.model.settle()
