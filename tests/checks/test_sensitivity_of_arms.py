@@ -81,7 +81,7 @@ def test_a_planted_prior_that_halves_the_difference_is_reported_and_lowers_its_w
     alone = pulled.contrasts("arm").iloc[0]
     assert alone["p_direction"] >= 0.99 > table.loc["all scales halved", "p_direction"] >= 0.95
     assert claims[0]["certainty"] == "very probably"
-    assert page.findings[0].startswith("Score was very probably lower for arm “b” than for “a”, by ")
+    assert page.findings[0].startswith("The mean of score was very probably lower for arm “b” than for “a”, by ")
     assert "Under these priors alone it would be “almost certainly”" in page.findings[0]
 
 

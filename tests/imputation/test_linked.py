@@ -189,7 +189,7 @@ def test_a_page_concludes_and_is_verified(capsys: pytest.CaptureFixture[str], tm
     # Status 1 is that of a page which withholds its conclusions.
     assert run("report", FORMULA, table, "-o", page, "--missing", "impute", "--focal", "within(x)", *person) == 0
     numbers = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
-    assert "X within persons and mean x of persons were made anew" in numbers["methods"]["text"]
+    assert "Values of x within persons and mean x of persons were made anew" in numbers["methods"]["text"]
     assert "the mean of each person, over all rows, and the difference" in numbers["methods"]["text"]
     capsys.readouterr()
     assert run("verify", page, table, *person) == 0

@@ -342,7 +342,7 @@ def test_when_a_row_is_is_neither_raised_nor_measured_with_error(checks_of: Call
     for info, timed in ((fit.info, False), ({**fit.info, "long": known}, True)):
         page = rendered(replace(fit, info=info), effects=effects(fit), checks=checks_of(), sections=["limitations"])
         said = " ".join(page.numbers["limitations"]["sentences"])
-        assert ("Days in care is taken as measured without error." in said) is not timed
+        assert ("Values of days in care are taken as measured without error." in said) is not timed
         text = " ".join(BeautifulSoup(page.html, "html.parser").get_text(" ").split())
         assert ("That raising days in care would change the outcome." in text) is not timed
         assert (

@@ -61,7 +61,8 @@ def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[...,
 
     mean = 15.0 + 0.5 * (trial()["start"].mean() - 20.0)
     assert page.findings[:2] == (
-        "Bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”, by 3.00 BDI points, adjusted "
+        "The mean of bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”, by 3.00 "
+        "BDI points, adjusted "
         f"for start (89% equal-tailed interval 3.00 to 3.00; more than 99% probability of being lower). "
         f"Adjusted means: {mean - 3:.2f} ({mean - 3:.2f} to {mean - 3:.2f}) for “new” and {mean:.2f} "
         f"({mean:.2f} to {mean:.2f}) for “usual”.",
@@ -101,7 +102,8 @@ def test_what_is_not_settled_states_no_direction(checks_of: Callable[..., CheckR
     row = effects(fit).loc["contrast_of_means/arm=new vs usual/sample"]
     assert row["lower"] < 0 < row["upper"]
     assert page.findings[0].startswith(
-        "Whether bdi was higher or lower for arm “new” than for “usual” is not settled, though it was probably lower: "
+        "Whether the mean of bdi was higher or lower for arm “new” than for “usual” is not settled, though it "
+        "was probably lower: "
         f"the estimate of “new” minus “usual” is {MINUS}{abs(row['mean']):.1f} BDI points, adjusted for start ("
     )
     assert page.findings[0].endswith("On the scale of the outcome lower is better: fewer symptoms.")
@@ -113,8 +115,8 @@ def test_of_three_arms_those_from_the_first_come_first(checks_of: Callable[..., 
     page = page_of(fit_of(trial(("usual", "new", "both")), -3.0, 1.0, 0.5), checks_of)
     leads = [text.partition(",")[0] for text in page.findings[:4:2]]
     assert leads == [
-        "Bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”",
-        "Bdi was almost certainly higher (more symptoms) for arm “both” than for “usual”",
+        "The mean of bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”",
+        "The mean of bdi was almost certainly higher (more symptoms) for arm “both” than for “usual”",
     ]
     assert page.findings[4].startswith(
         f"Beside them: the adjusted means differ: both {MINUS} new, 4.00 BDI points, almost certainly above zero ("
@@ -191,7 +193,7 @@ def test_a_pooled_factor_may_be_what_the_page_is_about(checks_of: Callable[..., 
     )
     page = page_of(fit, checks_of)
     assert page.findings[0].startswith(
-        "Follow-up WHO-5 was almost certainly higher for provider type “therapist” than for “coach”, by 4.0"
+        "The mean of follow-up WHO-5 was almost certainly higher for provider type “therapist” than for “coach”, by 4.0"
     )
     assert "The model lets the difference vary with alliance; this is its average." in page.findings[0]
     changes = [text for text in page.findings if text.startswith("For each additional alliance point, the difference")]
@@ -233,7 +235,9 @@ def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[
 def test_without_a_name_one_factor_is_what_the_page_is_about(checks_of: Callable[..., CheckReport]) -> None:
     fit = fit_of(trial(), -3.0, formula="bdi ~ arm", spec={"focal": None, "centre": {}})
     page = page_of(fit, checks_of)
-    assert page.findings[0].startswith("Bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”")
+    assert page.findings[0].startswith(
+        "The mean of bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”"
+    )
     assert "adjusted for" not in page.findings[0]
 
 
@@ -259,7 +263,9 @@ def test_a_level_whose_count_is_hidden_has_no_estimate_anywhere() -> None:
     assert "arm1 - arm0" not in text
     assert "arm=arm1" not in text
     page, _ = page_of_sizes(60, 50, 40, 4)
-    assert page.findings[0].startswith(("Bdi was", "Whether bdi was higher or lower for arm “arm1” than for “arm0”"))
+    assert page.findings[0].startswith(
+        ("The mean of bdi was", "Whether the mean of bdi was higher or lower for arm “arm1” than for “arm0”")
+    )
     text = re.sub(r"<[^>]+>", " ", page.html) + page.json
     assert f"arm1 {MINUS} arm0" in text
     for level in ("arm2", "arm3"):
@@ -376,7 +382,11 @@ def test_whatever_arms_are_called_sentences_agree_with_their_rows(
         way = "lower (fewer symptoms)" if row["median"] < 0 else "higher (more symptoms)"
         pair = f"for arm “{clean(level)}” than for “{clean(levels[0])}”"
         (claim,) = one.claims
-        expected = f"Bdi was {claim.word} {way} {pair}" if claim.settled else f"Whether bdi was higher or lower {pair}"
+        expected = (
+            f"The mean of bdi was {claim.word} {way} {pair}"
+            if claim.settled
+            else f"Whether the mean of bdi was higher or lower {pair}"
+        )
         assert one.text.startswith(expected)
         assert claim.settled == (row["lower"] > 0 or row["upper"] < 0)
         if claim.settled:

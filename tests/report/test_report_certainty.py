@@ -140,7 +140,9 @@ def test_sentences_agree_with_their_rows(
         assert found[2] == ("higher" if row["median"] > 0 else "lower")
         assert number_of(found[3]) == abs(number_of(estimates.mean(row)))
     else:
-        assert first["text"].startswith("Whether follow-up WHO-5 was higher or lower with more alliance is not settled")
+        assert first["text"].startswith(
+            "Whether the mean of follow-up WHO-5 was higher or lower with more alliance is not settled"
+        )
         amount = re.search(r"the estimate is (\S+) WHO-5 points", first["text"])
         assert amount is not None
         assert amount[1] == estimates.mean(row)

@@ -67,7 +67,8 @@ def test_rows_without_a_place_have_a_table_and_sentences(
     assert len(found) == 1
     assert re.fullmatch(rf'{re.escape(MARKUP)} of sex "{re.escape(MARKUP)}: 0\.50 \(89% equal-tailed .*\)\.', found[0])
     assert any(
-        re.match(r"Follow-up WHO-5 was almost certainly higher by 4\.0\d* WHO-5 points \(", s) for s in page.findings
+        re.match(r"The mean of follow-up WHO-5 was almost certainly higher by 4\.0\d* WHO-5 points \(", s)
+        for s in page.findings
     )
     numbers = json.loads(page.json)
     assert {"own_share", "own_difference", "own_plain"} <= {row["estimand"] for row in numbers["effects"]}
@@ -77,7 +78,7 @@ def test_rows_without_a_place_have_a_table_and_sentences(
 @pytest.mark.usefixtures("undrawn")
 def test_a_difference_that_is_not_settled_is_said_so(fit: FittedModel, checks_of: Callable[..., CheckReport]) -> None:
     page = rendered(fit, effects=effects(fit, {"slopes": {}, Own(): {"by": 0.1}}), checks=checks_of())
-    assert "Whether follow-up WHO-5 differs is not settled." in page.findings
+    assert "Whether the mean of follow-up WHO-5 differs is not settled." in page.findings
     claims = {found["name"]: found["claims"] for found in json.loads(page.json)["findings"]}
     assert [said["settled"] for said in claims["estimand: own_difference/sex=male vs female/average"]] == [False]
     assert claims['estimand: own_share/sex="<script>alert(1)<\\/script>/average'] == []

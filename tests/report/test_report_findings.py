@@ -38,12 +38,14 @@ def test_a_clear_slope_and_a_clear_group_difference(checks_of: Callable[..., Che
     report = made(checks_of(), beta=[45.0, 3.0, 0.1], sex=2.0)
 
     assert report.findings == (
-        "For each additional alliance point, follow-up WHO-5 was almost certainly higher, by 3.00 WHO-5 points on "
+        "For each additional alliance point, the mean of follow-up WHO-5 was almost certainly higher, by 3.00 "
+        "WHO-5 points on "
         "average, adjusted for age and sex (89% equal-tailed interval 3.00 to 3.00; more than 99% "
         "probability of being above zero).",
         "A difference of 10 WHO-5 points, the smallest that is relevant, goes with 3.33 alliance points (median; 89% "
         "equal-tailed interval 3.33 to 3.33), if the association is a straight line.",
-        "Between people at the 10th and at the 90th percentile of alliance (3.75 and 5.00), expected follow-up WHO-5 "
+        "Between people at the 10th and at the 90th percentile of alliance (3.75 and 5.00), the mean of "
+        "follow-up WHO-5 "
         "was almost certainly higher at the latter, by 3.75 WHO-5 points (89% equal-tailed interval "
         "3.75 to 3.75). The probability that this difference is too small to matter (within ±2 WHO-5 points) is less "
         "than 1%. The probability that this reaches the "
@@ -61,7 +63,8 @@ def test_an_interval_with_zero_in_it_settles_nothing(checks_of: Callable[..., Ch
     report = made(checks_of(), beta=[45.0, 0.1, 0.0], sex=0.0, slope_sd=2.0, sex_sd=1.0)
 
     assert report.findings[0].startswith(
-        "Whether follow-up WHO-5 was higher or lower with more alliance is not settled: for each additional alliance "
+        "Whether the mean of follow-up WHO-5 was higher or lower with more alliance is not settled: for each "
+        "additional alliance "
         "point the estimate is "
     )
     assert "higher, adjusted" not in report.findings[0]
@@ -83,7 +86,8 @@ def test_a_negative_slope_is_lower(checks_of: Callable[..., CheckReport]) -> Non
     report = made(checks_of(), beta=[45.0, -3.0, 0.0], sex=0.0)
 
     assert report.findings[0].startswith(
-        "For each additional alliance point, follow-up WHO-5 was almost certainly lower, by 3.00 WHO-5 points on "
+        "For each additional alliance point, the mean of follow-up WHO-5 was almost certainly lower, by 3.00 "
+        "WHO-5 points on "
         "average, adjusted for age and sex (89% equal-tailed interval 3.00 to 3.00; more than 99% probability of "
         "being lower)."
     )
@@ -136,12 +140,13 @@ def test_simulated_data_are_called_so(checks_of: Callable[..., CheckReport]) -> 
         (
             "who5_followup ~ alliance",
             "gaussian",
-            "For each additional alliance point, follow-up WHO-5 was almost certainly higher, by 2.2",
+            "For each additional alliance point, the mean of follow-up WHO-5 was almost certainly higher, by 2.2",
         ),
         (
             "who5_followup ~ age",
             "gaussian",
-            "Whether follow-up WHO-5 was higher or lower with more age is not settled: for each additional year of age",
+            "Whether the mean of follow-up WHO-5 was higher or lower with more age is not settled: for each "
+            "additional year of age",
         ),
     ],
 )

@@ -142,8 +142,8 @@ def test_a_ceiling_is_said_where_there_is_one(checks_of: Callable[..., CheckRepo
         report = rendered(fit, effects=effects(fit), checks=checks_of(), sections=["limitations"])
         return " ".join(report.numbers["limitations"]["sentences"])
 
-    assert "Alliance has a ceiling: 40% of those analysed" in sentences(40)
-    assert "has a ceiling" not in sentences(14)
+    assert "There is a ceiling of alliance: 40% of those analysed" in sentences(40)
+    assert "There is a ceiling" not in sentences(14)
 
 
 def test_a_small_group_at_the_end_of_a_scale_is_not_counted_aloud() -> None:

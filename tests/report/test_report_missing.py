@@ -175,7 +175,7 @@ def test_missing_values_are_moved(page: Rendered, fit: FittedModel) -> None:
         claims = [turn["claim"] for turn in one["turns"]]
         assert claims == ["direction"]
         said = " ".join(page.numbers["limitations"]["sentences"])
-        assert said.count(f"{name} of those who lack it were") == 1
+        assert said.count(f"{name} of those without a value were") == 1
     # Those who lack y were drawn by chance: the slope moves by little, whatever they are.
     assert told["y"]["turns"][0]["nearest"] is None
 
@@ -203,7 +203,7 @@ def test_a_difference_of_two_arms_turns_where_the_lost_of_one_arm_differ() -> No
     assert turn["above"] is None
     assert turn["below"] == pytest.approx(-own["lower"] / (lost["care"] - lost["wait"]), rel=0.25)
     said = " ".join(made.numbers["limitations"]["sentences"])
-    assert f"y of those who lack it were {abs(turn['below']):g}" in said
+    assert f"y of those without a value were {abs(turn['below']):g}" in said
     assert f"the difference care {MINUS} wait is above zero" in re.sub("[“”]", "", said)
 
 
@@ -264,7 +264,7 @@ def test_a_page_tells_of_values_without_even_a_measurement_and_what_is_assumed_o
     assert f"{lacked} missing values of the model’s columns were drawn" in texts["data"]
     assert texts["missing"].split("missing. ")[0].endswith(f"{lacked} values of the model’s columns are ")
     assert "Missing values were imputed as missing at random" in texts["limitations"]
-    assert "x was given the complete predictors, by linear regression" in texts["methods"].lower()
+    assert "values of x were drawn given the complete predictors, by linear regression" in texts["methods"].lower()
 
 
 def test_which_values_were_observed(fit: FittedModel, data: pd.DataFrame) -> None:

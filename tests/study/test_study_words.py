@@ -93,8 +93,8 @@ def test_a_slope_is_higher_lower_or_not_settled(mean: float, sd: float) -> None:
 
     if excludes_zero(row):
         found = re.match(
-            r"among everybody, follow-up WHO-5 was ([a-z ]+) (higher|lower), by (\S+) WHO-5 points for each additional "
-            r"alliance point \(89%",
+            r"among everybody, the mean of follow-up WHO-5 was ([a-z ]+) (higher|lower), by (\S+) WHO-5 points for "
+            r"each additional alliance point \(89%",
             text,
         )
         assert found is not None
@@ -103,7 +103,8 @@ def test_a_slope_is_higher_lower_or_not_settled(mean: float, sd: float) -> None:
         assert number_of(found[3]) >= 0
     else:
         assert text.startswith(
-            "among everybody, it is not settled whether follow-up WHO-5 was higher or lower with more alliance"
+            "among everybody, it is not settled whether the mean of follow-up WHO-5 was higher or lower with "
+            "more alliance"
         )
         assert ": the estimate is " in text
         assert " WHO-5 points per alliance point (89% equal-tailed interval " in text
@@ -115,13 +116,15 @@ def test_a_slope_is_higher_lower_or_not_settled(mean: float, sd: float) -> None:
         (
             2.17,
             0.5,
-            "among everybody, follow-up WHO-5 was almost certainly higher, by 2.17 WHO-5 points for each additional "
+            "among everybody, the mean of follow-up WHO-5 was almost certainly higher, by 2.17 WHO-5 points for "
+            "each additional "
             "alliance point (89% equal-tailed interval 1.37 to 2.97; more than 99.9% probability of being above zero)",
         ),
         (
             -2.17,
             0.5,
-            "among everybody, follow-up WHO-5 was almost certainly lower, by 2.17 WHO-5 points for each additional "
+            "among everybody, the mean of follow-up WHO-5 was almost certainly lower, by 2.17 WHO-5 points for "
+            "each additional "
             "alliance point (89% equal-tailed interval 1.37 to 2.97; more than 99.9% probability of being lower)",
         ),
     ],

@@ -25,7 +25,7 @@ from alliance_bayes.report.held import is_of_contrast, under_priors
 from alliance_bayes.report.phrases import (
     adjusted_for,
     contrast_values,
-    outcome_words,
+    outcome_mean,
     slope_contrast,
     under_other_priors,
 )
@@ -256,7 +256,7 @@ def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
 
 def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: Claim, ends: _Ends) -> str:
     """The contrast, settled or not."""
-    outcome, scale = outcome_words(fit)[0], fit.design.scales.get(fit.design.outcome.name)
+    compared, scale = outcome_mean(fit), fit.design.scales.get(fit.design.outcome.name)
     event = fit.design.family.event
     figures = [float(row[name]) for name in ("mean", "lower", "upper")]
     if direction.lower:
@@ -275,7 +275,7 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         fit,
         claim(row),
         direction,
-        outcome=outcome,
+        compared=compared,
         high=ends.high,
         low=ends.low,
         size=size,

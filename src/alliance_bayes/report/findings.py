@@ -26,6 +26,7 @@ from alliance_bayes.report.phrases import (
     adjusted_for,
     contrast_of,
     contrast_values,
+    outcome_mean,
     outcome_words,
     persons_of,
     under_other_priors,
@@ -128,9 +129,9 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
         return
     if slope is None:
         # The predictor enters by a step, say: what goes with a step of it says all that there is to say.
-        yield from _span(fit, estimates, checked, focal, *outcome_words(fit))
+        yield from _span(fit, estimates, checked, focal, outcome_words(fit)[1])
         return
-    name, outcome, points = column_name(focal), *outcome_words(fit)
+    name, points = column_name(focal), outcome_words(fit)[1]
     step = step_of(fit.design, focal)
     if fit.design.is_indicator(focal):
         step += " (1 against 0)"
@@ -143,7 +144,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
         direction,
         unit=step,
         term=name,
-        outcome=outcome,
+        outcome=outcome_mean(fit),
         points=points,
         given=covariates,
         leaning=direction.though,
@@ -164,7 +165,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
     yield from _in_sample(fit, estimates, slope, focal, points)
     if direction.settled and not fit.design.is_indicator(focal):
         yield from _needed(fit, estimates, focal)
-    yield from _span(fit, estimates, checked, focal, outcome, points)
+    yield from _span(fit, estimates, checked, focal, points)
 
 
 def _in_sample(fit: FittedModel, estimates: Estimates, slope: pd.Series, focal: str, points: str) -> Iterable[Finding]:
@@ -213,9 +214,7 @@ def _needed(fit: FittedModel, estimates: Estimates, focal: str) -> Iterable[Find
     )
 
 
-def _span(
-    fit: FittedModel, estimates: Estimates, checked: Checked, focal: str, outcome: str, points: str
-) -> Iterable[Finding]:
+def _span(fit: FittedModel, estimates: Estimates, checked: Checked, focal: str, points: str) -> Iterable[Finding]:
     """The difference between people low and high on the predictor."""
     name = column_name(focal)
     span = contrast_of(estimates, focal)
@@ -227,7 +226,6 @@ def _span(
         low, high = ends_words(*contrast_values(fit, span))
         direction = under_other_priors(claim(span), checked)
         between = f"{low} and {high}"
-        expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
         over = over_words(fit.design, str(span["population"]))
         text = _sentence(
             estimates,
@@ -235,7 +233,7 @@ def _span(
             direction,
             who=alike_but_for(fit, focal),
             term=name,
-            outcome=expected,
+            outcome=outcome_mean(fit),
             points=points,
             span=between,
             over=over,
@@ -276,7 +274,7 @@ def _sentence(estimates: Estimates, row: pd.Series, direction: Claim | None = No
 
 def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     """What estimands without a place of their own on the page say in a sentence."""
-    outcome, points = outcome_words(fit)
+    outcome, points = outcome_mean(fit), outcome_words(fit)[1]
     for _, row in further_rows(estimates).iterrows():
         measure = estimates.table.measure(str(row["estimand"]))
         # What a sentence says of everybody as they are is not so at other values.
@@ -367,7 +365,7 @@ def _difference(
     fit: FittedModel, estimates: Estimates, checked: Checked, row: pd.Series, *, again: bool = False
 ) -> Iterable[Finding]:
     """One difference with the two means that it is of, and how large it is."""
-    factor, outcome, points = str(row["factor"]), *outcome_words(fit)
+    factor, points = str(row["factor"]), outcome_words(fit)[1]
     where = {"factor": factor, "level": row["level"], "versus": row["versus"]}
     fitted = claim(row)
     direction = under_other_priors(fitted, checked, row)
@@ -382,7 +380,7 @@ def _difference(
         factor=factor_name(factor),
         level=clean(row["level"]),
         versus=clean(row["versus"]),
-        outcome=outcome,
+        outcome=outcome_mean(fit),
         points=points,
         way=f"{direction.way}{symptom_words(fit, direction)}" if direction.settled else direction.way,
         leaning=direction.though,

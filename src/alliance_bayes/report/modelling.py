@@ -405,7 +405,7 @@ def model_graph(view: View, priors: Mapping[str, StatedPrior | None]) -> Picture
         f"{'; '.join(node.title for node in nodes)}."
         + (f" Stacked boxes are repeated by level: {'; '.join(pooled)}." if pooled else "")
     )
-    caption = f"What {outcome} depends on in the model, with the prior of every parameter."
+    caption = f"What is in the model of {outcome}, with the prior of every parameter."
     if design.factors:
         caption += (
             " Stacked boxes hold one effect a level, all drawn from one distribution whose SD is estimated (partial "

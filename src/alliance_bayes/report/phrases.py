@@ -30,6 +30,7 @@ __all__ = [
     "contrast_of",
     "contrast_values",
     "expected_words",
+    "outcome_mean",
     "outcome_words",
     "persons_of",
     "slope_contrast",
@@ -81,6 +82,12 @@ def outcome_words(fit: FittedModel) -> tuple[str, str]:
         # A column's name may be a noun, a verb or a code: in quotes it is a name whatever it is.
         return f"the probability of “{name}”", f" {percent_unit(PROBABILITY)}"
     return name, f" {units(unit_of(fit.design, fit.design.outcome.name))}"
+
+
+def outcome_mean(fit: FittedModel) -> str:
+    """What was higher or lower: of one in number, whatever the outcome's label is ("Contacts")."""
+    name = outcome_words(fit)[0]
+    return name if fit.design.family.event else f"the mean of {name}"
 
 
 def persons_of(fit: FittedModel) -> set[str]:
