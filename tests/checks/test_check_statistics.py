@@ -33,6 +33,16 @@ def test_statistics_of_groups_are_those_of_their_rows():
         np.testing.assert_allclose([values[0, group] for values in found.values()], expected, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-90, 1e90])
+def test_statistics_of_very_large_and_small_outcomes_are_those_of_their_rows(unit: float):
+    y = np.random.default_rng(0).gamma(4, 15, 200)
+    outcome = FAMILIES["gaussian"].prepare("y", y * unit, None)
+    found = group_statistics(unit * y[None, :], Cells.of([np.zeros(200, int)]), outcome, None)
+    expected = [y.mean() * unit, y.std(ddof=1) * unit, stats.skew(y), stats.kurtosis(y, fisher=False)]
+    np.testing.assert_allclose([values[0, 0] for values in found.values()], expected, rtol=1e-9)
+
+
 def test_what_lies_at_or_beyond_half_a_step_from_an_end_is_at_the_end():
     y = np.array([0.0, 50.0, 100.0])
     outcome = FAMILIES["gaussian"].prepare("who5_followup", y, WHO5)

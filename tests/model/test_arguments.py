@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -99,6 +100,32 @@ def test_numbers_whose_products_cannot_be_computed_are_refused_by_name(formula: 
     name = "x / 2" if "I(" in formula else "x"
     with pytest.raises(ab.ModelError, match=rf"{name}\S* has values of (up to|no more than) "):
         ab.Model(formula).fit(ab.read_cohort(table), seed=1, draws=100)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("formula", "column", "said"),
+    [
+        ("y ~ a * b", "a:b", "of up to"),
+        ("y ~ a + (a:b | g)", "a:b", "of up to"),
+        ("y ~ s * t", "s:t", "of no more than"),
+    ],
+)
+def test_products_beyond_the_numbers_of_a_computer_are_refused_by_name(formula: str, column: str, said: str) -> None:
+    """They ended in errors of NumPy and of Python: "SVD did not converge", "Numerical result out of range"."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({name: rng.normal(size=40) * size for name, size in [("y", 1), ("a", 1e80), ("b", 1e80)]})
+    table = table.assign(s=table["a"] * 1e-160, t=table["b"] * 1e-160, g=[*"abcd"] * 10)
+    with pytest.raises(ab.ModelError, match=rf"^'{column}' has values {said} .*; products of .* one of its columns by"):
+        ab.Model(formula).fit(ab.read_cohort(table), seed=1, draws=100)
+
+
+@pytest.mark.parametrize("formula", ["a ~ s + b", "a ~ b + s(s)", "s ~ a", "s ~ b + (a | g)"])
+def test_default_priors_beyond_the_numbers_of_a_computer_are_refused_by_name(formula: str) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({name: rng.normal(size=40) * size for name, size in [("a", 1e80), ("b", 1e80), ("s", 1e-80)]})
+    with pytest.raises(ab.ModelError, match=r"^prior of '.*': sigma is .*, and numbers (above|below) .* cannot be"):
+        ab.Model(formula).fit(ab.read_cohort(table.assign(g=[*"abcd"] * 10)), seed=1, draws=100)
 
 
 @pytest.mark.parametrize(

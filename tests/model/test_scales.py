@@ -10,7 +10,16 @@ import pytest
 from alliance_bayes.cohort.schema import named_rules
 from alliance_bayes.errors import ModelError
 from alliance_bayes.instruments import INSTRUMENTS
-from alliance_bayes.model.scales import BUILT_IN, SampleScale, Scale, called, sample_scale, scale_of, unit_of
+from alliance_bayes.model.scales import (
+    BUILT_IN,
+    SampleScale,
+    Scale,
+    called,
+    sample_scale,
+    scale_of,
+    two_values,
+    unit_of,
+)
 from builders import fitted, rows
 
 WHO5 = "WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video care (Sagui-Henson et al. 2022, derived)"
@@ -146,3 +155,16 @@ def test_a_family_with_levels_has_those_of_the_instrument() -> None:
     for family in ("beta_binomial", "cumulative"):
         fit = fitted(frame, formula="gad7_followup ~ alliance", means={"beta": 0.0}, draws=4, spec={"family": family})
         assert fit.design.outcome.levels.tolist() == list(range(22))
+
+
+def test_numbers_of_a_small_unit_about_zero_are_not_codes_of_moments() -> None:
+    """A mean and a variance of nearly nothing passed for those of 0 and 1: priors were 30,000 times as wide."""
+    weights = np.full(40, 2.5)
+    values = 3e-5 * np.random.default_rng(0).normal(size=40)
+    values += -values.mean() - 1e-10
+    assert two_values(values, weights) is None
+    # One of a million has the other code.
+    assert two_values(np.array([0.0, 1.0]), np.array([999_999.0, 1.0])) == (0.0, 1.0)
+    assert two_values(np.array([1.4, 1.6]), np.array([25.0, 25.0])) is None
+    spread = 0.5
+    assert two_values(1.5 + spread * np.array([-1.0, 1.0]), np.array([25.0, 25.0])) == (1.0, 2.0)

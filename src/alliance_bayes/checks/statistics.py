@@ -129,6 +129,12 @@ def group_statistics(values: np.ndarray, cells: Cells, outcome: Outcome, step: f
     floor = -np.inf if outcome.lower is None else outcome.lower + half
     ceiling = np.inf if outcome.upper is None else outcome.upper - half
     centre = float(outcome.values.mean())
+    # The fourth power of an outcome of 1e80 is no number; a power of two changes no digit.
+    size = float(np.abs(outcome.values - centre).max(initial=0.0))
+    power = 0 if size == 0 or 1e-50 < size < 1e50 else int(np.frexp(size)[1])
+    if power:
+        values = np.ldexp(values, -power)
+        centre, floor, ceiling = (float(np.ldexp(number, -power)) for number in (centre, floor, ceiling))
     sums = _sums(np.ascontiguousarray(values), cells.number, cells.member.shape[0], centre, floor, ceiling)
     first, second, third, fourth, at_floor, at_ceiling = (total @ cells.member / cells.counts for total in sums)
     out = {}
@@ -140,8 +146,8 @@ def group_statistics(values: np.ndarray, cells: Cells, outcome: Outcome, step: f
         flat = m2 <= ROUNDING * second
         m2_or_1 = np.where(flat, 1.0, m2)
         out = {
-            "mean": centre + first,
-            "SD": np.sqrt(m2 * cells.counts / np.maximum(cells.counts - 1, 1)),
+            "mean": np.ldexp(centre + first, power),
+            "SD": np.ldexp(np.sqrt(m2 * cells.counts / np.maximum(cells.counts - 1, 1)), power),
             "skewness": np.where(flat, 0.0, m3 / m2_or_1**1.5),
             "kurtosis": np.where(flat, 3.0, m4 / m2_or_1**2),
         }

@@ -21,6 +21,7 @@ from alliance_bayes.rounding import is_constant
 __all__ = [
     "Column",
     "centring",
+    "check_products",
     "column_sizes",
     "component_block",
     "describe",
@@ -208,6 +209,13 @@ def numeric_parts(terms: Iterable[Any]) -> list[Any]:
 def values_of(part: Any) -> dict[str, np.ndarray]:
     """Columns of a numeric component by name, shape (n,) each, before centring."""
     return dict(zip(_names(part), _two_dimensional(part.value).T, strict=True))
+
+
+def check_products(columns: Iterable[Column], values: np.ndarray) -> None:
+    """Refuse products of columns, (n, n_columns), that are too large or too small to be multiplied once more."""
+    for column, numbers in zip(columns, values.T, strict=True):
+        if column.order > 1:
+            check_size(numbers, f"'{column.label}'", "one of its columns")
 
 
 def column_sizes(terms: tuple[Any, ...], centres: Mapping[str, float]) -> np.ndarray:

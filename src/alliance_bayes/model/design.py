@@ -15,6 +15,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import (
     Column,
     centring,
+    check_products,
     column_sizes,
     describe,
     numeric_parts,
@@ -465,6 +466,9 @@ def build_design(
             _without(factor, some) if some.any() else factor for factor, some in zip(factors, idle, strict=True)
         )
         rows = _assemble(common, pooled, factors, frame, centres)
+    check_products(columns, rows.x)
+    for factor in factors:
+        check_products(factor.columns, rows.z[factor.name])
     refuse_constant(rows.x, columns, column_sizes(common, centres))
     if smooths is None:
         smooths = tuple(build_smooth(term, frame) for term in formula.smooths)

@@ -14,7 +14,7 @@ from alliance_bayes.model.design import Design
 from alliance_bayes.model.families import Family
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.layout import refuse_shared
-from alliance_bayes.model.priors import SET, Prior, PriorTable, StatedPrior
+from alliance_bayes.model.priors import SET, Prior, PriorTable, StatedPrior, parse_prior
 from alliance_bayes.model.roles import Role, RoleOf, role_of
 from alliance_bayes.model.scales import Scale, scale_of
 from alliance_bayes.model.sigma import GAMMA
@@ -254,6 +254,7 @@ def _at_zero(
     default = defaults[column]
     if default is None or default.prior.distribution != "Normal":
         return default
+    parse_prior(default.prior, name=column.label)
     mean, variance = default.prior.arguments["mu"], default.prior.arguments["sigma"] ** 2
     names: list[str] = []
     for other, further in at_zero(column, defaults, away):
@@ -263,6 +264,7 @@ def _at_zero(
             return None
         if prior.support != "real":
             continue
+        parse_prior(prior, name=other.label)
         far = math.prod(away[name][1] for name in further)
         mean -= prior.arguments["mu"] * far
         variance += (prior.arguments["sigma"] * far) ** 2
@@ -349,5 +351,7 @@ def _fill(parameters: list[_Parameter], given: Mapping[str, Prior]) -> tuple[dic
         elif default is None:
             lacking.append(f"'{names[0]}'")
         else:
+            # Of very large and very small columns, as of a prior that somebody states.
+            parse_prior(default.prior, name=names[0])
             entries[names[0]] = default
     return entries, lacking

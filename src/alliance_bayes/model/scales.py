@@ -183,7 +183,7 @@ def two_values(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[f
     mean = float(np.average(values, weights=weights))
     variance = float(np.average((values - mean) ** 2, weights=weights))
     for low, high in combinations(_CODES, 2):
-        if low < mean < high and abs(variance - (mean - low) * (high - mean)) <= _EXACT * (high - low) ** 2:
+        if low < mean < high and abs(variance - (expected := (mean - low) * (high - mean))) <= _EXACT * expected:
             return low, high
     return None
 
@@ -353,7 +353,7 @@ def unit_of(column: str, declared: Mapping[str, Scale]) -> str:
     return f"unit of {column}" if scale is None or scale.unit == "unit" else scale.unit
 
 
-def check_size(values: np.ndarray, subject: str) -> None:
+def check_size(values: np.ndarray, subject: str, of: str = "it") -> None:
     """Refuse finite values, shape (n,), whose squares and products leave the numbers that a computer has.
 
     Raises
@@ -367,7 +367,7 @@ def check_size(values: np.ndarray, subject: str) -> None:
         raise ModelError(
             f"{subject} has values of {'up to' if large else 'no more than'} {most:.3g}; products of numbers "
             f"{f'above {LARGEST:g}' if large else f'below {TINIEST:g}'} cannot be computed. "
-            f"{'Divide' if large else 'Multiply'} it by a round number, or check the table."
+            f"{'Divide' if large else 'Multiply'} {of} by a round number, or check the table."
         )
 
 

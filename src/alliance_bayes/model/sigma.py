@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.columns import Column, column_sizes, describe, refuse_constant, term_block
+from alliance_bayes.model.columns import Column, check_products, column_sizes, describe, refuse_constant, term_block
 from alliance_bayes.model.derivative import term_change
 from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import FAMILIES, Family
@@ -73,6 +73,7 @@ class SigmaModel:
     def of_rows(self, frame: pd.DataFrame, centres: Mapping[str, float]) -> np.ndarray:
         """The columns of the analysed rows, shape (n, n_columns); ModelError where one does not vary."""
         rows = np.hstack([term_block(term, frame, centres, new=False) for term in self.terms])
+        check_products(self.columns, rows)
         refuse_constant(rows, self.columns, column_sizes(self.terms, centres))
         return rows
 

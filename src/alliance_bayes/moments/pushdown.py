@@ -345,7 +345,9 @@ def _emptied(
 def _check_informative(moments: Moments, structure: Structure) -> None:
     """Refuse columns that are too large, and a common column without variation, as for rows."""
     for position, label in enumerate(moments.columns):
-        if not (np.isfinite(moments.means[:, position]).all() and np.isfinite(moments.cross[:, position]).all()):
+        if not (
+            np.isfinite(moments.means[:, position]).all() and np.isfinite(moments.cross[:, position, position]).all()
+        ):
             raise ModelError(f"'{label}' is too large to be squared. Use another unit, such as thousands.")
     for column in structure.common:
         if column.label == "Intercept":

@@ -133,7 +133,8 @@ def _expected(
             product[:, s, c] = np.bincount(level, told * left * column, n_levels)
         for t, right in enumerate(z):
             precision[:, s, t] = np.bincount(level, told * left * right, n_levels)
-    spread = np.maximum(tau, np.finfo(float).tiny) ** 2
+    # The square of a smaller one is nothing.
+    spread = np.maximum(tau, np.sqrt(np.finfo(float).tiny)) ** 2
     return np.asarray(np.linalg.solve(precision + np.diag(1.0 / spread), product)).transpose(1, 0, 2)
 
 
