@@ -130,6 +130,12 @@ def test_every_point_is_on_the_axes_and_no_name_over_another(value: float, point
     heights = sorted(text.get_position()[1] for text in axes.texts)
     assert all(b - a >= 0.07 * up for a, b in pairwise(heights))
     assert (len(axes.texts) > 0) == bool(named)
+    # A label is the place of its tick: 2.5 % had been "2%", and 7.5 % "8%".
+    figure.draw_without_rendering()
+    for axis in (axes.xaxis, axes.yaxis):
+        for place, label in zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True):
+            told = float(label.get_text().removesuffix("%").replace("\N{MINUS SIGN}", "-")) / 100
+            assert told == pytest.approx(place, rel=1e-9, abs=1e-9)
     plt.close(figure)
 
 

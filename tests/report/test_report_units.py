@@ -103,7 +103,7 @@ def test_the_words_of_the_page(page: tuple[Path, dict[str, object], str]) -> Non
         "in 122 of 200 diary entries of 28 people",
         "Slopes and adjusted means are averages over the diary entries analysed",
         "Averages are over diary entries, so that people with more of them count more.",
-        "Each diary entry’s score",
+        "Each diary entry’s value of score",
         "78 of 200 diary entries (39.0%) were left out",
         "That the results hold for the 78 diary entries (39%) that were left out",
         "that of two diary entries, drawn from those analysed",

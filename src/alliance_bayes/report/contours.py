@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alliance_bayes.effects.strength import outcome_share_needed
-from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND, WIDTH
+from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND, WIDTH, percent_axis
 from alliance_bayes.report.text import shortened
 
 if TYPE_CHECKING:
@@ -95,8 +95,6 @@ class Contours:
 
     def draw(self, axes: Axes) -> None:
         """Draw onto axes."""
-        from matplotlib.ticker import FuncFormatter
-
         across, up = self.ends
         for line, (style, colour) in zip(self.lines, _STYLES, strict=False):
             # Beyond the upper end there is nothing to see.
@@ -133,6 +131,5 @@ class Contours:
                     bbox=behind,
                 )
         axes.set(xlim=(-0.015 * across, across), ylim=(-0.015 * up, up), xlabel=self.x, ylabel=self.y)
-        places = 0 if min(across, up) >= 0.05 else 1
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{places}f}%"))
+            percent_axis(axis)

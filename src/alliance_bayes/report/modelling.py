@@ -304,7 +304,7 @@ _LINE, _INSIDE, _BETWEEN = 0.2, 0.13, 0.22
 _LEFT, _GAP = 2.68, 0.32
 _RIGHT = WIDTH - _LEFT - _GAP - 0.05
 # Mean width of a character of the text in the boxes, in inches.
-_CHARACTER = 0.08
+_CHARACTER = 0.07
 _SIZE = 9.5
 
 
@@ -440,7 +440,10 @@ def _written(node: Node) -> tuple[list[str], list[str]]:
     levels = f" · {count(node.levels)} levels" if node.levels else ""
     # A heading is bold, and wider for it.
     head = wrap(f"{node.title}{levels}", most - 4)
-    return head, [part for line in _shown(node) for part in wrap(line, most, subsequent_indent="   ")]
+    # A prior is not broken within its brackets, nor after its sign.
+    whole = (line.replace(", ", ",\N{NO-BREAK SPACE}").replace("~ ", "~\N{NO-BREAK SPACE}") for line in _shown(node))
+    parts = (part for line in whole for part in wrap(line, most, subsequent_indent="   "))
+    return head, [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts]
 
 
 def _height(node: Node) -> float:
