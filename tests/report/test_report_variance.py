@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import fitted, rendered, rows
+from builders import fitted, of_family, rendered, rows
 from report.test_report_page import parsed
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -49,3 +49,12 @@ def test_what_is_said_is_in_the_table(terms: str, parts: list[str], correlations
     said = next(one.text for one in section.all("p") if "The Bayesian R² is" in one.text).casefold()
     every = ("each grouping factor", "covariance", "intraclass correlation", "exhaustive factors")
     assert tuple(one for one in every if one in said) == words
+
+
+@pytest.mark.parametrize(("family", "apart"), [("gaussian", False), ("bernoulli", True), ("binomial", True)])
+def test_a_partition_on_another_scale_than_r2_says_so(family: str, apart: bool) -> None:
+    frame, options = of_family(rows(), family)
+    fit = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", means={"beta": 0.2}, spec=options)
+    said = parsed(rendered(fit, sections=["variance"]).html).by_id("variance").text
+    assert ("what it leaves is not what R² leaves" in said) == apart
+    assert ("as if of single trials" in said) == (family == "binomial")

@@ -59,6 +59,8 @@ def variance(view: View) -> Section:
         "bent": bool(fit.design.smooths),
         "covary": bool((rows["term"] == "covariance").any()),
         "correlated": bool((rows["estimand"] == "icc").any()),
+        "latent": fit.design.family.link != "identity" and bool((rows["estimand"] == "variance_share").any()),
+        "trials": fit.design.family.has_trials,
         "exhaustive": any(factor.exhaustive for factor in fit.design.factors),
     }
     title = "Variance partition and R²"
