@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alliance_bayes import caches
+from alliance_bayes.engines.nuts import NutpieDensity, sample_nuts
 from alliance_bayes.errors import WriteError
 from alliance_bayes.report.page import check_target
 
@@ -123,6 +125,12 @@ def test_who_can_write_nowhere_is_told_before_a_page_is_begun(
     with pytest.raises(WriteError, match="Set MPLCONFIGDIR to one"):
         check_target(tmp_path / "page.html")
     assert not list(tmp_path.glob("page.*"))
+    # Nor does nutpie, which imports it, come so far as to compile a density.
+    never: Any = None
+    with pytest.raises(WriteError, match="Set MPLCONFIGDIR to one"):
+        sample_nuts(never, never, never)
+    with pytest.raises(WriteError, match="Set MPLCONFIGDIR to one"):
+        NutpieDensity(1, never, never)
     # Set to a folder that cannot be made, and to one that can.
     monkeypatch.setenv("MPLCONFIGDIR", "/dev/null/fonts")
     assert not caches.can_draw()

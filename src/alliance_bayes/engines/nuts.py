@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from alliance_bayes.caches import can_draw
 from alliance_bayes.engines.density import log_density, model_data_of, recentring_of, starting_point, variables_of
 from alliance_bayes.engines.forecast import Forecast, seconds_of
-from alliance_bayes.errors import SamplingError, UsageError
+from alliance_bayes.errors import SamplingError, UsageError, WriteError
 from alliance_bayes.foreign import shown
 from alliance_bayes.kinds import is_whole
 from alliance_bayes.machine import processors
@@ -159,9 +160,12 @@ def sample_nuts(
     ------
     SamplingError
         The sampler could not start or its draws are not finite.
+    WriteError
+        There is no folder that what it imports could write to.
     KeyboardInterrupt
         Passed on after the sampler's threads have stopped.
     """
+    _check_folder()
     started = time.perf_counter()
     nutpie = settings.sampler == "nutpie"
     if nutpie:
@@ -362,6 +366,15 @@ _known = threading.local()
 ValueAndGradient = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
+def _check_folder() -> None:
+    """Refuse to sample, before a density is compiled, where nutpie cannot be imported for want of a folder."""
+    if not can_draw():
+        raise WriteError(
+            "Hamiltonian Monte Carlo cannot run: nutpie imports Matplotlib, which needs a folder that it can write to, "
+            "and neither the home folder nor one for temporary files is such. Set MPLCONFIGDIR to one."
+        )
+
+
 class NutpieDensity:
     """A density ready for :func:`alliance_bayes.engines.nuts.run_nutpie`.
 
@@ -381,6 +394,7 @@ class NutpieDensity:
     """
 
     def __init__(self, size: int, value_and_gradient: ValueAndGradient, first: Callable[[int], np.ndarray]) -> None:
+        _check_folder()
         from nutpie.compiled_pyfunc import from_pyfunc
 
         self._function, self._stopped = value_and_gradient, False
