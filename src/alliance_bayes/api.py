@@ -34,7 +34,7 @@ from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.imputation.given import fit_tables, refuse_other_rows
 from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
 from alliance_bayes.imputation.linked import with_stand_ins
-from alliance_bayes.imputation.persons import filled_within_persons
+from alliance_bayes.imputation.persons import filled_within_persons, whose_values
 from alliance_bayes.kinds import check_seed, is_whole
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
@@ -491,9 +491,11 @@ class Model(ModelSpec):
         rows = self.derive(cohort, beside=shared)
         spec, rows = self.on_scales_of(rows).of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
-        data, told, gained = rows.data, self.columns, list[str]()
+        data, told = rows.data, self.columns
+        gained, whose = list[str](), None
         if spec.missing == "impute":
-            told_of, gained = filled_within_persons(spec, data, chosen.person, chosen.time)
+            whose = whose_values(spec, data, chosen.person, chosen.time)
+            told_of, gained = filled_within_persons(spec, data, whose, chosen.time)
             chosen = with_stand_ins(spec, dataclasses.replace(chosen, data=told_of) if gained else chosen)
             # Who is analysed is seen by the parts of incomplete columns that will have a value.
             rows = rows if shared else chosen
@@ -512,7 +514,8 @@ class Model(ModelSpec):
             "cohort_hash": original.hash,
             "missing": {name: int(data[name].isna().sum()) for name in told},
         }
-        about |= {"filled": gained} if gained else {}
+        if gained:
+            about["filled"] = {"columns": gained, "by": "" if whose == chosen.person else whose}
         if labels := {name: rows.labels[name] for name in self.columns if name in rows.labels}:
             about["labels"] = labels
         if (persons := rows.persons) is not None:

@@ -196,9 +196,11 @@ def _fit(
         mapping = info.get(key, {})
         if not isinstance(mapping, dict) or not all(isinstance(value, kind) for value in mapping.values()):
             raise ValueError(f"{key!r} of its info is no mapping of what it should be")
-    names = info.get("filled", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("'filled' of its info is no list of columns")
+    filled = info.get("filled", {"columns": [], "by": ""})
+    if not isinstance(filled, dict) or filled.keys() != {"columns", "by"}:
+        raise ValueError("'filled' of its info is not what it should be")
+    if not all(isinstance(text, str) for text in (filled["by"], *list(filled["columns"]))):
+        raise ValueError("'filled' of its info names no columns")
     if not is_told(info.get("left_out", [])):
         raise ValueError("'left_out' of its info is no comparison of people")
     mapping = info.get("prorated", {})

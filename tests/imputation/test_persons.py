@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.imputation.persons import PersonMeans, columns_of_persons, filled_within_persons
+from alliance_bayes.imputation.persons import PersonMeans, columns_of_persons, filled_within_persons, whose_values
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
 from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
 from alliance_bayes.report.participants import describe
@@ -41,7 +41,8 @@ def made(seed: int, persons: int = 150, occasions: int = 5) -> tuple[pd.DataFram
 def fitted(data: pd.DataFrame, formula: str = FORMULA, *, person: str | None = "pid", **given: Any) -> ab.Fit:
     options = {name: given.pop(name) for name in ("auxiliary", "family", "error") if name in given}
     model = ab.Model(formula, missing=given.pop("missing", "impute"), **options)
-    return model.fit(ab.read_cohort(data, person=person, time="week"), progress=False, **given)
+    cohort = ab.read_cohort(data, person=person, time="week") if person else ab.read_cohort(data)
+    return model.fit(cohort, progress=False, **given)
 
 
 def graph(fit: ab.Fit, data: pd.DataFrame) -> Any:
@@ -81,21 +82,46 @@ def test_posterior_is_that_of_the_graph(record_property: Record) -> None:
     hold_to_graph(fit, graph(fit, data), record_property)
 
 
+def sites(seed: int, number: int = 40, people: int = 12) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A complete table of people with one row, and the same without the `x` of about 30 % of their sites, by `w`."""
+    rng, n = np.random.default_rng(seed), number * people
+    site = np.repeat(np.arange(number), people)
+    w = rng.normal(0, 1, number)
+    x = 0.5 * w + rng.normal(0, 1, number)
+    z = 0.3 * x[site] + rng.normal(0, 1, n)
+    usual = TRUTH[0] * x + TRUTH[1] * w + rng.normal(0, 0.5, number)
+    y = usual[site] + 0.5 * z + rng.normal(0, 1, n)
+    full = pd.DataFrame({"participant_id": np.arange(n).astype(str), "site": [f"s{k:02d}" for k in site], "y": y})
+    full = full.assign(x=x[site], w=w[site], z=z)
+    lost = rng.random(number) < 1 / (1 + np.exp(1 - w))
+    return full, full.assign(x=full["x"].mask(lost[site]))
+
+
 @pytest.mark.slow
-def test_missing_persons_are_made_up_for(record_property: Record) -> None:
+@pytest.mark.parametrize(
+    ("make", "formula", "person"),
+    [(made, FORMULA, "pid"), (sites, "y ~ x + w + z + (1 | site)", None)],
+    ids=["persons", "sites"],
+)
+def test_missing_values_of_persons_and_sites_are_made_up_for(
+    make: Callable[[int], tuple[pd.DataFrame, pd.DataFrame]],
+    formula: str,
+    person: str | None,
+    record_property: Record,
+) -> None:
     """Slopes, paired with the complete data of the same set."""
-    means: dict[str, list[np.ndarray]] = {"persons": [], "complete": []}
+    means: dict[str, list[np.ndarray]] = {"lacking": [], "complete": []}
     covered = []
     for seed in range(SETS):
-        full, gaps = made(1000 + seed)
-        for name, data in (("persons", gaps), ("complete", full)):
-            fit = fitted(data, seed=seed, missing="drop" if name == "complete" else "impute")
-            draws = fit.posterior["beta"].sel(term=list(NAMES)).to_numpy().reshape(-1, len(NAMES))
-            means[name].append(draws.mean(axis=0))
-            if name == "persons":
-                low, high = np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2], axis=0)
+        full, gaps = make(1000 + seed)
+        for name, data in (("lacking", gaps), ("complete", full)):
+            fit = fitted(data, formula, person=person, seed=seed, missing="drop" if name == "complete" else "impute")
+            drawn = fit.posterior["beta"].sel(term=list(NAMES)).values.reshape(-1, len(NAMES))
+            means[name].append(drawn.mean(axis=0))
+            if name == "lacking":
+                low, high = np.quantile(drawn, [(1 - PROB) / 2, (1 + PROB) / 2], axis=0)
                 covered.append((low < TRUTH) & (high > TRUTH))
-    shifts = np.array(means["persons"]) - np.array(means["complete"])
+    shifts = np.array(means["lacking"]) - np.array(means["complete"])
     mean, error = shifts.mean(axis=0), shifts.std(axis=0, ddof=1) / np.sqrt(SETS)
     found = [f"{one:+.3f} ({by:.3f})" for one, by in zip(mean, error, strict=True)]
     record_property(f"mean shift of {', '.join(NAMES)} (standard error)", ", ".join(found))
@@ -184,13 +210,41 @@ def test_the_page_tells_how_many_values_other_rows_of_a_person_had(tmp_path: Pat
             assert section.numbers["participants"]["filled_in"] == {"x": told}
             number = f" ({told} rows)" if told else ""
             assert section.context["missing"].endswith(
-                f" A row without x{number} has the value of another row of the same person: it is the same wherever a "
-                "person has several."
+                f" A row without x{number} has the value of another row of the same person: it is the same wherever "
+                "one has several."
             )
             assert "lacks a value in a column" not in section.context["missing"]
     whole = describe(fitted(full, seed=1, draws=40), 5)
     assert "filled_in" not in whole.numbers["participants"]
     assert whole.context["missing"] == "Nobody was left out: no row lacks a value in a column of the model."
+
+
+def test_what_a_site_has_is_one_value_in_all_its_rows() -> None:
+    """Where people have one row each: sites that lack it have one unknown, and rows that lack it have their site's."""
+    full, gaps = sites(1)
+    formula, there = "y ~ x + w + z + (1 | site)", np.arange(len(full)) % 12 == 0
+    some = gaps.assign(x=gaps["x"].mask(there))
+    fit = fitted(some, formula, person=None, seed=1, draws=40)
+    assert fit.info["imputation"]["of_persons"] == ["x"]
+    assert fit.info["filled"] == {"columns": ["x"], "by": "site"}
+    lost = gaps["x"].isna()
+    for one in fit.imputed():
+        assert one.groupby("site")["x"].nunique().eq(1).all()
+        assert list(one["x"][~lost.to_numpy()]) == list(full["x"][~lost])
+    n = int((there & ~lost).sum())
+    told = describe(fit, 5).context["missing"]
+    assert told.endswith(
+        f" A person without x ({n} people) has the value of another person of the same site: it is the same "
+        "wherever one has several."
+    )
+    spec = ab.Model(formula, missing="impute")
+    assert whose_values(spec, gaps, None) == whose_values(spec, gaps, "participant_id") == "site"
+    # Not where it differs within a site, or where it is not known who is of which.
+    other = gaps.assign(x=gaps["x"].where((~lost).cumsum() != 1, gaps["x"] + 1))
+    assert whose_values(spec, other, None) is None
+    assert whose_values(spec, gaps.assign(site=gaps["site"].mask(there)), None) is None
+    # Persons who have several rows are those whose values they are.
+    assert whose_values(spec, gaps.assign(pid=np.arange(480) // 2), "pid") == "pid"
 
 
 def test_means_of_persons_are_theirs() -> None:

@@ -19,7 +19,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.imputation.drawn import Drawn
 from alliance_bayes.imputation.imputed import GROUP, Imputed, asked_columns, in_numbers, nearest_table
 from alliance_bayes.imputation.linked import Gaps, made_here
-from alliance_bayes.imputation.persons import columns_of_persons
+from alliance_bayes.imputation.persons import columns_of_persons, whose_values
 from alliance_bayes.imputation.sampler import Imputer
 from alliance_bayes.imputation.table import MOST_DRAWN, MOST_LEVELS, Column, columns_of_table, hot_deck
 from alliance_bayes.model import Design, ModelSpec, PriorTable
@@ -86,9 +86,10 @@ def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[Gaps, Flow, list[str]]:
     text = dict.fromkeys((name for name in spec.columns if pd.api.types.is_string_dtype(data[name].dtype)), "category")
     frame, flow = cohort.complete(demanded)
     frame, data = frame.astype(text), data.astype(text)
-    parts, of_persons = made_here(spec, data), columns_of_persons(spec, data, cohort.person, cohort.time)
+    whose = whose_values(spec, data, cohort.person, cohort.time)
+    parts, of_persons = made_here(spec, data), columns_of_persons(spec, data, whose, cohort.time)
     if not parts:
-        return Gaps.of(frame, cohort.person, of_persons), flow, demanded
+        return Gaps.of(frame, whose, of_persons), flow, demanded
     # A mean is of all rows of a person, and a lag of a row that may be none of the model itself.
     analysed = np.flatnonzero(data[demanded].notna().all(axis=1))
     rows = data.reset_index(drop=True)

@@ -1,4 +1,7 @@
-"""Columns that are the same in all rows of a person: one unknown of each person who lacks such a value."""
+"""Columns that are the same in all rows of a person: one unknown of each person who lacks such a value.
+
+Where nobody has several rows, the same goes for a level of a factor that the model pools over: a site and its size.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from scipy import sparse
 
 from alliance_bayes.model import ModelSpec
 
-__all__ = ["PersonMeans", "columns_of_persons", "filled_within_persons", "numbers_of_persons", "ranks"]
+__all__ = ["PersonMeans", "columns_of_persons", "filled_within_persons", "numbers_of_persons", "ranks", "whose_values"]
 
 #: Persons with a value in two rows at least who have to agree with themselves, all of them.
 LEAST_PERSONS = 10
@@ -36,6 +39,21 @@ def columns_of_persons(spec: ModelSpec, data: pd.DataFrame, person: str | None, 
     names = [name for name in dict.fromkeys((*spec.columns, *sources, *spec.auxiliary)) if name in data]
     found = tuple(name for name in names if name not in beside and _is_of_persons(data[name], data[person]))
     return found if any(data[name].isna().any() or name in spec.inexact for name in found) else ()
+
+
+def whose_values(spec: ModelSpec, data: pd.DataFrame, person: str | None, time: str | None = None) -> str | None:
+    """The column that tells rows apart which share values: whose they are or, where all have one row, a factor's level.
+
+    Of several factors it is the one with the most columns of this kind; None where there is none.
+    """
+    if person is not None and person in data and data[person].duplicated().any():
+        return person
+    if spec.parsed.windows:
+        return person
+    factors = [name for name in dict.fromkeys(group.factor for group in spec.parsed.groups) if name in data]
+    found = {name: len(columns_of_persons(spec, data, name, time)) for name in factors if data[name].notna().all()}
+    best = max(found, key=lambda name: found[name], default=None)
+    return best if best is not None and found[best] else person
 
 
 def _is_of_persons(values: pd.Series, whose: pd.Series) -> bool:

@@ -45,7 +45,7 @@ from alliance_bayes.wording import Wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["describe", "filled_in_words", "participants", "table_one"]
+__all__ = ["describe", "filled_by", "filled_in_words", "participants", "table_one"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/participants.toml")
 
@@ -118,6 +118,7 @@ def describe(fit: FittedModel, small: int) -> Section:
             alternative=alternative(fit),
             lacked=_lacked(fit),
             filled=filled_in_words(fit, small),
+            by=filled_by(fit),
         ),
     }
     told = {**flow.numbers, **numbers}
@@ -129,14 +130,13 @@ def describe(fit: FittedModel, small: int) -> Section:
 
 
 def _filled_in(fit: FittedModel, small: int) -> dict[str, int | None]:
-    """Rows with a value that another row of the same person has, by column; None where their number is not told.
+    """Rows with a value that another row of the person or level has, by column; None where their number is not told.
 
     It is the one that lack a value in the table, which Table 1 has, less those of which values were drawn.
     """
-    names = list(fit.info.get("filled") or ())
-    told = shown_missing(
-        dict(fit.info.get("missing") or {}), fit.flow, small, dict(fit.info.get("missing_people") or {})
-    )
+    names = list(dict(fit.info.get("filled") or {}).get("columns", ()))
+    people = None if fit.flow.people is None else dict(fit.info.get("missing_people") or {})
+    told = shown_missing(dict(fit.info.get("missing") or {}), fit.flow, small, people)
     out: dict[str, int | None] = {}
     for name in names:
         before, left = told.get(name, (None, ""))[0], shown_lacking(fit, name, small)
@@ -147,9 +147,14 @@ def _filled_in(fit: FittedModel, small: int) -> dict[str, int | None]:
 
 def filled_in_words(fit: FittedModel, small: int) -> str:
     """Those columns, with their numbers; empty where there are none."""
-    rows = plural(fit.flow.unit)
-    found = _filled_in(fit, small).items()
+    rows, found = unit_words(fit), _filled_in(fit, small).items()
     return join([f"{column_name(name)} ({count(n)} {rows})" if n else column_name(name) for name, n in found])
+
+
+def filled_by(fit: FittedModel) -> str:
+    """What rows have in common that have one value of such a column: a person, or a level of a factor."""
+    by = dict(fit.info.get("filled") or {}).get("by")
+    return factor_name(by) if by else "person"
 
 
 #: Levels of a factor that are listed at once, and how many of a longer list are.
