@@ -243,8 +243,12 @@ def test_what_a_site_has_is_one_value_in_all_its_rows() -> None:
     other = gaps.assign(x=gaps["x"].where((~lost).cumsum() != 1, gaps["x"] + 1))
     assert whose_values(spec, other, None) is None
     assert whose_values(spec, gaps.assign(site=gaps["site"].mask(there)), None) is None
-    # Persons who have several rows are those whose values they are.
-    assert whose_values(spec, gaps.assign(pid=np.arange(480) // 2), "pid") == "pid"
+    # Persons who have several rows are those whose values they are, unless all that lack values are of sites.
+    panel = gaps.assign(pid=np.arange(480) // 2, week=np.arange(480) % 2)
+    whose = panel.groupby("pid")["z"].transform("first")
+    assert whose_values(ab.Model(formula + " + (1 | pid)", missing="impute"), panel, "pid", "week") == "site"
+    for more in (panel.assign(z=panel["z"].mask(there)), panel.assign(z=whose.mask(panel["pid"] % 9 == 0))):
+        assert whose_values(spec, more, "pid", "week") == "pid"
 
 
 def test_means_of_persons_are_theirs() -> None:

@@ -42,17 +42,24 @@ def columns_of_persons(spec: ModelSpec, data: pd.DataFrame, person: str | None, 
 
 
 def whose_values(spec: ModelSpec, data: pd.DataFrame, person: str | None, time: str | None = None) -> str | None:
-    """The column that tells rows apart which share values: whose they are or, where all have one row, a factor's level.
+    """The column that tells rows apart which share values: whose they are, or a factor's level.
 
-    Of several factors it is the one with the most columns of this kind; None where there is none.
+    Of several factors it is the one with the most columns of this kind. Where persons have several rows, a factor takes
+    their place if whatever lacks values, but for the outcome, is the same at each of its levels.
     """
-    if person is not None and person in data and data[person].duplicated().any():
-        return person
     if spec.parsed.windows:
         return person
-    factors = [name for name in dict.fromkeys(group.factor for group in spec.parsed.groups) if name in data]
-    found = {name: len(columns_of_persons(spec, data, name, time)) for name in factors if data[name].notna().all()}
-    best = max(found, key=lambda name: found[name], default=None)
+    names = dict.fromkeys(group.factor for group in spec.parsed.groups if group.factor != person)
+    found = {
+        name: set(columns_of_persons(spec, data, name, time))
+        for name in names
+        if name in data and data[name].notna().all()
+    }
+    if person is not None and person in data and data[person].duplicated().any():
+        known = (name for name in (*spec.columns, *spec.auxiliary) if name in data and name != spec.parsed.outcome)
+        lacking = {name for name in known if data[name].isna().any() or name in spec.inexact}
+        found = {name: columns for name, columns in found.items() if lacking <= columns}
+    best = max(found, key=lambda name: len(found[name]), default=None)
     return best if best is not None and found[best] else person
 
 
