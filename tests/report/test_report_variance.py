@@ -58,3 +58,14 @@ def test_a_partition_on_another_scale_than_r2_says_so(family: str, apart: bool) 
     said = parsed(rendered(fit, sections=["variance"]).html).by_id("variance").text
     assert ("what it leaves is not what R² leaves" in said) == apart
     assert ("as if of single trials" in said) == (family == "binomial")
+
+
+@pytest.mark.parametrize(("nu", "share"), [(1.2, "100.0%"), (30.0, "")])
+def test_what_is_explained_of_a_variance_without_end_is_said_to_be_so(nu: float, share: str) -> None:
+    means, sds = {"nu": nu, "sigma": 10.0}, {"nu": 0.001}
+    fit = fitted(rows(120), formula="who5_followup ~ alliance", means=means, sds=sds, spec={"family": "student_t"})
+    said = parsed(rendered(fit).html).by_id("findings").text
+    infinite = f"residual variance is infinite (nu <= 2) in {share} of the draws, which count as 0."
+    assert "of the variance of the outcome" in said
+    assert (infinite in said) == (nu < 2)
+    assert ("is infinite" in said) == (nu < 2)

@@ -506,8 +506,7 @@ def _explained(estimates: Estimates) -> Iterable[Finding]:
         places = max(0, estimates.places(r2) - 2)
         ends = f"{percent(float(r2['lower']), places)} to {percent(float(r2['upper']), places)}"
         heading = estimates.spoken(r2).split(" interval ")[0]
-        yield Finding(
-            _sentence(estimates, r2, mean=percent(float(r2["mean"]), places), interval=f"{heading} interval {ends}"),
-            (str(r2.name),),
-            "r2",
-        )
+        text = _sentence(estimates, r2, mean=percent(float(r2["mean"]), places), interval=f"{heading} interval {ends}")
+        # Nothing of a variance without end is explained, however well the middle of outcomes is.
+        note = words_of(r2, "note")
+        yield Finding(f"{text} {capital(note)}." if note else text, (str(r2.name),), "r2")
