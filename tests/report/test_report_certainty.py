@@ -130,8 +130,8 @@ def test_sentences_agree_with_their_rows(
     first = report.numbers["findings"][0]
     row = table.loc[first["rows"][0]]
     found = re.match(
-        rf"For each additional alliance point, follow-up WHO-5 was ({WORDS}) (higher|lower), by (\S+) WHO-5 points on "
-        r"average",
+        rf"For each additional alliance point, the mean of follow-up WHO-5 was ({WORDS}) (higher|lower), by (\S+) "
+        r"WHO-5 points on average",
         first["text"],
     )
     assert (found is not None) == first["claims"][0]["settled"]

@@ -72,7 +72,7 @@ def test_the_ends_of_a_curve_have_as_many_decimals() -> None:
     words = next(
         found
         for node in parsed(report.html).all("desc")
-        if (found := re.search(r"is \S+ at (\S+) and \S+ at (\S+)\. Below", node.text))
+        if (found := re.search(r": \S+ at (\S+) and \S+ at (\S+)\. Below", node.text))
     )
     decimals = {len(end.partition(".")[2]) for end in words.groups()}
     assert len(decimals) == 1
