@@ -307,7 +307,7 @@ class Analysis:
         return [{factor: level} for level in self.levels(factor)]
 
     def averages(self, counterfactuals: Sequence[Counterfactual], *, apart: bool = False) -> np.ndarray:
-        """Average expected outcomes, shape (n_draws, n_counterfactuals); see :func:`average`."""
+        """Average expected outcomes, shape (n_draws, n_counterfactuals); see `alliance_bayes.effects.averages`."""
         return average(self.fit, counterfactuals, seed=self.options.seed, tables=self.tables, apart=apart)
 
     def slopes(
