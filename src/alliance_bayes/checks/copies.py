@@ -9,7 +9,7 @@ import pandas as pd
 
 from alliance_bayes.checks.check import Check, CheckResult, percent
 from alliance_bayes.checks.context import Context, in_turn
-from alliance_bayes.cohort.coarse import coarse_levels
+from alliance_bayes.cohort.coarse import coarse_columns
 from alliance_bayes.cohort.doubts import identical_rows
 from alliance_bayes.cohort.repeats import repeats_of
 from alliance_bayes.wording import Wording
@@ -103,16 +103,8 @@ def _rounded(context: Context, people: np.ndarray) -> list[tuple[str, str]]:
     """Numbers that are in wider steps at some levels of a factor than elsewhere, with the first that tells."""
     design, person = context.fit.design, context.fit.person
     numbers = {design.outcome.name: design.outcome.values, **context.numeric}
-    groupings = [one for one in context.groupings if one.name != person]
-    found: dict[str, str] = {}
-    for name, values in numbers.items():
-        for grouping in groupings:
-            rate = context.rate / (len(numbers) * len(groupings))
-            if name not in found and coarse_levels(
-                np.asarray(values, float), np.asarray(grouping.codes, np.int64), whose=people, rate=rate
-            ):
-                found[name] = grouping.name
-    return list(found.items())
+    factors = {one.name: one.codes for one in context.groupings if one.name != person}
+    return [(name, factor) for name, factor, _ in coarse_columns(numbers, factors, people, rate=context.rate)]
 
 
 #: Cells that are compared.

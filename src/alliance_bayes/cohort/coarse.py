@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from alliance_bayes.rounding import ON_LEVEL, grid_step
 
-__all__ = ["Coarse", "coarse_levels"]
+__all__ = ["Coarse", "coarse_columns", "coarse_levels"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -46,6 +47,19 @@ class Coarse:
     step: float
     share: float
     elsewhere: float
+
+
+def coarse_columns(
+    numbers: Mapping[str, npt.ArrayLike], factors: Mapping[str, npt.ArrayLike], whose: Ints, *, rate: float = _CHANCE
+) -> Iterator[tuple[str, str, list[Coarse]]]:
+    """Numbers with such levels, each with the first factor that has them and these; the rate is that of all at once."""
+    codes = {factor: np.asarray(own, dtype=np.int64) for factor, own in factors.items()}
+    each = rate / max(1, len(numbers) * len(codes))
+    for name, values in numbers.items():
+        amounts = np.asarray(values, dtype=float)
+        found = ((factor, coarse_levels(amounts, own, whose=whose, rate=each)) for factor, own in codes.items())
+        if (first := next(((factor, levels) for factor, levels in found if levels), None)) is not None:
+            yield name, *first
 
 
 def coarse_levels(values: Floats, codes: Ints, *, whose: Ints | None = None, rate: float = _CHANCE) -> list[Coarse]:

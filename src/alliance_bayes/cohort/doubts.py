@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alliance_bayes.cohort.coarse import coarse_levels
+from alliance_bayes.cohort.coarse import coarse_columns
 from alliance_bayes.cohort.likeness import alike_levels
 from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LISTED_LEVELS, NUMBERS, rows_of
 from alliance_bayes.cohort.repeats import repeats_of
@@ -451,27 +451,19 @@ def _same_columns(data: pd.DataFrame) -> Iterator[Doubt]:
 
 def _coarse(data: pd.DataFrame, people: npt.ArrayLike, time: str | None) -> Iterator[Doubt]:
     """Numbers that are in wider steps at some levels of a factor than elsewhere, by the first factor that tells."""
-    whose = np.asarray(people)
     factors = [str(name) for name in data.select_dtypes("category") if 2 <= data[name].nunique() <= _MOST_LEVELS]
     numbers = [str(name) for name in data.select_dtypes("number") if name not in (time, CHANGE)][:_COLUMNS]
-    pairs = max(1, len(numbers) * len(factors))
-    for name in numbers:
-        values = data[name].to_numpy(float)
-        for factor in factors:
-            codes, levels = data[factor].cat.codes.to_numpy().astype(np.int64), data[factor].cat.categories
-            found = coarse_levels(values, codes, whose=whose, rate=_CHANCE / pairs)
-            if not found:
-                continue
-            first, labels = found[0], [str(levels[one.level]) for one in found]
-            what = (
-                f"has values in steps of {first.step:.3g} in {100 * first.share:.0f} % of the rows of {labels[0]!r} "
-                f"({factor}), and in {100 * first.elsewhere:.0f} % of others"
-            )
-            what += f"; so have {_listed(labels[1:])} wider steps than others" if labels[1:] else ""
-            remedy = "Look at how these were recorded: they may have been rounded, or be of another instrument."
-            steps = {label: one.step for label, one in zip(labels, found, strict=True)}
-            yield _doubt("coarse", name, what, remedy, factor=factor, steps=steps)
-            break
+    codes = {name: data[name].cat.codes for name in factors}
+    for name, factor, found in coarse_columns({name: data[name] for name in numbers}, codes, np.asarray(people)):
+        first, labels = found[0], [str(data[factor].cat.categories[one.level]) for one in found]
+        what = (
+            f"has values in steps of {first.step:.3g} in {100 * first.share:.0f} % of the rows of {labels[0]!r} "
+            f"({factor}), and in {100 * first.elsewhere:.0f} % of others"
+        )
+        what += f"; so have {_listed(labels[1:])} wider steps than others" if labels[1:] else ""
+        remedy = "Look at how these were recorded: they may have been rounded, or be of another instrument."
+        steps = {label: one.step for label, one in zip(labels, found, strict=True)}
+        yield _doubt("coarse", name, what, remedy, factor=factor, steps=steps)
 
 
 @dataclass(frozen=True, slots=True)
