@@ -34,7 +34,7 @@ from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.imputation.given import fit_tables, refuse_other_rows
 from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
 from alliance_bayes.imputation.linked import with_stand_ins
-from alliance_bayes.imputation.persons import filled_within_persons, whose_values
+from alliance_bayes.imputation.persons import filled_in
 from alliance_bayes.kinds import check_seed, is_whole
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
@@ -492,10 +492,9 @@ class Model(ModelSpec):
         spec, rows = self.on_scales_of(rows).of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
         data, told = rows.data, self.columns
-        gained, whose = list[str](), None
+        gained: dict[str, str | None] = {}
         if spec.missing == "impute":
-            whose = whose_values(spec, data, chosen.person, chosen.time)
-            told_of, gained = filled_within_persons(spec, data, whose, chosen.time)
+            told_of, gained = filled_in(spec, data, chosen.person, chosen.time)
             chosen = with_stand_ins(spec, dataclasses.replace(chosen, data=told_of) if gained else chosen)
             # Who is analysed is seen by the parts of incomplete columns that will have a value.
             rows = rows if shared else chosen
@@ -515,7 +514,8 @@ class Model(ModelSpec):
             "missing": {name: int(data[name].isna().sum()) for name in told},
         }
         if gained:
-            about["filled"] = {"columns": gained, "by": "" if whose == chosen.person else whose}
+            # By persons where no factor is named.
+            about["filled"] = {name: None if by == chosen.person else by for name, by in gained.items()}
         if labels := {name: rows.labels[name] for name in self.columns if name in rows.labels}:
             about["labels"] = labels
         if (persons := rows.persons) is not None:

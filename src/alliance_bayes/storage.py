@@ -192,15 +192,11 @@ def _fit(
     flow, info = _json(attributes, "flow"), _json(attributes, "info")
     if not isinstance(info["engine"], str) or set(_json(attributes, "centres")) != set(design.centres):
         raise ValueError("engine or centres are of another model")
-    for key, kind in (("long", str | None), ("missing_people", int), ("labels", str), ("wide", str), ("join", str)):
+    kinds = {"long": str | None, "filled": str | None, "missing_people": int, "labels": str, "wide": str, "join": str}
+    for key, kind in kinds.items():
         mapping = info.get(key, {})
         if not isinstance(mapping, dict) or not all(isinstance(value, kind) for value in mapping.values()):
             raise ValueError(f"{key!r} of its info is no mapping of what it should be")
-    filled = info.get("filled", {"columns": [], "by": ""})
-    if not isinstance(filled, dict) or filled.keys() != {"columns", "by"}:
-        raise ValueError("'filled' of its info is not what it should be")
-    if not all(isinstance(text, str) for text in (filled["by"], *list(filled["columns"]))):
-        raise ValueError("'filled' of its info names no columns")
     if not is_told(info.get("left_out", [])):
         raise ValueError("'left_out' of its info is no comparison of people")
     mapping = info.get("prorated", {})

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.imputation.persons import PersonMeans, columns_of_persons, filled_within_persons, whose_values
+from alliance_bayes.imputation.persons import PersonMeans, columns_of_persons, filled_in, whose_values
 from alliance_bayes.imputation.regressions import COEFFICIENT_SD, VARIANCE_PRIOR
 from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
 from alliance_bayes.report.participants import describe
@@ -181,8 +181,8 @@ def test_what_is_known_of_a_person_stands_in_all_rows(data: pd.DataFrame) -> Non
     spec, known = ab.Model(FORMULA, missing="impute"), data["x"].notna()
     some = data.assign(x=data["x"].mask(data["week"] == 2))
     assert columns_of_persons(spec, some, "pid", "week") == ("x", "w")
-    filled, gained = filled_within_persons(spec, some, "pid", "week")
-    assert gained == ["x"]
+    filled, gained = filled_in(spec, some, "pid", "week")
+    assert gained == {"x": "pid"}
     assert filled["x"].to_numpy() == pytest.approx(data["x"].to_numpy(), nan_ok=True, abs=0)
     fit = fitted(some.assign(y=data["y"].fillna(0.0)), seed=1, draws=40)
     assert fit.info["imputation"]["columns"] == {"x": int((~known).sum())}
@@ -226,7 +226,7 @@ def test_what_a_site_has_is_one_value_in_all_its_rows() -> None:
     some = gaps.assign(x=gaps["x"].mask(there))
     fit = fitted(some, formula, person=None, seed=1, draws=40)
     assert fit.info["imputation"]["of_persons"] == ["x"]
-    assert fit.info["filled"] == {"columns": ["x"], "by": "site"}
+    assert fit.info["filled"] == {"x": "site"}
     lost = gaps["x"].isna()
     for one in fit.imputed():
         assert one.groupby("site")["x"].nunique().eq(1).all()
@@ -249,6 +249,31 @@ def test_what_a_site_has_is_one_value_in_all_its_rows() -> None:
     assert whose_values(ab.Model(formula + " + (1 | pid)", missing="impute"), panel, "pid", "week") == "site"
     for more in (panel.assign(z=panel["z"].mask(there)), panel.assign(z=whose.mask(panel["pid"] % 9 == 0))):
         assert whose_values(spec, more, "pid", "week") == "pid"
+
+
+def test_what_persons_tell_and_what_sites_tell_is_filled_in() -> None:
+    """Once persons have told `v`, nothing lacks values but `x` of sites, and sites tell it to persons without any."""
+    full, gaps = sites(1)
+    full = full.assign(pid=[f"p{k}" for k in np.arange(480) // 3], week=np.arange(480) % 3)
+    full["v"] = full.groupby("pid")["z"].transform("first")
+    some = full.assign(x=gaps["x"].mask(full["pid"].isin(["p0", "p90"])), v=full["v"].mask(full["week"] == 1))
+    formula = "y ~ x + w + v + (1 | site) + (1 | pid)"
+    filled, gained = filled_in(ab.Model(formula, missing="impute"), some, "pid", "week")
+    assert gained == {"v": "pid", "x": "site"}
+    assert list(filled["v"]) == list(full["v"])
+    known = gaps["x"].notna()
+    assert list(filled["x"][known]) == list(full["x"][known])
+    assert filled["x"][~known].isna().all()
+    fit = fitted(some, formula, seed=1, draws=40)
+    assert fit.info["filled"] == {"v": None, "x": "site"}
+    for one in fit.imputed():
+        assert one.groupby("site")["x"].nunique().eq(1).all()
+    words = describe(fit, 1).context["missing"]
+    told = [
+        f"A row without {name} ({n} rows) has the value of another row of the same {by}: "
+        for name, n, by in (("v", 160, "person"), ("x", int((known & some["x"].isna()).sum()), "site"))
+    ]
+    assert all(one in words for one in told)
 
 
 def test_means_of_persons_are_theirs() -> None:

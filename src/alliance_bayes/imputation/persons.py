@@ -14,7 +14,7 @@ from scipy import sparse
 
 from alliance_bayes.model import ModelSpec
 
-__all__ = ["PersonMeans", "columns_of_persons", "filled_within_persons", "numbers_of_persons", "ranks", "whose_values"]
+__all__ = ["PersonMeans", "columns_of_persons", "filled_in", "numbers_of_persons", "ranks", "whose_values"]
 
 #: Persons with a value in two rows at least who have to agree with themselves, all of them.
 LEAST_PERSONS = 10
@@ -69,10 +69,10 @@ def _is_of_persons(values: pd.Series, whose: pd.Series) -> bool:
     return int(several.sum()) >= LEAST_PERSONS and bool((own.nunique()[several] == 1).all())
 
 
-def filled_within_persons(
+def filled_in(
     spec: ModelSpec, data: pd.DataFrame, person: str | None, time: str | None = None
-) -> tuple[pd.DataFrame, list[str]]:
-    """The rows with what was observed of a person in those of the person's rows that lack it, and which columns gain.
+) -> tuple[pd.DataFrame, dict[str, str | None]]:
+    """The rows with what other rows of the person, or of the level, say; and by which column each column gained.
 
     Parameters
     ----------
@@ -81,13 +81,18 @@ def filled_within_persons(
     data, person, time
         As in :func:`columns_of_persons`.
     """
-    new = {}
-    for name in columns_of_persons(spec, data, person, time):
-        own = data[name]
-        filled = own.where(own.notna(), own.groupby(data[person], observed=True).transform("first").astype(own.dtype))
-        if (own.isna() & filled.notna()).any():
-            new[name] = filled
-    return (data.assign(**new) if new else data), list(new)
+    gained: dict[str, str | None] = {}
+    # With what persons tell filled in, it may be a factor whose levels share all that is lacking still.
+    for first in (True, False):
+        whose, new = person if first else whose_values(spec, data, person, time), {}
+        for name in columns_of_persons(spec, data, whose, time):
+            own = data[name]
+            known = own.groupby(data[whose], observed=True).transform("first").astype(own.dtype)
+            filled = own.where(own.notna(), known)
+            if (own.isna() & filled.notna()).any():
+                new[name] = filled
+        data, gained = data.assign(**new) if new else data, gained | dict.fromkeys(new, whose)
+    return data, gained
 
 
 def numbers_of_persons(whose: pd.Series) -> np.ndarray:

@@ -11,7 +11,7 @@ import xarray as xr
 from alliance_bayes.engines.nuts import SamplerSettings
 from alliance_bayes.imputation.impute import begin
 from alliance_bayes.imputation.linked import Gaps
-from alliance_bayes.imputation.persons import columns_of_persons, filled_within_persons, whose_values
+from alliance_bayes.imputation.persons import columns_of_persons, filled_in, whose_values
 from alliance_bayes.imputation.sampler import Imputer
 from alliance_bayes.imputation.table import MOST_DRAWN
 from alliance_bayes.model import Design, ModelSpec, PriorTable
@@ -102,8 +102,8 @@ def quick_posterior(
         A column has nothing to draw from, or a draw is no number.
     """
     first, second = np.random.SeedSequence([seed, 17]).generate_state(2)
+    frame, _ = filled_in(spec, frame, person)
     person = whose_values(spec, frame, person)
-    frame, _ = filled_within_persons(spec, frame, person)
     gaps = Gaps.of(frame, person, columns_of_persons(spec, frame, person, None))
     stated, columns, filled = begin(replace(spec, missing="impute", centre=design.centres), gaps, seed=int(first))
     whole = replace(stated, levels={}).design(filled, smooths=design.smooths)

@@ -31,7 +31,7 @@ from alliance_bayes.report.dropped import tried
 from alliance_bayes.report.effect_sizes import rope_words
 from alliance_bayes.report.limitations import is_simulated, parts_of
 from alliance_bayes.report.modelling import stated_as
-from alliance_bayes.report.participants import filled_by, filled_in_words
+from alliance_bayes.report.participants import filled_in_words
 from alliance_bayes.report.phrases import slopes_judged
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
@@ -139,7 +139,6 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         + ("" if fit.people is None else f" of {count(fit.count_people())} people"),
         prorated=_prorated(fit, small),
         filled=filled_in_words(fit, small),
-        by=filled_by(fit),
         simulated=is_simulated(source),
         source=clean(source) if source else "",
         family=design.family.title,

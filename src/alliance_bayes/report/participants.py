@@ -45,7 +45,7 @@ from alliance_bayes.wording import Wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["describe", "filled_by", "filled_in_words", "participants", "table_one"]
+__all__ = ["describe", "filled_in_words", "participants", "table_one"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/participants.toml")
 
@@ -118,7 +118,6 @@ def describe(fit: FittedModel, small: int) -> Section:
             alternative=alternative(fit),
             lacked=_lacked(fit),
             filled=filled_in_words(fit, small),
-            by=filled_by(fit),
         ),
     }
     told = {**flow.numbers, **numbers}
@@ -134,27 +133,24 @@ def _filled_in(fit: FittedModel, small: int) -> dict[str, int | None]:
 
     It is the one that lack a value in the table, which Table 1 has, less those of which values were drawn.
     """
-    names = list(dict(fit.info.get("filled") or {}).get("columns", ()))
     people = None if fit.flow.people is None else dict(fit.info.get("missing_people") or {})
     told = shown_missing(dict(fit.info.get("missing") or {}), fit.flow, small, people)
     out: dict[str, int | None] = {}
-    for name in names:
+    for name in dict(fit.info.get("filled") or {}):
         before, left = told.get(name, (None, ""))[0], shown_lacking(fit, name, small)
         whole = fit.flow.analysed == fit.flow.participants
         out[name] = None if before is None or left is None or not whole else before - left
     return out
 
 
-def filled_in_words(fit: FittedModel, small: int) -> str:
-    """Those columns, with their numbers; empty where there are none."""
-    rows, found = unit_words(fit), _filled_in(fit, small).items()
-    return join([f"{column_name(name)} ({count(n)} {rows})" if n else column_name(name) for name, n in found])
-
-
-def filled_by(fit: FittedModel) -> str:
-    """What rows have in common that have one value of such a column: a person, or a level of a factor."""
-    by = dict(fit.info.get("filled") or {}).get("by")
-    return factor_name(by) if by else "person"
+def filled_in_words(fit: FittedModel, small: int) -> list[dict[str, str]]:
+    """Those columns with their numbers, by what rows of one value have in common: a person, or a level of a factor."""
+    found: dict[str, list[str]] = {}
+    numbers = _filled_in(fit, small)
+    for name, by in dict(fit.info.get("filled") or {}).items():
+        number = f" ({count(n)} {unit_words(fit)})" if (n := numbers[name]) else ""
+        found.setdefault(factor_name(by) if by else "person", []).append(f"{column_name(name)}{number}")
+    return [{"by": by, "columns": join(columns)} for by, columns in found.items()]
 
 
 #: Levels of a factor that are listed at once, and how many of a longer list are.
